@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+MODEL = saved_models/date_converter
+RUN = runs/date_converter
+
+.PHONY: demo test lint format clean
+
+# Trains the date converter, exports it, and uses the export in a process of its own.
+demo: $(VENV)/installed
+	rm -rf $(RUN)
+	$(BIN)/keras-attention train dates --run $(RUN)
+	$(BIN)/keras-attention export $(RUN) $(MODEL)
+	$(BIN)/keras-attention evaluate --model $(MODEL) $(RUN)/held_out.tsv
+	$(BIN)/keras-attention convert --model $(MODEL) --log-prob "Tuesday, September 25, 1984" "3 May 1979" "2/10/93" "07, jan 2031"
+	$(BIN)/keras-attention plot --model $(MODEL) "Tuesday, September 25, 1984" --output saved_models/date_converter.png
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $(VENV)/installed $@

@@ -1,0 +1,222 @@
+"""The command line: parses flags, calls the library, holds no logic.
+
+TensorFlow takes seconds to import, so every import that needs it stands inside
+the subcommand that does: `--help` and errors in the arguments are instant.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+
+DEFAULT_MODEL = "saved_models/date_converter"
+
+
+def main(arguments=None):
+    """Runs the command line; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        _import_tensorflow()
+        options.run(options)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"keras-attention: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser():
+    """The parser of all subcommands."""
+    parser = argparse.ArgumentParser(prog="keras-attention", description="Attention models from string to string.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_convert(commands)
+    _add_evaluate(commands)
+    _add_plot(commands)
+    _add_export(commands)
+    return parser
+
+
+def _add_train(commands):
+    train = commands.add_parser("train", help="train a converter")
+    kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
+
+    dates = kinds.add_parser(
+        "dates", help="dates as people write them, to ISO dates, generated from CLDR data", formatter_class=_Formatter
+    )
+    dates.add_argument("--count", type=_positive, default=25_000, help="pairs to generate")
+    dates.add_argument("--locales", default="en_US", help="CLDR locales, with commas between them")
+    dates.set_defaults(run=_train_dates)
+
+    pairs = kinds.add_parser("pairs", help="your own pairs of short strings", formatter_class=_Formatter)
+    pairs.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
+    pairs.add_argument("--validation", metavar="FILE", help="pairs to measure on, instead of some of FILE")
+    pairs.set_defaults(run=_train_pairs)
+
+    for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
+        kind.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="what training leaves")
+        kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
+        kind.add_argument("--epochs", type=_positive, default=3, help="passes over the pairs")
+        kind.add_argument("--batch-size", type=_positive, default=128, help="pairs in an update")
+        kind.add_argument("--learning-rate", type=float, default=4e-3, help="highest of the schedule")
+        kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="who asks, when")
+        kind.add_argument("--cell", choices=("gru", "lstm"), default="gru", help="of encoder and decoder")
+        kind.add_argument("--units", type=_positive, default=64, help="width of the decoder's state")
+        kind.add_argument("--encoder-units", type=_positive, default=64, help="width of the encoder's, a direction")
+        kind.add_argument("--dropout", type=float, default=0.0, help="fraction dropped in training")
+        kind.add_argument("--seed", type=int, default=0, help="of data, weights and order")
+
+
+def _add_convert(commands):
+    convert = commands.add_parser(
+        "convert", help="convert strings", description="Converts strings, or standard input line by line.",
+        formatter_class=_Formatter,
+    )  # fmt: skip
+    _add_model(convert)
+    convert.add_argument("texts", metavar="TEXT", nargs="*", help="strings; none means standard input")
+    convert.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
+    convert.set_defaults(run=_convert)
+
+
+def _add_evaluate(commands):
+    evaluate = commands.add_parser("evaluate", help="exact-match accuracy on pairs", formatter_class=_Formatter)
+    _add_model(evaluate)
+    evaluate.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
+    evaluate.add_argument("--show", type=int, default=5, help="how many mistakes to show")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _add_plot(commands):
+    plot = commands.add_parser("plot", help="draw the attention of one conversion", formatter_class=_Formatter)
+    _add_model(plot)
+    plot.add_argument("text", metavar="TEXT", help="the string to convert")
+    plot.add_argument("--output", metavar="FILE", default="attention.png", help="image to write")
+    plot.set_defaults(run=_plot)
+
+
+def _add_export(commands):
+    export = commands.add_parser("export", help="write a SavedModel that takes strings", formatter_class=_Formatter)
+    export.add_argument("folder", metavar="RUN", help="what `train` left")
+    export.add_argument("target", metavar="MODEL", help="the model's folder; the next version is made in it")
+    export.add_argument("--beam", type=_positive, default=1, help="hypotheses kept; 1 is greedy search")
+    export.add_argument("--n-best", type=_positive, default=1, help="results returned for each string")
+    export.add_argument("--length-penalty", type=float, default=0.0, help="alpha; above 0 favours longer results")
+    export.set_defaults(run=_export)
+
+
+def _add_model(parser):
+    parser.add_argument("--model", metavar="FOLDER", default=DEFAULT_MODEL, help="an export, or what `train` left")
+
+
+def _train_dates(options):
+    from keras_attention.data.dates import generate_dates
+    from keras_attention.data.pairs import split_by_target, write_pairs
+
+    pairs = generate_dates(options.count, seed=options.seed, locales=options.locales.split(","))
+    training, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
+    _train(options, training, held_out)
+    write_pairs(held_out, os.path.join(options.folder, "held_out.tsv"))
+
+
+def _train_pairs(options):
+    from keras_attention.data.pairs import read_pairs, split_by_target
+
+    pairs = read_pairs(options.file)
+    if options.validation:
+        held_out = read_pairs(options.validation)
+    else:
+        pairs, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
+    _train(options, pairs, held_out)
+
+
+def _train(options, pairs, held_out):
+    from keras_attention.recipes import train_converter
+
+    print(f"Learning from {len(pairs):,} pairs; val_exact_match is measured on {len(held_out):,} others.")
+    train_converter(
+        pairs,
+        held_out,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        folder=options.folder,
+        attention=None if options.attention == "none" else options.attention,
+        cell=options.cell,
+        units=options.units,
+        encoder_units=options.encoder_units,
+        dropout=options.dropout,
+    )
+    print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
+
+
+def _convert(options):
+    from keras_attention.text_to_text import load
+
+    converter = load(options.model)
+    for text in options.texts or (line.rstrip(b"\r\n") for line in sys.stdin.buffer):
+        conversion = converter(text)
+        prefix = f"{conversion.log_prob:.4f}\t" if options.log_prob else ""
+        print(f"{prefix}{conversion.text}", flush=True)
+
+
+def _evaluate(options):
+    from keras_attention.data.pairs import read_pairs
+    from keras_attention.text_to_text import load
+
+    pairs = read_pairs(options.file)
+    evaluation = load(options.model).evaluate(pairs)
+    print(f"exact match {evaluation.exact_match:.2%} of {len(pairs):,} pairs")
+    for source, expected, received in evaluation.mistakes[: options.show]:
+        print(f"  {source!r}: expected {expected!r}, received {received!r}")
+
+
+def _plot(options):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from keras_attention.text_to_text import load
+    from keras_attention.visualization.heatmaps import plot_attention
+
+    conversion = load(options.model)(options.text)
+    plot_attention(conversion).savefig(options.output, dpi=150)
+    print(f"{options.output}: {options.text} -> {conversion.text}")
+
+
+def _export(options):
+    from keras_attention.decoding.strategies import Beam, Greedy
+    from keras_attention.text_to_text import TextToText
+
+    strategy = Greedy()
+    if options.beam > 1 or options.n_best > 1:
+        strategy = Beam(options.beam, length_penalty=options.length_penalty, n_best=options.n_best)
+    version = TextToText.load(options.folder, strategy=strategy).export(options.target)
+    print(f"Exported and checked: {version}")
+
+
+def _import_tensorflow():
+    """Imports TensorFlow without the notes that it prints while it starts; shows them if it fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as notes:
+        stderr = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+            import tensorflow_text  # noqa: F401
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
+    return number
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each flag's default, where it has one."""

@@ -1,0 +1,106 @@
+"""Pairs of strings from files, and their division into training and held-out."""
+
+import gzip
+import pathlib
+import random
+
+
+def read_pairs(file):
+    """Reads pairs of strings, in the form that the file's first line shows.
+
+    Two forms are known, both UTF-8, plain or gzipped (`.gz`):
+
+    - tab-separated: source, tab, target; further columns are ignored;
+    - that of the book "Deep Learning from Scratch 2": a source padded with
+      spaces, then `_` and the target, `may 3, 1979      _1979-05-03`.
+
+    Args:
+        file: path.
+
+    Returns:
+        List of `(source, target)`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for an empty file, or a line that is no pair; the message
+            names file and line.
+    """
+    path = pathlib.Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"read_pairs: there is no file {path}.")
+    pairs = []
+    separator = None
+    with _open(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            line = _decode(line, path, number).rstrip("\r\n")
+            if not line.strip():
+                continue
+            separator = separator or ("\t" if "\t" in line else "_")
+            source, found, target = line.partition(separator)
+            if not found:
+                form = "a tab" if separator == "\t" else "a tab or '_'"
+                raise ValueError(
+                    f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
+                    f"Received {line[:60]!r}."
+                )
+            target = target.partition("\t")[0] if separator == "\t" else target
+            pairs.append((source.strip(), target.strip()))
+    if not pairs:
+        raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
+    return pairs
+
+
+def write_pairs(pairs, file):
+    """Writes pairs tab-separated, as `read_pairs` reads them."""
+    with open(file, "w", encoding="utf-8", newline="\n") as out:
+        out.writelines(f"{source}\t{target}\n" for source, target in pairs)
+
+
+def split_by_target(pairs, fraction, seed=0):
+    """Divides pairs so that no held-out target occurs in training.
+
+    A random division would let a model meet most held-out targets in training,
+    and what it then shows is partly memory.
+
+    Args:
+        pairs: list of `(source, target)`.
+        fraction: of the distinct targets, to be held out.
+        seed: of the choice.
+
+    Returns:
+        `(training, held_out)`, in the order of `pairs`.
+
+    Raises:
+        ValueError: if one of the two would be empty.
+
+    Example:
+
+    >>> training, held_out = split_by_target([("a", "1"), ("A", "1"), ("b", "2")], fraction=0.5)
+    >>> {target for _, target in training} & {target for _, target in held_out}
+    set()
+    """
+    targets = sorted({target for _, target in pairs})
+    count = round(len(targets) * fraction)
+    if not 0 < count < len(targets):
+        raise ValueError(
+            f"split_by_target: a fraction of {fraction} of {len(targets)} distinct targets leaves nothing on one side. "
+            "Give more pairs, another fraction, or a validation file."
+        )
+    held_out = set(random.Random(seed).sample(targets, count))
+    return (
+        [pair for pair in pairs if pair[1] not in held_out],
+        [pair for pair in pairs if pair[1] in held_out],
+    )
+
+
+def _open(path):
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+
+
+def _decode(line, path, number):
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"read_pairs: {path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
+        ) from error

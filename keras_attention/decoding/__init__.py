@@ -1,0 +1,6 @@
+"""Search in graph: it knows a step function and a state, no model class."""
+
+from keras_attention.decoding.loop import SearchResult, search
+from keras_attention.decoding.strategies import Beam, Greedy
+
+__all__ = ["Beam", "Greedy", "SearchResult", "search"]

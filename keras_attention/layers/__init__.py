@@ -1,0 +1,64 @@
+"""Reusable Keras layers: attention, masks, positions, recurrent decoders."""
+
+from keras_attention.layers.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention.layers.bridge import Bridge
+from keras_attention.layers.cells import (
+    AttentionRNN,
+    BahdanauCell,
+    DecoderCell,
+    LuongCell,
+    PlainCell,
+    RecurrentOutput,
+    get_decoder_cell,
+)
+from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
+from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, sinusoid
+from keras_attention.layers.recurrent import GRUCell, LSTMCell, get_recurrent_cell, run_recurrence
+from keras_attention.layers.scores import (
+    AdditiveScore,
+    DotScore,
+    GeneralScore,
+    ReducedRankScore,
+    Score,
+    get_score,
+    register_score,
+)
+from keras_attention.layers.unroll import unroll
+
+__all__ = [
+    "AdditiveScore",
+    "Attention",
+    "AttentionOutput",
+    "AttentionRNN",
+    "BahdanauAttention",
+    "BahdanauCell",
+    "Bridge",
+    "DecoderCell",
+    "DotScore",
+    "GRUCell",
+    "GeneralScore",
+    "LSTMCell",
+    "LearnedPositions",
+    "LuongAttention",
+    "LuongCell",
+    "Memory",
+    "PlainCell",
+    "PositionalEncoding",
+    "RecurrentOutput",
+    "ReducedRankScore",
+    "Score",
+    "attend",
+    "causal_mask",
+    "combine_masks",
+    "get_decoder_cell",
+    "get_recurrent_cell",
+    "get_score",
+    "masked_softmax",
+    "padding_mask",
+    "register_score",
+    "run_recurrence",
+    "sinusoid",
+    "unroll",
+    "window_mask",
+]

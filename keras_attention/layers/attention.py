@@ -1,0 +1,272 @@
+"""Attention layers: a score, a mask and a weighted sum behind one convention.
+
+    memory = layer.prepare(value, key, value_mask)    once per source
+    context, weights = layer.read(query, memory)      many times
+    layer(query, value, key, value_mask=...)          both at once
+
+`Attention` takes any score; `BahdanauAttention` and `LuongAttention` are it
+with the two papers' scores.
+"""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.core import AttentionOutput, Memory, attend
+from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
+from keras_attention.layers.scores import AdditiveScore, get_score
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class Attention(keras.layers.Layer):
+    """Attention with one head and any score.
+
+    `weights = softmax(score(query, key))` where the mask allows, and
+    `context = weights . value`. Query, key and value may differ in width where
+    the score permits. Unlike `keras.layers.Attention` it has projections, gives
+    zeros and not an average of the padding where nothing may be attended to,
+    stays finite in float16, and can prepare its memory once for many queries.
+
+    Args:
+        score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"additive"`,
+            `"concat"`, `"scaled_luong"`, `"normed_bahdanau"`) or a `Score`
+            such as `ReducedRankScore(rank=8)`.
+        dropout: fraction of the weights dropped in training, before the sum.
+        seed: of the dropout.
+
+    Call args:
+        query: `(batch, target, query_dim)`.
+        value: `(batch, source, value_dim)`.
+        key: `(batch, source, key_dim)`. Defaults to the value.
+        query_mask: bool `(batch, target)`, True = a token. A query that is
+            padding attends to nothing. Keras' implicit mask arrives here.
+        value_mask: bool `(batch, source)`, True = a token. Keras' implicit
+            mask arrives here.
+        key_mask: like `value_mask`, for a key that carries a mask of its own.
+        attention_mask: bool, broadcastable to `(batch, target, source)`.
+        use_causal_mask: let query `i` see keys `0 ... i` only.
+        training: whether to drop weights.
+
+    Returns:
+        `AttentionOutput(context, weights)`: `(batch, target, value_dim)` and
+        `(batch, target, source)`. The context carries the query's mask.
+
+    Raises:
+        ValueError: for an unknown score, tensors that are not of rank 3, key
+            and value of different lengths, or a mask that is not bool or of
+            another rank.
+
+    Example:
+
+    >>> query, value = np.ones((2, 3, 5)), np.ones((2, 7, 4))
+    >>> context, weights = Attention("general")(query, value)
+    >>> context.shape, weights.shape
+    (TensorShape([2, 3, 4]), TensorShape([2, 3, 7]))
+    """
+
+    def __init__(self, score="scaled_dot", dropout=0.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.score = get_score(score)
+        self.score.dtype_policy = self.dtype_policy
+        self.dropout = dropout
+        self.seed = seed
+        self.supports_masking = True
+        self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        self._check_shapes(value_shape, key_shape)
+        self._check_rank("query", query_shape)
+        if not self.score.built:  # a score from a saved config, or one shared with another layer, has its weights
+            self.score.build(query_shape, key_shape)
+
+    def prepare(self, value, key=None, value_mask=None):
+        """Does all that depends on the source alone.
+
+        Args:
+            value: `(batch, source, value_dim)`.
+            key: `(batch, source, key_dim)`. Defaults to the value.
+            value_mask: bool `(batch, source)`.
+
+        Returns:
+            A `Memory`, for any number of calls of `read`.
+
+        Raises:
+            ValueError: if the layer is not built: the query's width is not
+                known then.
+        """
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__}: prepare() was called before the layer was built, so the query's width is not "
+                "known. Call layer.build(query_shape, value_shape) first, or the layer itself once."
+            )
+        key = value if key is None else key
+        self._check_shapes(value.shape, key.shape)
+        check_mask(value_mask, 2, type(self).__name__, "value_mask", "(batch, source)")
+        value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
+        return Memory(self.score.prepare(key), value, value_mask)
+
+    def read(self, query, memory, attention_mask=None, training=False):
+        """Attends to a prepared memory.
+
+        Args:
+            query: `(batch, target, query_dim)`.
+            memory: what `prepare` returned.
+            attention_mask: bool, broadcastable to `(batch, target, source)`.
+            training: whether to drop weights.
+
+        Returns:
+            `AttentionOutput(context, weights)`.
+        """
+        self._check_rank("query", query.shape)
+        check_mask(attention_mask, 3, type(self).__name__, "attention_mask", "(batch, target, source)")
+        padding = None if memory.mask is None else memory.mask[:, None, :]
+        scores = self.score.compare(ops.cast(query, self.compute_dtype), memory.key)
+        dropout = self._dropout if training else None
+        return attend(scores, memory.value, combine_masks(padding, attention_mask), dropout)
+
+    def call(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        training=False,
+    ):
+        check_mask(query_mask, 2, type(self).__name__, "query_mask", "(batch, target)")
+        check_mask(attention_mask, 3, type(self).__name__, "attention_mask", "(batch, target, source)")
+        memory = self.prepare(value, key, combine_masks(value_mask, key_mask))
+        causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
+        live = None if query_mask is None else query_mask[:, :, None]
+        return self.read(query, memory, combine_masks(attention_mask, causal, live), training=training)
+
+    def compute_mask(self, query, previous_mask=None):
+        return AttentionOutput(previous_mask, None)
+
+    def get_config(self):
+        return super().get_config() | {
+            "score": keras.saving.serialize_keras_object(self.score),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    def _check_shapes(self, value_shape, key_shape):
+        self._check_rank("value", value_shape)
+        self._check_rank("key", key_shape)
+        if None not in (value_shape[1], key_shape[1]) and value_shape[1] != key_shape[1]:
+            raise ValueError(
+                f"{type(self).__name__}: key and value must have one length. "
+                f"Received key {tuple(key_shape)} and value {tuple(value_shape)}."
+            )
+
+    def _check_rank(self, name, shape):
+        if len(shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__}: {name} must have 3 dimensions, (batch, length, dim). "
+                f"Received shape {tuple(shape)}."
+                + (f" Write `{name}[:, None, :]` for a single step." if len(shape) == 2 else "")
+            )
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class BahdanauAttention(Attention):
+    """Bahdanau's attention: `softmax(v . tanh(W query + U value)) . value`.
+
+    Prefer it where query and value differ in kind or width and sources are not
+    long: it compares every pair of positions in `units` dimensions. Unlike
+    `keras.layers.AdditiveAttention` it has the projections `W` and `U`. The
+    layer is the score alone; that the *previous* decoder state asks is the
+    business of `BahdanauCell`.
+
+    Args:
+        units: width of the comparison, n' in the paper. Defaults to the
+            value's (the key's, if given) width.
+        normed: the weight-normed form; see `AdditiveScore`.
+        dropout: fraction of the weights dropped in training.
+        seed: of the dropout.
+
+    Call args and Returns: those of `Attention`.
+
+    Example:
+
+    >>> BahdanauAttention(8)(np.ones((2, 3, 5)), np.ones((2, 7, 4))).weights.shape
+    TensorShape([2, 3, 7])
+
+    Reference: Bahdanau et al. 2015, "Neural Machine Translation by Jointly
+        Learning to Align and Translate", A.1.2.
+    """
+
+    def __init__(self, units=None, normed=False, dropout=0.0, seed=None, **kwargs):
+        super().__init__(AdditiveScore(units, normed=normed), dropout=dropout, seed=seed, **kwargs)
+        self.units = units
+        self.normed = normed
+
+    def get_config(self):
+        config = super().get_config() | {"units": self.units, "normed": self.normed}
+        del config["score"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LuongAttention(Attention):
+    """Luong's global attention: a `dot`, `general` or `concat` score.
+
+    `dot` needs query and value of one width and has no weights; `general`
+    takes any widths; `concat` is the additive score. The layer is the score and
+    the context; the attentional vector and input feeding are the business of
+    `LuongCell`.
+
+    Args:
+        score: `"dot"`, `"general"` or `"concat"`.
+        units: width of the comparison of `"concat"`; only for that score.
+            Defaults to the value's width.
+        learned_scale: multiply `dot` or `general` by a learned scalar that
+            starts at one ("scaled Luong").
+        dropout: fraction of the weights dropped in training.
+        seed: of the dropout.
+
+    Call args and Returns: those of `Attention`.
+
+    Raises:
+        ValueError: for another score, or an argument that the score lacks.
+
+    Example:
+
+    >>> LuongAttention("general")(np.ones((2, 3, 5)), np.ones((2, 7, 4))).context.shape
+    TensorShape([2, 3, 4])
+
+    Reference: Luong et al. 2015, "Effective Approaches to Attention-based
+        Neural Machine Translation", 3.1, eq. 7-8.
+    """
+
+    def __init__(self, score="dot", units=None, learned_scale=False, dropout=0.0, seed=None, **kwargs):
+        if score not in ("dot", "general", "concat"):
+            raise ValueError(
+                f"LuongAttention: score must be 'dot', 'general' or 'concat'. Received {score!r}. "
+                "Attention(score=...) takes every score."
+            )
+        if units is not None and score != "concat":
+            raise ValueError(
+                f"LuongAttention: units is the width of the 'concat' score. Received units={units} with score "
+                f"{score!r}. Drop units, or use score='concat'."
+            )
+        if learned_scale and score == "concat":
+            raise ValueError(
+                "LuongAttention: learned_scale belongs to the scores 'dot' and 'general'. Received it with 'concat'. "
+                "BahdanauAttention(normed=True) is the additive score with a learned length."
+            )
+        arguments = {"units": units} if score == "concat" else {"learned_scale": learned_scale}
+        super().__init__(get_score(score, **arguments), dropout=dropout, seed=seed, **kwargs)
+        self.score_name = score
+        self.units = units
+        self.learned_scale = learned_scale
+
+    def get_config(self):
+        return super().get_config() | {
+            "score": self.score_name,
+            "units": self.units,
+            "learned_scale": self.learned_scale,
+        }

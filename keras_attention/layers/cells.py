@@ -1,0 +1,444 @@
+"""Recurrent decoder cells: who asks, when, and where the context goes.
+
+    BahdanauCell    the previous state asks, the context enters the recurrence
+    LuongCell       the current state asks, the context enters the output
+    PlainCell       nobody asks: the bottleneck that attention removed
+
+Like every attention layer of the library a cell has `prepare`, for what
+depends on the source alone, and `read`, for target steps, any number at once:
+two calls on the halves of a target give what one call on the whole gives.
+`AttentionRNN` makes a layer of a cell that fits into any Keras model.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_attention.layers.attention import BahdanauAttention, LuongAttention
+from keras_attention.layers.core import Memory
+from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
+from keras_attention.layers.unroll import unroll
+
+
+class RecurrentOutput(NamedTuple):
+    """What a recurrent decoder returns.
+
+    Attributes:
+        output: what the vocabulary is read from: `(batch, target, dim)`.
+        state: tuple of `(batch, units)`, to be given to the next call.
+        weights: `(batch, target, source)`; zeros where the cell has no
+            attention.
+    """
+
+    output: Any
+    state: Any
+    weights: Any
+
+
+class DecoderCell(keras.layers.Layer):
+    """Base of the decoder cells.
+
+    Args:
+        units: width of the recurrent state.
+        cell: `"gru"` or `"lstm"`.
+        attention: an `Attention`, or None.
+        cell_arguments: for the recurrent cell's constructor.
+
+    Once built, `output_dim` is the width of the output.
+
+    Call args:
+        inputs: one step, `(batch, input_dim)`.
+        states: tuple of tensors, as `initial_state`, `start` or the last call
+            returned it.
+        memory: what `prepare` returned.
+
+    Returns:
+        `RecurrentOutput` of one step, without the target axis.
+    """
+
+    def __init__(self, units, cell="gru", attention=None, cell_arguments=None, **kwargs):
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"{type(self).__name__}: units must be at least 1. Received units={units}.")
+        self.units = units
+        self.cell = cell
+        self.recurrent = get_recurrent_cell(cell, units, dtype=self.dtype_policy, **(cell_arguments or {}))
+        self.attention = attention
+
+    @property
+    def state_count(self):
+        """Number of tensors in the recurrent state: 1 for a GRU, 2 for an LSTM."""
+        return self.recurrent.state_count
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        self.recurrent.build((None, inputs_shape[-1]))
+        if self.attention is not None and not self.attention.built:
+            self.attention.build((None, None, self.units), value_shape, key_shape)
+
+    def prepare(self, value, key=None, value_mask=None):
+        """The source's part of the work: a `Memory`, made once per source."""
+        return self.attention.prepare(value, key, value_mask)
+
+    def start(self, recurrent_state):
+        """The cell's state before its first step, from that of its recurrence."""
+        return tuple(recurrent_state)
+
+    def initial_state(self, batch_size):
+        """`start` from zeros."""
+        return self.start(self.recurrent.initial_state(batch_size))
+
+    def read(self, inputs, memory, state, training=False):
+        """Runs target steps.
+
+        Args:
+            inputs: `(batch, target, input_dim)`.
+            memory: what `prepare` returned.
+            state: what `start`, `initial_state` or the last call returned.
+            training: whether to drop attention weights.
+
+        Returns:
+            `RecurrentOutput(output, state, weights)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define read(inputs, memory, state).")
+
+    def call(self, inputs, states, memory, training=False):
+        output = self.read(inputs[:, None, :], memory, tuple(states), training=training)
+        return RecurrentOutput(output.output[:, 0], output.state, output.weights[:, 0])
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units, "cell": self.cell}
+
+    def _dense(self, name, units, input_dim, **kwargs):
+        """A built linear map without bias, in the cell's dtype."""
+        dense = keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy, name=name, **kwargs)
+        dense.build((None, input_dim))
+        return dense
+
+    def _read_step(self, query, memory, training):
+        """Attention of one step: `(batch, units)` to the context and weights of that step."""
+        context, weights = self.attention.read(query[:, None, :], memory, training=training)
+        return context[:, 0], weights[:, 0]
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class BahdanauCell(DecoderCell):
+    """Bahdanau's decoder: the previous state asks, the context enters the cell.
+
+    At step `i`: `c_i` is the context that `s_{i-1}` asks for, and
+    `s_i = GRU([E y_{i-1} ; c_i], s_{i-1})`. Most published "Bahdanau" decoders
+    ask with `s_i`, which is Luong's order. Prefer it to `LuongCell` where what
+    is read should steer the state; it cannot read all steps in parallel.
+
+    The output is `[s_i ; c_i]`, or with `deep_output=l` the paper's maxout
+    layer of `l` units over `U s + V E y_{i-1} + C c_i`.
+
+    Args:
+        units: width of the state, n in the paper.
+        attention_units: width of the comparison. Defaults to `units`.
+        cell: `"gru"` (the paper; the reset gate acts before the product) or
+            `"lstm"`.
+        deep_output: units l of the maxout output layer, or None.
+        output_state: `"current"` (s_i: the main text and most toolkits) or
+            `"previous"` (s_{i-1}: the paper's appendix).
+        normed: use the weight-normed score; see `AdditiveScore`.
+        dropout: fraction of the attention weights dropped in training.
+
+    Call args and Returns: see `DecoderCell`.
+
+    Example:
+
+    >>> rnn = AttentionRNN(BahdanauCell(8))
+    >>> rnn(np.ones((2, 3, 5)), np.ones((2, 7, 4))).output.shape
+    TensorShape([2, 3, 12])
+
+    Reference: Bahdanau et al. 2015, A.1.2 and A.2.2.
+    """
+
+    def __init__(
+        self,
+        units,
+        attention_units=None,
+        cell="gru",
+        deep_output=None,
+        output_state="current",
+        normed=False,
+        dropout=0.0,
+        **kwargs,
+    ):
+        if output_state not in ("current", "previous"):
+            raise ValueError(f"BahdanauCell: output_state must be 'current' or 'previous'. Received {output_state!r}.")
+        attention = BahdanauAttention(
+            attention_units or units, normed=normed, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
+        )
+        cell_arguments = {"reset_after": False} if cell == "gru" else {}
+        super().__init__(units, cell=cell, attention=attention, cell_arguments=cell_arguments, **kwargs)
+        self.attention_units = attention_units
+        self.deep_output = deep_output
+        self.output_state = output_state
+        self.normed = normed
+        self.dropout = dropout
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        super().build(inputs_shape, value_shape, key_shape)
+        gates = self.recurrent.gate_count * self.units
+        self.context_projection = self._dense("context_projection", gates, value_shape[-1])
+        self.output_dim = self.deep_output or self.units + value_shape[-1]
+        if self.deep_output:
+            joined = self.units + inputs_shape[-1] + value_shape[-1]
+            self.output_projection = self._dense("output_projection", 2 * self.deep_output, joined)
+
+    def read(self, inputs, memory, state, training=False):
+        def step(projected_t, state):
+            context, weights = self._read_step(state[0], memory, training)
+            current, new_state = self.recurrent.step(projected_t + self.context_projection(context), state)
+            asked = current if self.output_state == "current" else state[0]
+            return (asked, context, weights), new_state
+
+        inputs = ops.cast(inputs, self.compute_dtype)
+        (states, contexts, weights), state = unroll(step, self.recurrent.project(inputs), state)
+        return RecurrentOutput(self._output(inputs, states, contexts), state, weights)
+
+    def _output(self, inputs, states, contexts):
+        if not self.deep_output:
+            return ops.concatenate([states, contexts], axis=-1)
+        pairs = self.output_projection(ops.concatenate([states, inputs, contexts], axis=-1))
+        return ops.max(ops.reshape(pairs, (*ops.shape(pairs)[:-1], self.deep_output, 2)), axis=-1)
+
+    def get_config(self):
+        return super().get_config() | {
+            "attention_units": self.attention_units,
+            "deep_output": self.deep_output,
+            "output_state": self.output_state,
+            "normed": self.normed,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LuongCell(DecoderCell):
+    """Luong's decoder: the current state asks, the context enters the output.
+
+    `h_t = RNN(x_t, h_{t-1})`, then `c_t` is the context that `h_t` asks for and
+    the output is the attentional vector `h~_t = tanh(W [c_t ; h_t])`. With
+    input feeding `x_t` is `[E y_{t-1} ; h~_{t-1}]`, so that a step knows what
+    was read before; without it no step waits for another's context, and all
+    target steps are read in parallel, which trains a third faster.
+
+    Args:
+        units: width of the state and of the attentional vector.
+        score: `"dot"`, `"general"` or `"concat"`; see `LuongAttention`.
+        cell: `"gru"` or `"lstm"` (the paper).
+        input_feeding: see above.
+        attentional_vector: with False the output is `[c_t ; h_t]` itself, as
+            in the book "Deep Learning from Scratch 2", chapter 8.
+        learned_scale: multiply the score by a learned scalar.
+        dropout: fraction of the attention weights dropped in training.
+
+    Call args and Returns: see `DecoderCell`.
+
+    Example:
+
+    >>> rnn = AttentionRNN(LuongCell(8, score="general", input_feeding=False))
+    >>> rnn(np.ones((2, 3, 5)), np.ones((2, 7, 4))).output.shape
+    TensorShape([2, 3, 8])
+
+    Reference: Luong et al. 2015, 3, eq. 5-6, and 3.3 for input feeding.
+    """
+
+    def __init__(
+        self,
+        units,
+        score="general",
+        cell="gru",
+        input_feeding=True,
+        attentional_vector=True,
+        learned_scale=False,
+        dropout=0.0,
+        **kwargs,
+    ):
+        attention = LuongAttention(
+            score, learned_scale=learned_scale, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
+        )
+        super().__init__(units, cell=cell, attention=attention, **kwargs)
+        self.score = score
+        self.input_feeding = input_feeding
+        self.attentional_vector = attentional_vector
+        self.learned_scale = learned_scale
+        self.dropout = dropout
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        super().build(inputs_shape, value_shape, key_shape)
+        joined = value_shape[-1] + self.units
+        self.output_dim = self.units if self.attentional_vector else joined
+        if self.attentional_vector:
+            self.attentional_projection = self._dense("attentional_projection", self.units, joined, activation="tanh")
+        if self.input_feeding:
+            gates = self.recurrent.gate_count * self.units
+            self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
+
+    def start(self, recurrent_state):
+        state = tuple(recurrent_state)
+        if not self.input_feeding:
+            return state
+        return (*state, ops.zeros((ops.shape(state[0])[0], self.output_dim), self.compute_dtype))
+
+    def read(self, inputs, memory, state, training=False):
+        projected = self.recurrent.project(inputs)
+        if not self.input_feeding:
+            states, state = run_recurrence(self.recurrent, projected, state)
+            contexts, weights = self.attention.read(states, memory, training=training)
+            return RecurrentOutput(self._output(contexts, states), state, weights)
+
+        def step(projected_t, state):
+            *recurrent_state, fed = state
+            h, recurrent_state = self.recurrent.step(projected_t + self.feed_projection(fed), tuple(recurrent_state))
+            context, weights = self._read_step(h, memory, training)
+            output = self._output(context, h)
+            return (output, weights), (*recurrent_state, output)
+
+        (output, weights), state = unroll(step, projected, state)
+        return RecurrentOutput(output, state, weights)
+
+    def _output(self, context, h):
+        joined = ops.concatenate([context, h], axis=-1)
+        return self.attentional_projection(joined) if self.attentional_vector else joined
+
+    def get_config(self):
+        return super().get_config() | {
+            "score": self.score,
+            "input_feeding": self.input_feeding,
+            "attentional_vector": self.attentional_vector,
+            "learned_scale": self.learned_scale,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class PlainCell(DecoderCell):
+    """A decoder without attention: all it knows of the source is its first state.
+
+    It is the baseline that shows what attention is for. Its weights are zeros.
+
+    Args:
+        units: width of the state, and of the output.
+        cell: `"gru"` or `"lstm"`.
+
+    Call args and Returns: see `DecoderCell`.
+
+    Example:
+
+    >>> AttentionRNN(PlainCell(8))(np.ones((2, 3, 5)), np.ones((2, 7, 4))).weights.shape
+    TensorShape([2, 3, 7])
+
+    Reference: Sutskever et al. 2014, "Sequence to Sequence Learning with
+        Neural Networks"; Cho et al. 2014.
+    """
+
+    def __init__(self, units, cell="gru", **kwargs):
+        super().__init__(units, cell=cell, **kwargs)
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        super().build(inputs_shape, value_shape, key_shape)
+        self.output_dim = self.units
+
+    def prepare(self, value, key=None, value_mask=None):
+        return Memory(value, value, value_mask)
+
+    def read(self, inputs, memory, state, training=False):
+        output, state = run_recurrence(self.recurrent, self.recurrent.project(inputs), state)
+        batch, source = ops.shape(memory.value)[:2]
+        return RecurrentOutput(output, state, ops.zeros((batch, ops.shape(inputs)[1], source), self.compute_dtype))
+
+
+DECODER_CELLS = {"bahdanau": BahdanauCell, "luong": LuongCell, None: PlainCell}
+
+
+def get_decoder_cell(attention, units, **kwargs):
+    """A decoder cell by the name of its attention.
+
+    Args:
+        attention: `"bahdanau"`, `"luong"`, None, or a `DecoderCell`.
+        units: width of the state.
+        **kwargs: of the cell's constructor.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if isinstance(attention, DecoderCell):
+        return attention
+    if attention not in DECODER_CELLS:
+        known = ", ".join(map(repr, DECODER_CELLS))
+        raise ValueError(f"get_decoder_cell: attention must be one of {known}. Received {attention!r}.")
+    return DECODER_CELLS[attention](units, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class AttentionRNN(keras.layers.Layer):
+    """Runs a decoder cell over a known target: the layer for your own model.
+
+    `keras.layers.RNN` cannot carry a memory (its `constants` raise); this is
+    the layer that can. A target cut into several calls, each given the state of
+    the one before, gives what one call gives.
+
+    Args:
+        cell: a `DecoderCell`: `BahdanauCell`, `LuongCell` or `PlainCell`.
+
+    Call args:
+        inputs: `(batch, target, input_dim)`, for instance embedded ids.
+        value: what is attended to, `(batch, source, value_dim)`.
+        key: what it is compared with, `(batch, source, key_dim)`. Defaults to
+            the value.
+        value_mask: bool `(batch, source)`. Keras' implicit mask arrives here.
+        initial_state: tuple of tensors from an earlier call or from
+            `cell.start`. Defaults to zeros.
+
+    Returns:
+        `RecurrentOutput(output, state, weights)`. The output carries the mask
+        of the inputs.
+
+    Example:
+
+    >>> output, state, weights = AttentionRNN(LuongCell(6))(np.ones((2, 3, 5)), np.ones((2, 7, 4)))
+    >>> output.shape, weights.shape
+    (TensorShape([2, 3, 6]), TensorShape([2, 3, 7]))
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(cell, DecoderCell):
+            raise TypeError(
+                f"AttentionRNN: cell must be a DecoderCell such as BahdanauCell(64). Received {cell!r} of type "
+                f"{type(cell).__name__}."
+            )
+        self.cell = cell
+        self.supports_masking = True
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        if not self.cell.built:
+            self.cell.build(inputs_shape, value_shape, key_shape)
+
+    def prepare(self, value, key=None, value_mask=None):
+        """A `Memory` for `read`, made once per source."""
+        return self.cell.prepare(value, key, value_mask)
+
+    def read(self, inputs, memory, state, training=False):
+        """Target steps over a prepared memory; see `DecoderCell.read`."""
+        return self.cell.read(inputs, memory, state, training=training)
+
+    def call(self, inputs, value, key=None, value_mask=None, initial_state=None, training=False):
+        if initial_state is None:
+            initial_state = self.cell.initial_state(ops.shape(inputs)[0])
+        memory = self.prepare(value, key, value_mask)
+        return self.read(inputs, memory, tuple(initial_state), training=training)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return RecurrentOutput(previous_mask, None, None)
+
+    def get_config(self):
+        return super().get_config() | {"cell": keras.saving.serialize_keras_object(self.cell)}
+
+    @classmethod
+    def from_config(cls, config):
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**{**config, "cell": cell})

@@ -1,0 +1,81 @@
+"""The attention core: scores, mask, float32 softmax, weighted sum.
+
+This file owns the one softmax over the source in the library, the one place
+where a mask meets scores, and the two records that every attention layer
+speaks: `Memory`, what is attended to, and `AttentionOutput`, what comes back.
+"""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+# Finite in float32, where every softmax of the library runs, and far below any score: `-inf` would turn a row with
+# nothing to attend to into NaN.
+MASKED_SCORE = -1e9
+
+
+class Memory(NamedTuple):
+    """What a decoder attends to, prepared once per source.
+
+    Attributes:
+        key: what a query is compared with, as the layer's score wants it:
+            `(batch, source, key_dim)`.
+        value: what is summed: `(batch, source, value_dim)`.
+        mask: bool, True = may be attended: `(batch, source)`, or None when
+            every position may.
+    """
+
+    key: Any
+    value: Any
+    mask: Any = None
+
+
+class AttentionOutput(NamedTuple):
+    """What an attention layer returns.
+
+    Attributes:
+        context: weighted sum of the values: `(batch, target, value_dim)`.
+        weights: how much each query attends to each source position:
+            `(batch, target, source)`. Each row sums to one, or to zero where
+            nothing may be attended to.
+    """
+
+    context: Any
+    weights: Any
+
+
+def masked_softmax(scores, mask=None):
+    """Softmax over the last axis, in float32, where `mask` allows.
+
+    Args:
+        scores: `(..., source)`, any float dtype.
+        mask: bool, broadcastable to `scores`; True = may be attended.
+
+    Returns:
+        Weights shaped and typed like `scores`. A row without any True gets
+        zeros, and zero gradients, in every dtype.
+    """
+    dtype = scores.dtype
+    scores = ops.cast(scores, "float32")
+    if mask is None:
+        return ops.cast(ops.softmax(scores, axis=-1), dtype)
+    weights = ops.softmax(ops.where(mask, scores, MASKED_SCORE), axis=-1)
+    return ops.cast(weights * ops.cast(mask, "float32"), dtype)
+
+
+def attend(scores, value, mask=None, dropout=None):
+    """Turns scores into weights and weights into a context.
+
+    Args:
+        scores: `(..., target, source)`.
+        value: `(..., source, value_dim)`.
+        mask: bool, broadcastable to `scores`; True = may be attended.
+        dropout: None, or a function applied to the weights before the sum.
+            The returned weights are those before dropout.
+
+    Returns:
+        `AttentionOutput(context, weights)`.
+    """
+    weights = masked_softmax(scores, mask)
+    summed = weights if dropout is None else dropout(weights)
+    return AttentionOutput(ops.matmul(summed, value), weights)

@@ -1,0 +1,140 @@
+"""Masks: bool, True = may be attended, as in Keras.
+
+This file makes every mask of the library; `core.py` alone applies them. A
+padding mask has the rank of its sequence, `(batch, length)`; the others, and
+what `combine_masks` takes and gives, are aligned with scores,
+`(..., target, source)`.
+"""
+
+import keras
+from keras import ops
+
+
+def padding_mask(ids, pad=0):
+    """Which positions of a batch of ids hold a token.
+
+    Args:
+        ids: `(batch, length)` integers.
+        pad: the id that fills up short rows.
+
+    Returns:
+        bool `(batch, length)`.
+
+    Example:
+
+    >>> padding_mask(np.array([[5, 6, 0], [7, 0, 0]])).numpy().tolist()
+    [[True, True, False], [True, False, False]]
+    """
+    return ops.not_equal(ids, pad)
+
+
+def causal_mask(target, source=None, offset=0):
+    """Which positions each of `target` queries may see: itself and what came before.
+
+    Query `i` stands at position `offset + i` and sees the keys at positions
+    `0 ... offset + i`. With a cache of `offset` earlier keys that is one query
+    at a time, or any number, aligned as the full call would be.
+
+    Args:
+        target: number of queries; an integer or a scalar tensor.
+        source: number of keys. Defaults to `offset + target`.
+        offset: position of the first query; an integer or a scalar tensor.
+
+    Returns:
+        bool `(target, source)`.
+
+    Example: two queries after one cached key.
+
+    >>> causal_mask(2, offset=1).numpy().astype(int).tolist()
+    [[1, 1, 0], [1, 1, 1]]
+
+    Reference: Vaswani et al. 2017, "Attention Is All You Need", 3.2.3.
+    """
+    query, key = _positions(target, source, offset)
+    return key <= query
+
+
+def window_mask(target, source=None, offset=0, before=0, after=0):
+    """Which positions lie within a window around each query.
+
+    Query `i`, at position `p = offset + i`, sees the keys at positions
+    `p - before ... p + after`.
+
+    Args:
+        target: number of queries; an integer or a scalar tensor.
+        source: number of keys. Defaults to `offset + target`.
+        offset: position of the first query; an integer or a scalar tensor.
+        before: how many positions before its own a query sees.
+        after: how many positions after its own a query sees.
+
+    Returns:
+        bool `(target, source)`.
+
+    Example:
+
+    >>> window_mask(3, before=1).numpy().astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    query, key = _positions(target, source, offset)
+    return ops.logical_and(key >= query - before, key <= query + after)
+
+
+def combine_masks(*masks):
+    """Where every given mask allows.
+
+    Args:
+        *masks: bool masks of one rank, broadcastable to each other; None
+            stands for a mask that allows everything. A padding mask
+            `(batch, source)` joins as `mask[:, None, :]`.
+
+    Returns:
+        bool, the masks' common shape, or None if all are None.
+
+    Raises:
+        ValueError: if a mask is not bool, or the ranks differ: whether
+            `(a, b)` means `(batch, source)` or `(target, source)` must not be
+            left to broadcasting.
+
+    Example:
+
+    >>> padding = padding_mask(np.array([[5, 6, 0]]))
+    >>> combine_masks(padding[:, None, :], causal_mask(3)[None], None).numpy().astype(int).tolist()
+    [[[1, 0, 0], [1, 1, 0], [1, 1, 0]]]
+    """
+    given = [mask for mask in masks if mask is not None]
+    for index, mask in enumerate(given):
+        check_mask(mask, len(given[0].shape), "combine_masks", f"mask {index}", "the rank of mask 0")
+    combined = None
+    for mask in given:
+        combined = mask if combined is None else ops.logical_and(combined, mask)
+    return combined
+
+
+def check_mask(mask, rank, owner, name, meaning):
+    """Raises a ValueError unless `mask` is bool and of `rank` dimensions.
+
+    Args:
+        mask: the tensor to check; None passes.
+        rank: how many dimensions it must have.
+        owner: class or function that speaks in the message.
+        name: the argument's name.
+        meaning: what the dimensions are, for the message.
+    """
+    if mask is None:
+        return
+    if keras.backend.standardize_dtype(mask.dtype) != "bool":
+        raise ValueError(
+            f"{owner}: {name} must be bool, True = may be attended. Received dtype {mask.dtype}. "
+            "Write `mask != 0`, or `mask > -1` for a mask that is added to scores."
+        )
+    if len(mask.shape) != rank:
+        raise ValueError(
+            f"{owner}: {name} must have {rank} dimensions, {meaning}. Received shape {tuple(mask.shape)}."
+            + (" Write `mask[:, None, :]` to give a padding mask a target axis." if len(mask.shape) == 2 else "")
+        )
+
+
+def _positions(target, source, offset):
+    """Query positions `(target, 1)` and key positions `(1, source)`."""
+    source = offset + target if source is None else source
+    return (offset + ops.arange(target))[:, None], ops.arange(source)[None, :]

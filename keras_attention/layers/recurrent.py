@@ -1,0 +1,187 @@
+"""GRU and LSTM in two halves: project all steps at once, then step through time.
+
+Keras' cells multiply the input inside the loop. Here `project(inputs)` does it
+for all steps in one product and `step(projected_t, state)` does the rest, which
+makes a training step a third faster. The weights are those of Keras' cells,
+name by name, so they load into each other.
+"""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.unroll import unroll
+
+
+class _HoistedCell:
+    """What `GRUCell` and `LSTMCell` add to Keras' cells."""
+
+    def _refuse_dropout(self):
+        if self.dropout or self.recurrent_dropout:
+            raise ValueError(
+                f"{type(self).__name__}: dropout inside the cell is not supported, since the input is projected "
+                f"outside of it. Received dropout={self.dropout}, recurrent_dropout={self.recurrent_dropout}. "
+                "Apply keras.layers.Dropout to the inputs."
+            )
+
+    def call(self, inputs, states, training=False):
+        states = states if isinstance(states, (tuple, list)) else (states,)
+        output, states = self.step(self.project(inputs), tuple(states))
+        return output, list(states)
+
+    def initial_state(self, batch_size):
+        """Zeros for every tensor of the state."""
+        return tuple(ops.zeros((batch_size, self.units), self.compute_dtype) for _ in range(self.state_count))
+
+    def _weight(self, variable):
+        return ops.cast(variable, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class GRUCell(_HoistedCell, keras.layers.GRUCell):
+    """`keras.layers.GRUCell` whose input product can be taken out of the loop.
+
+    With `h` the state, `x` the input and the gates `z` and `r`:
+    `h' = z h + (1 - z) tanh(W x + r (U h))`; with `reset_after=False` the last
+    product is `U (r h)`, as in the papers. Note that Cho and Bahdanau write `z`
+    for what is `1 - z` here.
+
+    Args:
+        units: width of the state.
+        reset_after: see above.
+        **kwargs: those of `keras.layers.GRUCell`, except dropout.
+
+    Example:
+
+    >>> cell = GRUCell(4)
+    >>> output, (state,) = cell(np.ones((2, 3)), [np.zeros((2, 4))])
+    >>> output.shape
+    TensorShape([2, 4])
+
+    Reference: Cho et al. 2014, "Learning Phrase Representations using RNN
+        Encoder-Decoder", 2.3.
+    """
+
+    state_count = 1
+    gate_count = 3
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self._refuse_dropout()
+
+    def project(self, inputs):
+        """The input's part of all gates: `(..., input_dim)` to `(..., 3 * units)`."""
+        projected = ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel))
+        if not self.use_bias:
+            return projected
+        return projected + (self._weight(self.bias)[0] if self.reset_after else self._weight(self.bias))
+
+    def step(self, projected, state):
+        """One step: `(batch, 3 * units)` and the state to the output and the next state."""
+        (h,) = state
+        input_z, input_r, input_h = ops.split(projected, 3, axis=-1)
+        kernel = self._weight(self.recurrent_kernel)
+        if self.reset_after:
+            recurrent = ops.matmul(h, kernel)
+            if self.use_bias:
+                recurrent = recurrent + self._weight(self.bias)[1]
+            recurrent_z, recurrent_r, recurrent_h = ops.split(recurrent, 3, axis=-1)
+            z = self.recurrent_activation(input_z + recurrent_z)
+            recurrent_h = self.recurrent_activation(input_r + recurrent_r) * recurrent_h
+        else:
+            kernel_z, kernel_r, kernel_h = ops.split(kernel, 3, axis=-1)
+            z = self.recurrent_activation(input_z + ops.matmul(h, kernel_z))
+            r = self.recurrent_activation(input_r + ops.matmul(h, kernel_r))
+            recurrent_h = ops.matmul(r * h, kernel_h)
+        new = self.activation(input_h + recurrent_h)
+        h = new + z * (h - new)
+        return h, (h,)
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LSTMCell(_HoistedCell, keras.layers.LSTMCell):
+    """`keras.layers.LSTMCell` whose input product can be taken out of the loop.
+
+    The state is `(h, c)`; the forget gate's bias starts at one.
+
+    Args:
+        units: width of the state.
+        **kwargs: those of `keras.layers.LSTMCell`, except dropout.
+
+    Example:
+
+    >>> cell = LSTMCell(4)
+    >>> output, (h, c) = cell(np.ones((2, 3)), [np.zeros((2, 4)), np.zeros((2, 4))])
+    >>> output.shape
+    TensorShape([2, 4])
+
+    Reference: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory"; Gers
+        et al. 2000, "Learning to Forget".
+    """
+
+    state_count = 2
+    gate_count = 4
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self._refuse_dropout()
+
+    def project(self, inputs):
+        """The input's part of all gates: `(..., input_dim)` to `(..., 4 * units)`."""
+        projected = ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel))
+        return projected + self._weight(self.bias) if self.use_bias else projected
+
+    def step(self, projected, state):
+        """One step: `(batch, 4 * units)` and the state to the output and the next state."""
+        h, c = state
+        gates = projected + ops.matmul(h, self._weight(self.recurrent_kernel))
+        gate_i, gate_f, new, gate_o = ops.split(gates, 4, axis=-1)
+        keep = self.recurrent_activation(gate_f) * c
+        c = keep + self.recurrent_activation(gate_i) * self.activation(new)
+        h = self.recurrent_activation(gate_o) * self.activation(c)
+        return h, (h, c)
+
+
+RECURRENT_CELLS = {"gru": GRUCell, "lstm": LSTMCell}
+
+
+def get_recurrent_cell(cell, units, **kwargs):
+    """A `GRUCell` or `LSTMCell` by name.
+
+    Args:
+        cell: `"gru"` or `"lstm"`.
+        units: width of the state.
+        **kwargs: of the cell's constructor.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if cell not in RECURRENT_CELLS:
+        known = ", ".join(map(repr, RECURRENT_CELLS))
+        raise ValueError(f"get_recurrent_cell: cell must be one of {known}. Received {cell!r}.")
+    return RECURRENT_CELLS[cell](units, **kwargs)
+
+
+def run_recurrence(cell, projected, state, mask=None, reverse=False):
+    """Steps a cell through projected inputs.
+
+    Args:
+        cell: a built `GRUCell` or `LSTMCell`.
+        projected: `cell.project(inputs)`, `(batch, time, gates * units)`.
+        state: tuple of `(batch, units)`.
+        mask: bool `(batch, time)`. Where it is False the state stands still,
+            so padding changes neither a later output nor the last state.
+        reverse: run from the last position to the first.
+
+    Returns:
+        `(outputs, state)`: `(batch, time, units)` and the last state.
+    """
+    if mask is None:
+        return unroll(cell.step, projected, state, reverse)
+
+    def masked_step(inputs_t, state):
+        projected_t, live = inputs_t
+        _, new_state = cell.step(projected_t, state)
+        state = tuple(ops.where(live, new, old) for new, old in zip(new_state, state, strict=True))
+        return state[0], state
+
+    return unroll(masked_step, (projected, mask[:, :, None]), state, reverse)

@@ -1,0 +1,60 @@
+"""The encoder-decoder: ids in, logits out, in two halves that meet in `call`.
+
+Training calls the whole; search calls `encode` once and `decode` a step at a
+time. The padding mask of the source is made here, once, and nowhere else.
+"""
+
+import keras
+
+from keras_attention.layers.masks import padding_mask
+
+
+class EncoderDecoder(keras.Model):
+    """Base of the models: an encoder, a decoder, and their meeting.
+
+    A subclass sets `self.encoder` and `self.decoder` in its constructor and
+    ends it with `self.build()`, so that its weights exist, and can be loaded
+    or resumed, before it has seen data.
+
+    Call args:
+        inputs: dict of `source`, `(batch, source)` integers padded with 0, and
+            `target`, `(batch, target)` integers: the start id and all tokens
+            but the last.
+
+    Returns:
+        Logits `(batch, target, target_vocabulary)`; position `t` is for the
+        token after `target[:, t]`.
+    """
+
+    def build(self, input_shape=None):
+        """Creates all weights; the ids' shapes do not matter."""
+        raise NotImplementedError(f"{type(self).__name__} must define build().")
+
+    def encode(self, source, training=False):
+        """The source's part of the work, done once.
+
+        Args:
+            source: `(batch, source)` integers, 0 where there is no token.
+            training: whether to drop.
+
+        Returns:
+            `(memory, state)`, for `decode`.
+        """
+        mask = padding_mask(source)
+        outputs, summary = self.encoder(source, mask=mask, training=training)
+        return self.decoder.prepare(outputs, mask), self.decoder.start(summary)
+
+    def decode(self, target, memory, state, training=False):
+        """Target steps, any number: `DecoderOutput(logits, state, weights)`.
+
+        Args:
+            target: `(batch, target)` integers.
+            memory: from `encode`.
+            state: from `encode`, or from the last call.
+            training: whether to drop.
+        """
+        return self.decoder(target, memory, state, training=training)
+
+    def call(self, inputs, training=False):
+        memory, state = self.encode(inputs["source"], training=training)
+        return self.decode(inputs["target"], memory, state, training=training).logits

@@ -1,0 +1,99 @@
+"""Every attention, decoder cell, model and strategy, in every form that has code of its own.
+
+The laws run over these tables. `test_registry.py` holds that nothing public is
+missing from them.
+"""
+
+from keras_attention import layers
+from keras_attention.decoding import Beam, Greedy
+from keras_attention.models import DateConverter, VanillaSeq2Seq
+
+# Name: a function of keyword arguments (such as dtype) that makes the layer. Query width 5, value width 5.
+ATTENTIONS = {
+    "dot": lambda **kw: layers.Attention("dot", **kw),
+    "dot learned scale": lambda **kw: layers.Attention(layers.DotScore(learned_scale=True), **kw),
+    "scaled_dot": lambda **kw: layers.Attention("scaled_dot", **kw),
+    "scaled_dot learned scale": lambda **kw: layers.Attention(layers.DotScore(scaled=True, learned_scale=True), **kw),
+    "general": lambda **kw: layers.Attention("general", **kw),
+    "scaled_luong": lambda **kw: layers.Attention("scaled_luong", **kw),
+    "reduced_rank": lambda **kw: layers.Attention(layers.ReducedRankScore(rank=3), **kw),
+    "reduced_rank learned scale": lambda **kw: layers.Attention(
+        layers.ReducedRankScore(rank=3, learned_scale=True), **kw
+    ),
+    "additive": lambda **kw: layers.Attention("additive", **kw),
+    "concat": lambda **kw: layers.Attention("concat", **kw),
+    "normed_bahdanau": lambda **kw: layers.Attention("normed_bahdanau", **kw),
+    "with dropout": lambda **kw: layers.Attention("general", dropout=0.5, seed=1, **kw),
+    "Bahdanau": lambda **kw: layers.BahdanauAttention(11, **kw),
+    "Bahdanau normed": lambda **kw: layers.BahdanauAttention(11, normed=True, **kw),
+    "Luong dot": lambda **kw: layers.LuongAttention("dot", **kw),
+    "Luong general scaled": lambda **kw: layers.LuongAttention("general", learned_scale=True, **kw),
+    "Luong concat": lambda **kw: layers.LuongAttention("concat", units=11, **kw),
+}
+
+# Name: a function of keyword arguments that makes a cell of 6 units, for values of width 6.
+CELLS = {
+    "Bahdanau": lambda **kw: layers.BahdanauCell(6, **kw),
+    "Bahdanau LSTM": lambda **kw: layers.BahdanauCell(6, cell="lstm", attention_units=4, **kw),
+    "Bahdanau deep output": lambda **kw: layers.BahdanauCell(6, deep_output=5, normed=True, **kw),
+    "Bahdanau deep output of the previous state": lambda **kw: layers.BahdanauCell(
+        6, deep_output=5, output_state="previous", **kw
+    ),
+    "Luong parallel": lambda **kw: layers.LuongCell(6, input_feeding=False, **kw),
+    "Luong parallel LSTM": lambda **kw: layers.LuongCell(6, cell="lstm", score="concat", input_feeding=False, **kw),
+    "Luong input feeding": lambda **kw: layers.LuongCell(6, score="general", learned_scale=True, **kw),
+    "Luong input feeding LSTM": lambda **kw: layers.LuongCell(6, cell="lstm", score="dot", **kw),
+    "the book's": lambda **kw: layers.LuongCell(
+        6, cell="lstm", score="dot", input_feeding=False, attentional_vector=False, **kw
+    ),
+    "fed with context and state": lambda **kw: layers.LuongCell(6, attentional_vector=False, **kw),
+    "plain": lambda **kw: layers.PlainCell(6, **kw),
+    "plain LSTM": lambda **kw: layers.PlainCell(6, cell="lstm", **kw),
+}
+
+SOURCE_IDS, TARGET_IDS = 13, 7
+
+MODELS = {
+    "luong": lambda **kw: DateConverter(SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, **kw),
+    "luong feeding, LSTM, one direction": lambda **kw: DateConverter(
+        SOURCE_IDS,
+        TARGET_IDS,
+        units=6,
+        embedding_dim=5,
+        cell="lstm",
+        bidirectional=False,
+        bridge="copy",
+        attention_options={"input_feeding": True},
+        **kw,
+    ),
+    "bahdanau": lambda **kw: DateConverter(
+        SOURCE_IDS,
+        TARGET_IDS,
+        units=6,
+        embedding_dim=5,
+        attention="bahdanau",
+        attention_options={"deep_output": 4},
+        bridge="backward",
+        **kw,
+    ),
+    "bahdanau LSTM, dropout": lambda **kw: DateConverter(
+        SOURCE_IDS,
+        TARGET_IDS,
+        units=6,
+        embedding_dim=5,
+        attention="bahdanau",
+        cell="lstm",
+        bridge="zeros",
+        dropout=0.3,
+        **kw,
+    ),
+    "vanilla": lambda **kw: VanillaSeq2Seq(SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, **kw),
+    "vanilla LSTM": lambda **kw: VanillaSeq2Seq(SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, cell="lstm", **kw),
+}
+
+STRATEGIES = {
+    "greedy": Greedy(),
+    "beam of 1": Beam(1),
+    "beam of 3": Beam(3, n_best=3),
+    "beam of 4 with length penalty": Beam(4, length_penalty=1.0, n_best=2),
+}

@@ -1,0 +1,85 @@
+"""Nothing public escapes the laws, and no room knows one that it must not know."""
+
+import ast
+import pathlib
+
+import pytest
+
+import keras_attention
+from keras_attention import layers, models
+from keras_attention.decoding.strategies import STRATEGIES
+from keras_attention.layers.scores import _NAMED_FORMS, SCORES
+from tests.laws import cases
+
+PACKAGE = pathlib.Path(keras_attention.__file__).parent
+
+# Who may import whom, beside itself. `cli` and `recipes` may import anything.
+MAY_IMPORT = {
+    "layers": set(),
+    "text": set(),
+    "models": {"layers"},
+    "decoding": set(),
+    "training": set(),
+    "data": {"text"},
+    "conversion": set(),
+    "export": {"conversion"},
+    "text_to_text": {"models", "decoding", "text", "conversion", "export"},
+    "visualization": set(),
+    "testing": set(),
+    "__init__": set(),
+    "__main__": {"cli"},
+}
+FREE = {"cli", "recipes"}
+
+
+def public_subclasses(module, base):
+    values = (getattr(module, name) for name in module.__all__)
+    return {value for value in values if isinstance(value, type) and issubclass(value, base)}
+
+
+def test_every_score_is_under_the_laws():
+    made = {type(make().score) for make in cases.ATTENTIONS.values()}
+    assert set(SCORES.values()) <= made
+    assert {*SCORES, *_NAMED_FORMS} <= set(cases.ATTENTIONS)
+
+
+def test_every_attention_layer_is_under_the_laws():
+    assert public_subclasses(layers, layers.Attention) <= {type(make()) for make in cases.ATTENTIONS.values()}
+
+
+def test_every_decoder_cell_is_under_the_laws():
+    made = {type(make()) for make in cases.CELLS.values()} | {layers.DecoderCell}
+    assert public_subclasses(layers, layers.DecoderCell) <= made
+
+
+def test_every_model_is_under_the_laws():
+    made = {type(make()) for make in cases.MODELS.values()} | {models.EncoderDecoder}
+    assert public_subclasses(models, models.EncoderDecoder) <= made
+
+
+def test_every_strategy_is_under_the_laws():
+    assert set(STRATEGIES.values()) <= {type(strategy) for strategy in cases.STRATEGIES.values()}
+
+
+def imports_of(path):
+    """First parts, below the package, of all that a file imports from it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "keras_attention" and len(parts) > 1:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_room_imports_one_that_it_must_not_know(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room in FREE:
+        return
+    assert room in MAY_IMPORT, f"{room} is a new room: say in MAY_IMPORT what it may know"
+    assert set(imports_of(path)) <= MAY_IMPORT[room] | {room}

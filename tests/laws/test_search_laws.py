@@ -1,0 +1,202 @@
+"""The laws of search, over every strategy: on a table of conditional probabilities, and on every model."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from keras_attention.decoding import Beam, Greedy, search
+from keras_attention.decoding.scoring import length_penalty
+from tests.laws.cases import MODELS, SOURCE_IDS, STRATEGIES
+
+PAD, START, END = 0, 2, 3
+FORBIDDEN = (0, 1, 2)
+VOCABULARY, MAX_LENGTH, BATCH = 6, 4, 2  # three tokens that a hypothesis may hold: the end, 4 and 5
+EVERY_STRATEGY = pytest.mark.parametrize("name", STRATEGIES)
+EVERY_MODEL = pytest.mark.parametrize("model_name", MODELS)
+
+
+class Table:
+    """A step function whose probabilities depend on the last two tokens and the item, from a seed."""
+
+    def __init__(self, seed, sharpness=2.0):
+        generator = np.random.default_rng(seed)
+        self.logits = (generator.normal(size=(BATCH, VOCABULARY, VOCABULARY, VOCABULARY)) * sharpness).astype("float32")
+
+    def start(self):
+        return tf.constant(np.arange(BATCH)), (tf.zeros([BATCH], tf.int64) + PAD,)
+
+    def step(self, ids, memory, state):
+        ids = tf.cast(ids, tf.int64)
+        rows = tf.stack([memory, state[0], ids], axis=1)
+        return tf.gather_nd(tf.constant(self.logits), rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
+
+    def search(self, strategy, max_length=MAX_LENGTH):
+        return search(self.step, *self.start(), strategy, START, END, max_length, FORBIDDEN)
+
+    def log_prob(self, item, ids):
+        """Sum of the log-probabilities of `ids`, up to and with the end."""
+        total, before, last = 0.0, PAD, START
+        for token in ids:
+            row = self.logits[item, before, last].astype("float64")
+            total += row[token] - np.log(np.exp(row).sum())
+            before, last = last, token
+            if token == END:
+                break
+        return total
+
+    def all_hypotheses(self, item):
+        for length in range(1, MAX_LENGTH + 1):
+            for ids in itertools.product((4, 5), repeat=length - 1):
+                yield (*ids, END), self.log_prob(item, (*ids, END))
+        for ids in itertools.product((4, 5), repeat=MAX_LENGTH):
+            yield ids, self.log_prob(item, ids)
+
+
+def trimmed(ids):
+    """The tokens of one hypothesis, the end included, the padding not."""
+    ids = [int(token) for token in ids]
+    return tuple(ids[: ids.index(END) + 1]) if END in ids else tuple(ids)
+
+
+@EVERY_STRATEGY
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_log_probability_is_the_one_that_re_scoring_gives(name, seed):
+    table = Table(seed)
+    result = table.search(STRATEGIES[name])
+    for item in range(BATCH):
+        for ids, log_prob in zip(result.ids.numpy()[item], result.log_probs.numpy()[item], strict=True):
+            assert_allclose(log_prob, table.log_prob(item, trimmed(ids)), atol=1e-4)
+
+
+@EVERY_STRATEGY
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_emissions_are_those_of_the_steps_that_made_the_hypothesis(name, seed):
+    table = Table(seed)
+    result = table.search(STRATEGIES[name])
+    for item in range(BATCH):
+        for ids, emissions in zip(result.ids.numpy()[item], result.emissions.numpy()[item], strict=True):
+            history = (PAD, START, *trimmed(ids))
+            for time in range(len(trimmed(ids))):
+                assert tuple(emissions[time]) == history[time : time + 2]
+
+
+@EVERY_STRATEGY
+def test_hypotheses_are_distinct_best_first_hold_no_forbidden_token_and_stop_at_their_end(name):
+    strategy = STRATEGIES[name]
+    for seed in range(10):
+        result = Table(seed).search(strategy)
+        ids, log_probs = result.ids.numpy(), result.log_probs.numpy()
+        assert ids.shape[:2] == log_probs.shape == (BATCH, strategy.n_best)
+        for item in range(BATCH):
+            found = [trimmed(row) for row in ids[item]]
+            assert len(set(found)) == len(found)
+            assert not {token for row in found for token in row} & set(FORBIDDEN)
+            for row, tokens in zip(ids[item], found, strict=True):
+                assert_array_equal(row[len(tokens) :], PAD)
+            scores = strategy.score(log_probs[item], np.array([len(tokens) for tokens in found]))
+            assert (np.diff(scores) <= 1e-6).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999), alpha=st.sampled_from([0.0, 0.6, 1.0]))
+def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha):
+    table = Table(seed)
+    result = table.search(Beam(40, length_penalty=alpha, n_best=40))
+    for item in range(BATCH):
+        scored = [
+            (log_prob / float(length_penalty(len(ids), alpha)), ids) for ids, log_prob in table.all_hypotheses(item)
+        ]
+        scored.sort(reverse=True)
+        assert trimmed(result.ids.numpy()[item, 0]) == scored[0][1]
+        found = {trimmed(ids) for ids, log_prob in zip(result.ids.numpy()[item], result.log_probs.numpy()[item],
+                                                       strict=True) if np.isfinite(log_prob)}  # fmt: skip
+        assert found == {ids for _, ids in scored}
+
+
+def test_fewer_hypotheses_than_asked_for_are_told_by_minus_infinity():
+    result = Table(0).search(Beam(8, n_best=8), max_length=1)  # there are three: the end, 4, 5
+    assert np.isfinite(result.log_probs.numpy()).sum(axis=1).tolist() == [3, 3]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_beam_of_one_is_greedy(seed):
+    table = Table(seed)
+    beam, greedy = table.search(Beam(1)), table.search(Greedy())
+    assert_array_equal(beam.ids, greedy.ids)
+    assert_allclose(beam.log_probs, greedy.log_probs, atol=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_wider_beam_of_the_whole_space_is_never_worse_than_greedy(seed):
+    table = Table(seed)
+    assert (table.search(Beam(40)).log_probs >= table.search(Greedy()).log_probs - 1e-5).numpy().all()
+
+
+def test_search_stops_when_every_hypothesis_is_finished():
+    steps = []
+
+    def step(ids, memory, state):
+        steps.append(1)
+        return tf.one_hot(tf.fill(tf.shape(ids), END), VOCABULARY) * 50, state, tf.zeros([tf.shape(ids)[0], 1])
+
+    result = search(step, (), (tf.zeros([BATCH, 1]),), Greedy(), START, END, max_length=1000)
+    assert len(steps) == 1
+    assert result.ids.shape == (BATCH, 1, 1)
+
+
+def model_search(model, source, strategy):
+    memory, state = model.encode(source)
+
+    def step(ids, memory, state):
+        logits, state, weights = model.decode(ids[:, None], memory, state)
+        return logits[:, 0], state, weights[:, 0]
+
+    return search(step, memory, state, strategy, START, END, MAX_LENGTH, FORBIDDEN), memory, state
+
+
+@EVERY_MODEL
+@EVERY_STRATEGY
+def test_search_over_a_model_agrees_with_teacher_forcing(model_name, name):
+    model = MODELS[model_name]()
+    source = np.random.default_rng(0).integers(2, SOURCE_IDS, size=(BATCH, 7)).astype("int32")
+    source[0, 4:] = PAD
+    result, memory, state = model_search(model, source, STRATEGIES[name])
+    for rank in range(STRATEGIES[name].n_best):
+        ids = result.ids.numpy()[:, rank]
+        given_ids = np.concatenate([np.full((BATCH, 1), START), ids[:, :-1]], axis=1)
+        forced = model.decode(given_ids, memory, state)
+        log_probs = tf.nn.log_softmax(forced.logits).numpy()
+        for item in range(BATCH):
+            tokens = trimmed(ids[item])
+            expected = sum(log_probs[item, time, token] for time, token in enumerate(tokens))
+            assert_allclose(result.log_probs[item, rank], expected, atol=1e-4)
+            assert_allclose(result.emissions[item, rank, : len(tokens)], forced.weights[item, : len(tokens)], atol=1e-5)
+            if STRATEGIES[name].width == 1:
+                allowed = log_probs[item, : len(tokens)].copy()
+                allowed[:, list(FORBIDDEN)] = -np.inf
+                assert tuple(allowed.argmax(-1)) == tokens
+
+
+@EVERY_STRATEGY
+def test_search_in_graph_equals_eager(name):
+    model = MODELS["luong feeding, LSTM, one direction"]()
+    source = np.random.default_rng(1).integers(2, SOURCE_IDS, size=(BATCH, 7)).astype("int32")
+    eager = model_search(model, source, STRATEGIES[name])[0]
+    for shape in ([None, None], [BATCH, 7]):
+        graph = tf.function(
+            lambda source: model_search(model, source, STRATEGIES[name])[0],
+            input_signature=[tf.TensorSpec(shape, tf.int32)],
+        )
+        received = graph(source)
+        assert_array_equal(received.ids, eager.ids)
+        assert_allclose(received.log_probs, eager.log_probs, atol=1e-5)
+        assert_allclose(received.emissions, eager.emissions, atol=1e-5)
