@@ -18,7 +18,7 @@ def main(arguments=None):
     try:
         _import_tensorflow()
         options.run(options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, OSError, ValueError, RuntimeError) as error:
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,6 +7,7 @@ plain `compile` and `fit`, as it does.
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_attention.data.batches import make_batches
 from keras_attention.models.date_converter import DateConverter
@@ -51,6 +52,8 @@ def train_converter(
 
     Raises:
         ValueError: if one of the lists is empty.
+        FloatingPointError: if the loss is not a number any more; nothing is
+            saved then.
 
     Reference: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent
         with Warm Restarts", 3, for the schedule.
@@ -74,7 +77,7 @@ def train_converter(
     callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
     if folder is not None:
         callbacks.append(keras.callbacks.BackupAndRestore(pathlib.Path(folder) / "backup"))
-    model.fit(
+    history = model.fit(
         make_batches(pairs, *tokenizers, batch_size, shuffle_seed=seed, fixed_shapes=True),
         validation_data=make_batches(validation_pairs, *tokenizers, batch_size=1024, fixed_shapes=True),
         epochs=epochs,
@@ -82,6 +85,8 @@ def train_converter(
         shuffle=False,  # the dataset shuffles
         verbose=verbose,
     )
+    if not np.isfinite(history.history["loss"][-1]):
+        raise FloatingPointError("train_converter: the loss is not a number. Lower learning_rate; nothing was saved.")
     longest = max(len(target) for _, target in [*pairs, *validation_pairs])
     converter = TextToText(model, *tokenizers, max_length=2 * longest)
     if folder is not None:

@@ -77,13 +77,20 @@ def generate_dates(
     generator = random.Random(seed)
     parsed = [_locale(identifier) for identifier in locales]
     days = (last - first).days
+    window = range(two_digit_from, two_digit_from + 100)
+    reached = first.year <= window[-1] and window[0] <= last.year
+    if not reached and all(_has_two_digits(pattern, locale) for pattern in formats for locale in parsed):
+        raise ValueError(
+            f"generate_dates: no date between {first} and {last} can be written: every format has a year of two "
+            f"digits, which with two_digit_from={two_digit_from} reaches from {window[0]} to {window[-1]}."
+        )
     pairs = []
     while len(pairs) < count:
         date = first + datetime.timedelta(days=generator.randint(0, days))
         locale = generator.choice(parsed)
         pattern = generator.choice(formats)
         case = generator.choice((str, str, str.upper, str.lower))
-        if _has_two_digits(pattern, locale) and not two_digit_from <= date.year < two_digit_from + 100:
+        if _has_two_digits(pattern, locale) and date.year not in window:
             continue
         pairs.append((case(format_date(date, format=pattern, locale=locale)), date.isoformat()))
     return pairs

@@ -3,6 +3,7 @@
 import gzip
 import pathlib
 import random
+import zlib
 
 
 def read_pairs(file):
@@ -30,21 +31,19 @@ def read_pairs(file):
         raise FileNotFoundError(f"read_pairs: there is no file {path}.")
     pairs = []
     separator = None
-    with _open(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            line = _decode(line, path, number).rstrip("\r\n")
-            if not line.strip():
-                continue
-            separator = separator or ("\t" if "\t" in line else "_")
-            source, found, target = line.partition(separator)
-            if not found:
-                form = "a tab" if separator == "\t" else "a tab or '_'"
-                raise ValueError(
-                    f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
-                    f"Received {line[:60]!r}."
-                )
-            target = target.partition("\t")[0] if separator == "\t" else target
-            pairs.append((source.strip(), target.strip()))
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        separator = separator or ("\t" if "\t" in line else "_")
+        source, found, target = line.partition(separator)
+        if not found:
+            form = "a tab" if separator == "\t" else "a tab or '_'"
+            raise ValueError(
+                f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
+                f"Received {line[:60]!r}."
+            )
+        target = target.partition("\t")[0] if separator == "\t" else target
+        pairs.append((source.strip(), target.strip()))
     if not pairs:
         raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
     return pairs
@@ -93,14 +92,17 @@ def split_by_target(pairs, fraction, seed=0):
     )
 
 
-def _open(path):
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
-
-
-def _decode(line, path, number):
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"read_pairs: {path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
-        ) from error
+def _lines(path):
+    """The lines of a file, without their ends; what cannot be read is named."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
+        number = 0
+        try:
+            for line in file:
+                number += 1
+                yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"read_pairs: {path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
+            ) from error
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"read_pairs: {path} is not a whole gzip file ({error}).") from error

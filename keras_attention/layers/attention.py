@@ -101,7 +101,7 @@ class Attention(keras.layers.Layer):
             )
         key = value if key is None else key
         self._check_shapes(value.shape, key.shape)
-        check_mask(value_mask, 2, type(self).__name__, "value_mask", "(batch, source)")
+        check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
         value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
 
@@ -118,7 +118,14 @@ class Attention(keras.layers.Layer):
             `AttentionOutput(context, weights)`.
         """
         self._check_rank("query", query.shape)
-        check_mask(attention_mask, 3, type(self).__name__, "attention_mask", "(batch, target, source)")
+        check_mask(
+            attention_mask,
+            type(self).__name__,
+            "attention_mask",
+            "(batch, target, source)",
+            (*query.shape[:2], memory.value.shape[1]),
+            broadcast=True,
+        )
         padding = None if memory.mask is None else memory.mask[:, None, :]
         scores = self.score.compare(ops.cast(query, self.compute_dtype), memory.key)
         dropout = self._dropout if training else None
@@ -136,8 +143,12 @@ class Attention(keras.layers.Layer):
         use_causal_mask=False,
         training=False,
     ):
-        check_mask(query_mask, 2, type(self).__name__, "query_mask", "(batch, target)")
-        check_mask(attention_mask, 3, type(self).__name__, "attention_mask", "(batch, target, source)")
+        owner = type(self).__name__
+        check_mask(query_mask, owner, "query_mask", "(batch, target)", query.shape[:2])
+        check_mask(value_mask, owner, "value_mask", "(batch, source)", value.shape[:2])
+        check_mask(key_mask, owner, "key_mask", "(batch, source)", value.shape[:2])
+        any_size = (None, None, None)
+        check_mask(attention_mask, owner, "attention_mask", "(batch, target, source)", any_size)
         memory = self.prepare(value, key, combine_masks(value_mask, key_mask))
         causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
         live = None if query_mask is None else query_mask[:, :, None]

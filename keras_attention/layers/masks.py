@@ -103,35 +103,43 @@ def combine_masks(*masks):
     """
     given = [mask for mask in masks if mask is not None]
     for index, mask in enumerate(given):
-        check_mask(mask, len(given[0].shape), "combine_masks", f"mask {index}", "the rank of mask 0")
+        any_size = (None,) * len(given[0].shape)
+        check_mask(mask, "combine_masks", f"mask {index}", "the rank of mask 0", any_size)
     combined = None
     for mask in given:
         combined = mask if combined is None else ops.logical_and(combined, mask)
     return combined
 
 
-def check_mask(mask, rank, owner, name, meaning):
-    """Raises a ValueError unless `mask` is bool and of `rank` dimensions.
+def check_mask(mask, owner, name, axes, shape, broadcast=False):
+    """Raises a ValueError unless `mask` is bool and shaped as it should be.
 
     Args:
         mask: the tensor to check; None passes.
-        rank: how many dimensions it must have.
         owner: class or function that speaks in the message.
         name: the argument's name.
-        meaning: what the dimensions are, for the message.
+        axes: what the dimensions are, such as `"(batch, source)"`.
+        shape: sizes to compare with; None where any size will do.
+        broadcast: whether a size of one will do everywhere.
     """
     if mask is None:
         return
     if keras.backend.standardize_dtype(mask.dtype) != "bool":
         raise ValueError(
-            f"{owner}: {name} must be bool, True = may be attended. Received dtype {mask.dtype}. "
+            f"{owner}: {name} must be bool, True = may be attended. Received dtype "
+            f"{keras.backend.standardize_dtype(mask.dtype)}. "
             "Write `mask != 0`, or `mask > -1` for a mask that is added to scores."
         )
-    if len(mask.shape) != rank:
-        raise ValueError(
-            f"{owner}: {name} must have {rank} dimensions, {meaning}. Received shape {tuple(mask.shape)}."
-            + (" Write `mask[:, None, :]` to give a padding mask a target axis." if len(mask.shape) == 2 else "")
-        )
+    received = tuple(mask.shape)
+    if len(received) != len(shape):
+        hint = " Write `mask[:, None, :]` to give a padding mask a target axis." if len(received) == 2 else ""
+        raise ValueError(f"{owner}: {name} must have {len(shape)} dimensions, {axes}. Received shape {received}.{hint}")
+    for size, wanted in zip(received, shape, strict=True):
+        if None not in (size, wanted) and size != wanted and not (broadcast and size == 1):
+            raise ValueError(
+                f"{owner}: {name} must be {axes}, here {tuple(shape)}. Received shape {received}: "
+                "it belongs to another tensor, or its axes are in another order."
+            )
 
 
 def _positions(target, source, offset):

@@ -77,16 +77,11 @@ class Vocabulary:
     @functools.cached_property
     def resource(self):
         """The lookup table, which a SavedModel must track."""
-        if self.file is None:
-            content = tf.lookup.KeyValueTensorInitializer(
-                tf.constant(self.tokens), tf.range(len(self.tokens), dtype=tf.int64)
-            )
-        else:
-            content = tf.lookup.TextFileInitializer(
-                self.file,
-                tf.string,
-                tf.lookup.TextFileIndex.WHOLE_LINE,
-                tf.int64,
-                tf.lookup.TextFileIndex.LINE_NUMBER,
-            )
-        return tf.lookup.StaticHashTable(content, default_value=UNKNOWN_ID)
+        with tf.init_scope():  # the table outlives the graph that asks for it first
+            if self.file is None:
+                ids = tf.range(len(self.tokens), dtype=tf.int64)
+                content = tf.lookup.KeyValueTensorInitializer(tf.constant(self.tokens), ids)
+            else:
+                line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+                content = tf.lookup.TextFileInitializer(self.file, tf.string, line, tf.int64, number)
+            return tf.lookup.StaticHashTable(content, default_value=UNKNOWN_ID)

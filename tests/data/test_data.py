@@ -1,0 +1,187 @@
+"""Dates, files of pairs, held-out targets, batches."""
+
+import datetime
+import gzip
+import pathlib
+
+import numpy as np
+import pytest
+from babel.dates import format_date
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_attention.data import generate_dates, make_batches, read_pairs, split_by_target, write_pairs
+from keras_attention.text import END_ID, START_ID, CharacterTokenizer
+
+BOOK = pathlib.Path(__file__).parents[3] / "shared/data/date.txt.gz"
+
+
+def test_same_seed_gives_the_same_dates_and_another_others():
+    assert generate_dates(50, seed=3) == generate_dates(50, seed=3)
+    assert generate_dates(50, seed=3) != generate_dates(50, seed=4)
+
+
+@given(st.dates(datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)), st.sampled_from(["en_US", "de", "ko", "ar"]))
+@settings(max_examples=20, deadline=None)
+def test_text_is_what_babel_writes_for_the_date(date, locale):
+    ((text, iso),) = generate_dates(1, locales=(locale,), formats=("long",), first=date, last=date)
+    expected = format_date(date, "long", locale=locale)
+    assert text in (expected, expected.upper(), expected.lower())
+    assert iso == date.isoformat()
+
+
+def test_year_around_new_year_is_the_calendars():
+    for date in (datetime.date(2018, 12, 31), datetime.date(2021, 1, 1)):
+        pairs = generate_dates(60, first=date, last=date)
+        assert all(str(date.year)[-2:] in text for text, _ in pairs)
+
+
+def test_two_digits_are_written_only_inside_the_window():
+    pairs = generate_dates(
+        300,
+        formats=("short", "d MMMM y"),
+        first=datetime.date(1900, 1, 1),
+        last=datetime.date(2100, 12, 31),
+        two_digit_from=1970,
+    )
+    short = [iso for text, iso in pairs if "/" in text]
+    assert short
+    assert all("1970" <= iso[:4] <= "2069" for iso in short)
+    assert any(iso[:4] < "1970" for _, iso in pairs)
+
+
+def test_every_locale_and_case_turns_up():
+    pairs = generate_dates(400, locales=("en_US", "de", "ko"), formats=("full",))
+    text = " ".join(text for text, _ in pairs)
+    assert "MONTAG" in text
+    assert "montag" in text
+    assert "Montag" in text
+    assert "월요일" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"locales": ("xx_XX",)}, "CLDR has no locale 'xx_XX'"),
+        ({"locales": ()}, "locales must not be empty"),
+        ({"formats": ("d MMM YYY",)}, r"holds Y, the year of the ISO week.*Use y"),
+        ({"first": datetime.date(2000, 1, 2), "last": datetime.date(2000, 1, 1)}, "first must not be after last"),
+        (
+            {"formats": ("short",), "first": datetime.date(1800, 1, 1), "last": datetime.date(1801, 1, 1)},
+            r"no date between 1800-01-01 and 1801-01-01 can be written.*two_digit_from=1950",
+        ),
+    ],
+)
+def test_dates_that_cannot_be_made_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        generate_dates(1, **arguments)
+
+
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.tsv.gz"])
+def test_pairs_survive_a_file(tmp_path, name):
+    pairs = [("3 May 1979", "1979-05-03"), ("2_1", "한"), ("", "empty")]
+    write_pairs(pairs, tmp_path / "plain.tsv")
+    content = (tmp_path / "plain.tsv").read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert read_pairs(tmp_path / name) == pairs
+
+
+def test_further_columns_blank_lines_and_carriage_returns_are_ignored(tmp_path):
+    (tmp_path / "pairs.tsv").write_bytes(b"a\tb\tCC-BY\r\n\r\nc\td\r\n")
+    assert read_pairs(tmp_path / "pairs.tsv") == [("a", "b"), ("c", "d")]
+
+
+def test_the_books_form_is_known_by_its_underscore(tmp_path):
+    (tmp_path / "date.txt").write_text("september 27, 1994           _1994-09-27\n2/10/93   _1993-02-10\n")
+    assert read_pairs(tmp_path / "date.txt") == [("september 27, 1994", "1994-09-27"), ("2/10/93", "1993-02-10")]
+
+
+@pytest.mark.skipif(not BOOK.is_file(), reason="the book's date.txt is not here; a file in its form is tested above")
+def test_the_books_file_has_fifty_thousand_pairs():
+    pairs = read_pairs(BOOK)
+    assert len(pairs) == 50_000
+    assert pairs[0] == ("september 27, 1994", "1994-09-27")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\tb\nno tab here\n", r"pairs.tsv, line 2: expected source and target with a tab between.*'no tab here'"),
+        (b"neither\n", "line 1: expected source and target with a tab or '_' between"),
+        (b"", "pairs.tsv holds no pair"),
+        (b"\n  \n", "pairs.tsv holds no pair"),
+        (b"a\tb\nc\xff\td\n", "pairs.tsv, line 2: not UTF-8"),
+    ],
+)
+def test_broken_file_is_refused_by_name_and_line(tmp_path, content, message):
+    (tmp_path / "pairs.tsv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_pairs(tmp_path / "pairs.tsv")
+
+
+def test_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"there is no file nowhere.tsv"):
+        read_pairs("nowhere.tsv")
+
+
+def test_damaged_gzip_is_refused_by_name(tmp_path):
+    (tmp_path / "pairs.tsv.gz").write_bytes(b"not gzip")
+    with pytest.raises(ValueError, match=r"pairs.tsv.gz is not a whole gzip file"):
+        read_pairs(tmp_path / "pairs.tsv.gz")
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=5, max_size=30), st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_no_held_out_target_is_in_training(targets, seed):
+    if len(set(targets)) < 3:
+        return
+    pairs = [(f"{target}{index}", target) for index, target in enumerate(targets)]
+    training, held_out = split_by_target(pairs, 0.4, seed)
+    assert not {target for _, target in training} & {target for _, target in held_out}
+    assert sorted(training + held_out) == sorted(pairs)
+
+
+def test_division_that_leaves_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"a fraction of 0.05 of 2 distinct targets leaves nothing on one side"):
+        split_by_target([("a", "1"), ("b", "2")], 0.05)
+
+
+PAIRS = [("ab", "a"), ("b", "ba"), ("abab", "b")]
+TOKENIZER = CharacterTokenizer.train(["ab", "b"])  # b is 4, a is 5
+
+
+@pytest.mark.parametrize("fixed_shapes", [False, True])
+def test_target_is_shifted_by_one_against_the_labels(fixed_shapes):
+    for inputs, labels in make_batches(PAIRS, TOKENIZER, TOKENIZER, batch_size=2, fixed_shapes=fixed_shapes):
+        for target, label in zip(inputs["target"].numpy(), labels.numpy(), strict=True):
+            length = np.count_nonzero(label)
+            assert target[0] == START_ID
+            assert label[length - 1] == END_ID
+            np.testing.assert_array_equal(target[1:length], label[: length - 1])
+            np.testing.assert_array_equal(target[length:], 0)
+
+
+def test_batches_are_padded_to_their_longest_or_to_the_longest_of_all():
+    def shapes(**arguments):
+        return [
+            (tuple(inputs["source"].shape), tuple(labels.shape))
+            for inputs, labels in make_batches(PAIRS, TOKENIZER, TOKENIZER, batch_size=2, **arguments)
+        ]
+
+    assert shapes() == [((2, 2), (2, 3)), ((1, 4), (1, 2))]
+    assert shapes(fixed_shapes=True) == [((2, 4), (2, 3)), ((1, 4), (1, 3))]
+    spec = make_batches(PAIRS, TOKENIZER, TOKENIZER, fixed_shapes=True).element_spec
+    assert spec[0]["source"].shape.as_list() == [None, 4]
+
+
+def test_shuffled_batches_hold_every_pair_in_a_new_order_each_epoch():
+    pairs = [("a" * length, "b") for length in range(1, 30)]
+    batches = make_batches(pairs, TOKENIZER, TOKENIZER, batch_size=4, shuffle_seed=1)
+    epochs = [[length for inputs, _ in batches for length in np.count_nonzero(inputs["source"], axis=1)] for _ in "12"]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(1, 30))
+    assert epochs[0] != epochs[1]
+
+
+def test_no_pair_is_refused():
+    with pytest.raises(ValueError, match="at least one pair, received none"):
+        make_batches([], TOKENIZER, TOKENIZER)

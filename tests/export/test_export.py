@@ -1,0 +1,203 @@
+"""The SavedModel: alone in a fresh process, in the graph loader, whole or not at all."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_attention
+from keras_attention import Beam, TextToText
+from keras_attention.export import ExportError, SavedConverter, saved_model, versions
+
+TEXTS = ["3 May 1979", "", "한 3 May 1979", "1 June 2001"]
+
+
+@pytest.fixture(scope="module")
+def converter(trained):
+    return TextToText.load(trained)
+
+
+@pytest.fixture(scope="module")
+def exported(converter, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "dates"
+    converter.export(folder, examples=["3 May 1979"])
+    return folder
+
+
+def test_signature_is_the_documented_one(exported):
+    signature = tf.saved_model.load(str(exported / "1")).signatures["serving_default"]
+    _, inputs = signature.structured_input_signature
+    assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in inputs.items()} == {"text": (tf.string, [None])}
+    outputs = {name: (spec.dtype, spec.shape.as_list()) for name, spec in signature.structured_outputs.items()}
+    assert outputs == {
+        "text": (tf.string, [None]),
+        "log_prob": (tf.float32, [None]),
+        "tokens": (tf.string, [None, None]),
+        "source_tokens": (tf.string, [None, None]),
+        "weights": (tf.float32, [None, None, None]),
+    }
+
+
+def test_fresh_process_with_tensorflow_alone_agrees_after_the_folder_has_moved(exported, converter, tmp_path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(exported / "1", moved)
+    script = f"""
+import sys, tensorflow as tf, tensorflow_text
+signature = tf.saved_model.load({str(moved)!r}).signatures["serving_default"]
+answer = signature(text=tf.constant({TEXTS!r}))
+assert "keras_attention" not in sys.modules
+print(b"|".join(answer["text"].numpy()).decode(), *answer["log_prob"].numpy(), sep="|")
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    fields = run.stdout.strip().split("|")
+    expected = converter(TEXTS)
+    assert fields[: len(TEXTS)] == [conversion.text for conversion in expected]
+    np.testing.assert_allclose(
+        [float(field) for field in fields[len(TEXTS) :]], [conversion.log_prob for conversion in expected], atol=1e-4
+    )
+
+
+def test_graph_loader_of_serving_loads_and_runs_it(exported, converter):
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "1"))
+        signature = meta_graph.signature_def["serving_default"]
+        outputs = {name: info.name for name, info in signature.outputs.items()}
+        answer = session.run(outputs, {signature.inputs["text"].name: [text.encode() for text in TEXTS]})
+    assert [text.decode() for text in answer["text"]] == [conversion.text for conversion in converter(TEXTS)]
+    assert answer["weights"].shape[0] == len(TEXTS)
+
+
+def test_saved_converter_is_called_like_the_one_it_was_made_of(exported, converter):
+    saved = keras_attention.load(exported)
+    assert isinstance(saved, SavedConverter)
+    for received, expected in zip(saved(TEXTS), converter(TEXTS), strict=True):
+        assert received.text == expected.text
+        assert received.source_tokens == expected.source_tokens
+        np.testing.assert_allclose(received.weights, expected.weights, atol=1e-5)
+    assert saved([]) == []
+
+
+def test_n_best_is_exported_beside_the_best(trained, tmp_path):
+    converter = TextToText.load(trained, strategy=Beam(3, n_best=2))
+    converter.export(tmp_path / "dates")
+    received, expected = keras_attention.load(tmp_path / "dates")("3 May 1979"), converter("3 May 1979")
+    assert [text for text, _ in received.n_best] == [text for text, _ in expected.n_best]
+    assert len(received.n_best) == 2
+
+
+def test_next_version_stands_beside_the_old_one_which_stays_as_it_is(exported, converter):
+    def state(folder):
+        return {path: path.stat().st_mtime_ns for path in sorted((exported / folder).rglob("*"))}
+
+    before = state("1")
+    assert converter.export(exported) == exported / "2"
+    assert state("1") == before
+    assert versions(exported) == [1, 2]
+    assert SavedConverter(exported).folder == exported / "2"
+
+
+def test_version_is_one_above_the_highest_whatever_else_is_there(converter, tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "12").write_text("a file, not a version")
+    assert converter.export(tmp_path) == tmp_path / "8"
+    assert (tmp_path / "7").is_dir()
+    assert not list((tmp_path / "7").iterdir())
+
+
+def left_behind(folder):
+    return sorted(path.name for path in pathlib.Path(folder).iterdir())
+
+
+def test_mismatch_fails_the_export_and_leaves_nothing(converter, tmp_path, monkeypatch):
+    honest = TextToText.convert_batch
+
+    def lying(self, texts):
+        return honest(self, texts) | {"text": np.array([b"1999-01-01"] * len(texts), object)}
+
+    monkeypatch.setattr(TextToText, "convert_batch", lying)
+    with pytest.raises(ExportError, match=r"'text' of .* differs between the converter and its export"):
+        converter.export(tmp_path)
+    assert left_behind(tmp_path) == []
+
+
+def test_full_disk_fails_the_export_and_leaves_nothing(converter, tmp_path, monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        converter.export(tmp_path)
+    assert left_behind(tmp_path) == []
+
+
+def test_broken_export_fails_the_check_and_leaves_nothing(converter, tmp_path, monkeypatch):
+    write = saved_model._write
+
+    def without_assets(converter, place, staging):
+        write(converter, place, staging)
+        shutil.rmtree(place / "assets")
+
+    monkeypatch.setattr(saved_model, "_write", without_assets)
+    with pytest.raises(ExportError, match="a fresh process could not use the export"):
+        converter.export(tmp_path)
+    assert left_behind(tmp_path) == []
+
+
+def test_kill_during_export_leaves_no_version(trained, tmp_path):
+    script = f"""
+import os
+from keras_attention import TextToText
+from keras_attention.export import saved_model
+saved_model._check = lambda *arguments: os.kill(os.getpid(), 9)
+TextToText.load({str(trained)!r}).export({str(tmp_path)!r})
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert run.returncode == -9
+    assert versions(tmp_path) == []
+    assert not SavedConverter.is_export(tmp_path)
+
+
+def test_two_exports_at_once_get_two_versions(tmp_path):
+    folders = []
+    for content in "ab":
+        place = tmp_path / f".staged-{content}"
+        place.mkdir()
+        (place / "saved_model.pb").write_text(content)
+        folders.append(place)
+    seen = []
+
+    def slow_versions(folder):
+        """The second export looks at the versions before the first has made its own."""
+        seen.append(versions(folder) if len(seen) != 1 else [])
+        return seen[-1]
+
+    original, saved_model.versions = saved_model.versions, slow_versions
+    try:
+        assert [saved_model._publish(place, tmp_path).name for place in folders] == ["1", "2"]
+    finally:
+        saved_model.versions = original
+    assert (tmp_path / "1/saved_model.pb").read_text() == "a"
+
+
+def test_folder_without_an_export_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no export"):
+        SavedConverter(tmp_path)
+
+
+def test_export_can_be_read_by_others(exported):
+    assert os.stat(exported / "1").st_mode & 0o055 == 0o055 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,87 @@
+"""Training: it learns, it resumes after a kill, it refuses nonsense."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attention import DateConverter
+from keras_attention.data import generate_dates
+from keras_attention.recipes import train_converter, warmed_up_cosine
+
+PAIRS = generate_dates(260, formats=("d MM yy",))
+TINY = {"units": 8, "embedding_dim": 4, "batch_size": 32, "verbose": 0}
+
+TRAIN = """
+import os, sys, keras
+from keras_attention.data import generate_dates
+from keras_attention.recipes import train_converter
+
+class KillAfterSecondEpoch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        print("epoch", epoch, flush=True)
+        if epoch == 2 and sys.argv[2] == "kill":
+            os.kill(os.getpid(), 9)
+
+pairs = generate_dates(260, formats=("d MM yy",))
+converter = train_converter(pairs[:200], pairs[200:], epochs=4, folder=sys.argv[1], units=8, embedding_dim=4,
+                            batch_size=32, verbose=0, callbacks=[KillAfterSecondEpoch()])
+print("iterations", int(converter.model.optimizer.iterations), converter.model.history.history["loss"])
+"""
+
+
+def test_training_goes_on_after_a_kill_where_it_was(tmp_path):
+    def run(kill):
+        return subprocess.run(
+            [sys.executable, "-c", TRAIN, str(tmp_path), kill], capture_output=True, text=True, check=False
+        )
+
+    killed = run("kill")
+    assert killed.returncode == -9
+    assert killed.stdout.split("\n")[:3] == ["epoch 0", "epoch 1", "epoch 2"]
+    resumed = run("go on")
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert resumed.stdout.startswith("epoch 2\nepoch 3\niterations 28 ")  # 7 updates an epoch, none twice
+    assert (tmp_path / "converter.json").is_file()
+    assert not (tmp_path / "backup").exists()
+
+
+def test_same_seed_trains_the_same_model():
+    losses = [
+        train_converter(PAIRS[:200], PAIRS[200:], epochs=1, seed=5, **TINY).model.history.history["loss"] for _ in "ab"
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_any_keras_callback_and_plain_fit_work():
+    from keras_attention.data import make_batches
+    from keras_attention.text import CharacterTokenizer
+    from keras_attention.training import ExactMatch, MaskedCrossentropy
+
+    source, target = (CharacterTokenizer.train(side) for side in zip(*PAIRS, strict=True))
+    model = DateConverter(len(source.vocabulary), len(target.vocabulary), units=8)
+    model.compile("adam", MaskedCrossentropy(), metrics=[ExactMatch()])
+    batches = make_batches(PAIRS, source, target, batch_size=32)
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=1e9)
+    history = model.fit(batches, validation_data=batches, epochs=5, callbacks=[stopping], shuffle=False, verbose=0)
+    assert len(history.history["loss"]) == 2
+    assert {"exact_match", "val_exact_match"} <= set(history.history)
+
+
+def test_loss_that_is_no_number_stops_training_and_saves_nothing(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"the loss is not a number. Lower learning_rate; nothing was saved"):
+        train_converter(PAIRS[:200], PAIRS[200:], epochs=2, learning_rate=float("nan"), folder=tmp_path, **TINY)
+    assert not (tmp_path / "converter.json").exists()
+
+
+def test_empty_list_is_refused():
+    with pytest.raises(ValueError, match=r"both lists must hold pairs. Received 0 to learn and 1 to measure on"):
+        train_converter([], [("a", "b")])
+
+
+def test_schedule_rises_then_falls_to_zero():
+    schedule = warmed_up_cosine(2.0, 100)
+    rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
+    np.testing.assert_allclose(rates, [0.0, 1.0, 2.0, 1.0, 0.0], atol=1e-5)

@@ -1,0 +1,70 @@
+"""Heatmaps: axes, labels, scripts without a font."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from keras_attention import plot_attention
+from keras_attention.conversion import Conversion
+from keras_attention.visualization import heatmaps
+
+
+def conversion(source, target):
+    weights = np.full((len(target), len(source)), 1.0 / max(len(source), 1), "float32")
+    return Conversion("".join(target), -0.1, list(target), list(source), weights, [])
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
+def labels(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_source_stands_across_and_target_down():
+    figure = plot_attention(conversion("3 May", "05"))
+    axes = figure.axes[0]
+    assert labels(axes.xaxis) == ["3", "␣".replace("␣", heatmaps.SPACE), "M", "a", "y"]
+    assert labels(axes.yaxis) == ["0", "5"]
+    assert axes.images[0].get_array().shape == (2, 5)
+    assert axes.yaxis_inverted()  # the first target token is on top
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("source", "target")
+
+
+def test_character_without_a_font_is_shown_by_its_code_point(monkeypatch):
+    known = heatmaps._family_with
+    monkeypatch.setattr(heatmaps, "_family_with", lambda character: None if character == "한" else known(character))
+    assert heatmaps.drawable(["한", "a", " ", "\u200d"]) == ["U+D55C", "a", heatmaps.SPACE, "U+200D"]
+
+
+def test_font_that_has_a_character_is_found_where_there_is_one():
+    assert heatmaps.fonts_for("abc") == ["DejaVu Sans"]
+    assert heatmaps.fonts_for("\U0001d7d8")[0] == "DejaVu Sans"
+
+
+def test_dollar_signs_are_no_formula():
+    figure = plot_attention(conversion("$x^2$", "$1"))
+    figure.canvas.draw()
+    assert figure.axes[0].get_title() == "$x^2$ → $1"
+    assert not figure.axes[0].title.get_parse_math()
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+def test_every_script_is_drawn_without_a_missing_glyph(tmp_path):
+    plot_attention(conversion("3年 ع 한 🗓 ä", "1979")).savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 5_000
+
+
+def test_it_draws_on_given_axes():
+    _, axes = plt.subplots()
+    assert plot_attention(conversion("ab", "c"), axes=axes, title="mine") is axes.figure
+    assert axes.get_title() == "mine"
+
+
+@pytest.mark.parametrize(("source", "target"), [("", "a"), ("a", "")])
+def test_nothing_to_draw_is_refused(source, target):
+    with pytest.raises(ValueError, match="source and result must hold at least one token each"):
+        plot_attention(conversion(source, target))
