@@ -87,7 +87,7 @@ HOSTILE = [
 def test_hostile_string_gets_an_answer_without_nan(converter, text):
     conversion = converter(text)
     assert np.isfinite(conversion.log_prob)
-    assert conversion.log_prob < -0.05  # it is not sure of itself
+    assert conversion.log_prob < converter("3 May 1979").log_prob  # it is less sure of itself
     assert np.isfinite(conversion.weights).all()
     assert conversion.weights.shape == (len(conversion.tokens), len(conversion.source_tokens))
 
