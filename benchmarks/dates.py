@@ -80,8 +80,8 @@ def evaluate(predict, training, test):
 
 # Chosen on 2,000 lines held out of the 45,000, never on the test lines.
 RECIPE = {"epochs": 1, "units": 64, "encoder_units": 32, "learning_rate": 8e-3, "batch_size": 128}
-# The baseline gets ten epochs, as in the book, and more units, since all must pass through one vector.
-BASELINE = {"epochs": 10, "units": 256, "attention": None, "learning_rate": 2e-3, "batch_size": 128}
+# The baseline is the same model without attention, and gets four times the passes.
+BASELINE = RECIPE | {"attention": None, "epochs": 4}
 
 
 def run_ours(options):
