@@ -19,6 +19,8 @@ _PUBLIC = {
     "LearnedPositions": "layers",
     "LuongAttention": "layers",
     "LuongCell": "layers",
+    "MultiHeadAttention": "layers",
+    "MultiHeadSelfAttention": "layers",
     "PlainCell": "layers",
     "PositionalEncoding": "layers",
     "causal_mask": "layers",

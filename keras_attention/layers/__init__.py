@@ -1,6 +1,7 @@
 """Reusable Keras layers: attention, masks, positions, recurrent decoders."""
 
 from keras_attention.layers.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import (
     AttentionRNN,
@@ -12,8 +13,11 @@ from keras_attention.layers.cells import (
     get_decoder_cell,
 )
 from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
-from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, sinusoid
+from keras_attention.layers.multi_head import MultiHeadAttention, MultiHeadSelfAttention
+from keras_attention.layers.patterns import Pattern, alibi_slopes
+from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
 from keras_attention.layers.recurrent import GRUCell, LSTMCell, get_recurrent_cell, run_recurrence
 from keras_attention.layers.scores import (
     AdditiveScore,
@@ -38,17 +42,23 @@ __all__ = [
     "DotScore",
     "GRUCell",
     "GeneralScore",
+    "KVCache",
     "LSTMCell",
     "LearnedPositions",
     "LuongAttention",
     "LuongCell",
     "Memory",
+    "MultiHeadAttention",
+    "MultiHeadSelfAttention",
+    "Pattern",
     "PlainCell",
     "PositionalEncoding",
     "RecurrentOutput",
     "ReducedRankScore",
     "Score",
+    "alibi_slopes",
     "attend",
+    "blockwise_attention",
     "causal_mask",
     "combine_masks",
     "get_decoder_cell",
@@ -57,6 +67,7 @@ __all__ = [
     "masked_softmax",
     "padding_mask",
     "register_score",
+    "rotary",
     "run_recurrence",
     "sinusoid",
     "unroll",

@@ -55,12 +55,8 @@ def masked_softmax(scores, mask=None):
         Weights shaped and typed like `scores`. A row without any True gets
         zeros, and zero gradients, in every dtype.
     """
-    dtype = scores.dtype
-    scores = ops.cast(scores, "float32")
-    if mask is None:
-        return ops.cast(ops.softmax(scores, axis=-1), dtype)
-    weights = ops.softmax(ops.where(mask, scores, MASKED_SCORE), axis=-1)
-    return ops.cast(weights * ops.cast(mask, "float32"), dtype)
+    weights = _softmax(scores, mask)
+    return weights if mask is None else weights * _alive(mask, weights.dtype)
 
 
 def attend(scores, value, mask=None, dropout=None):
@@ -76,6 +72,24 @@ def attend(scores, value, mask=None, dropout=None):
     Returns:
         `AttentionOutput(context, weights)`.
     """
-    weights = masked_softmax(scores, mask)
-    summed = weights if dropout is None else dropout(weights)
-    return AttentionOutput(ops.matmul(summed, value), weights)
+    weights = _softmax(scores, mask)
+    context = ops.matmul(weights if dropout is None else dropout(weights), value)
+    if mask is None:
+        return AttentionOutput(context, weights)
+    # The context is small and the weights are not: in a graph the second product is only computed if it is asked for.
+    alive = _alive(mask, weights.dtype)
+    return AttentionOutput(context * alive, weights * alive)
+
+
+def _softmax(scores, mask):
+    """Weights in the dtype of the scores; uniform, and to be multiplied by `_alive`, in a row without any True."""
+    dtype = scores.dtype
+    scores = ops.cast(scores, "float32")
+    if mask is not None:
+        scores = ops.where(mask, scores, MASKED_SCORE)
+    return ops.cast(ops.softmax(scores, axis=-1), dtype)
+
+
+def _alive(mask, dtype):
+    """One for rows that may attend to something, zero for the others: `(..., 1)`."""
+    return ops.cast(ops.any(mask, axis=-1, keepdims=True), dtype)

@@ -112,7 +112,7 @@ class PositionalEncoding(keras.layers.Layer):
             )
 
     def call(self, inputs, offset=0):
-        positions = _positions(ops.shape(inputs)[1], offset)
+        positions = positions_from(ops.shape(inputs)[1], offset)
         return inputs + sinusoid(
             positions, inputs.shape[-1], self.layout, self.timescales, self.max_wavelength, inputs.dtype
         )
@@ -183,7 +183,7 @@ class LearnedPositions(keras.layers.Layer):
                 f"LearnedPositions: positions must stay below max_length={self.max_length}. Received length {length} "
                 f"at offset {offset}. Use a larger max_length, or PositionalEncoding, which has no limit."
             )
-        positions = ops.minimum(_positions(ops.shape(inputs)[1], offset), self.max_length - 1)
+        positions = ops.minimum(positions_from(ops.shape(inputs)[1], offset), self.max_length - 1)
         return inputs + ops.cast(ops.take(self.table, positions, axis=0), inputs.dtype)
 
     def compute_output_shape(self, inputs_shape):
@@ -196,8 +196,46 @@ class LearnedPositions(keras.layers.Layer):
         }
 
 
-def _positions(length, offset):
-    """`(length,)` integers from `offset`, or `(batch, length)` for one offset a row."""
+def rotary(tensor, positions, max_wavelength=10_000.0):
+    """Turns each pair of dimensions by an angle that grows with the position.
+
+    After it the dot product of a query and a key depends on their distance,
+    not on where they stand. Dimension `i` is paired with `i + dim / 2`.
+
+    Args:
+        tensor: queries or keys, `(batch, heads, length, dim)`, `dim` even.
+        positions: integers, `(length,)` or `(batch, length)`.
+        max_wavelength: of the slowest frequency, divided by 2 pi.
+
+    Returns:
+        Shaped and typed like `tensor`; the angles are float32 whatever it is.
+
+    Raises:
+        ValueError: for an odd `dim`.
+
+    Example: at position 0 nothing turns.
+
+    >>> x = np.ones((1, 1, 1, 4), "float32")
+    >>> rotary(x, np.array([0])).numpy().tolist()
+    [[[[1.0, 1.0, 1.0, 1.0]]]]
+
+    Reference: Su et al. 2021, "RoFormer: Enhanced Transformer with Rotary
+        Position Embedding", eq. 34; paired in halves as GPT-NeoX and Llama are.
+    """
+    dim = tensor.shape[-1]
+    if dim % 2:
+        raise ValueError(f"rotary: the width of a head must be even, for pairs that turn. Received {dim}.")
+    frequencies = (max_wavelength ** -(np.arange(dim // 2) / (dim // 2))).astype("float32")
+    angles = ops.cast(positions, "float32")[..., None] * frequencies
+    angles = ops.expand_dims(angles, -3)  # an axis for the heads
+    cosine, sine = ops.cos(angles), ops.sin(angles)
+    first, second = ops.split(ops.cast(tensor, "float32"), 2, axis=-1)
+    turned = ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+    return ops.cast(turned, tensor.dtype)
+
+
+def positions_from(length, offset):
+    """Integers from `offset`: `(length,)`, or `(batch, length)` for one offset a row."""
     return ops.convert_to_tensor(offset, dtype="int32")[..., None] + ops.arange(length)
 
 

@@ -1,0 +1,183 @@
+"""Attention at every length: time and memory of ours beside Keras' layers and torch, in one run.
+
+    python benchmarks/attention.py [--quick]
+
+Each figure comes from a fresh process on one core: CPU seconds of the best of
+three calls, seconds of the first call, and the peak of resident memory beyond
+what the process held when layer and input were ready. The multi-head work is a
+whole self-attention layer, 8 heads of 64, width 512, with a causal mask; the
+additive work is width 256, one head. Torch is left out where it is not installed.
+"""
+
+import argparse
+import importlib.util
+import resource
+import sys
+import time
+
+import harness
+
+HEADS, DIM, ADDITIVE = 8, 64, 256
+
+# Name: work, batch, length, backward, goals as (figure, peer, most).
+CASES = {
+    "causal, 1 x 8,192, forward": ("multi_head", 1, 8192, False, "memory 150 MB, time 0.8 x Keras"),
+    "causal, 1 x 8,192, forward and backward": ("multi_head", 1, 8192, True, "memory 300 MB, time 0.7 x Keras"),
+    "causal, 4 x 2,048, forward and backward": ("multi_head", 4, 2048, True, "memory 0.25 x, time 1.0 x Keras"),
+    "causal, 8 x 512, forward and backward": ("multi_head", 8, 512, True, "memory 1.0 x, time 1.05 x Keras"),
+    "additive, 1 x 2,048, forward and backward": ("additive", 1, 2048, True, "memory 150 MB, time 0.5 x Keras"),
+}
+GROWTH = (1024, 2048, 4096, 8192, 16384, 32768)
+KERAS_UP_TO = 8192  # beyond it, its weights alone are more than 8 GB
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="without the growth with the length")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--contestant", help=argparse.SUPPRESS)
+    for name in ("--batch", "--length", "--backward"):
+        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        run(options)
+        return
+    figures = {}
+    print(f"{'':44}{'':8}{'CPU s':>8}{'first s':>9}{'MB':>8}   goal for ours")
+    for name, (work, batch, length, backward, goal) in CASES.items():
+        figures[name] = {
+            contestant: measure(work, contestant, batch, length, backward) for contestant in contestants(work)
+        }
+        for contestant, figure in figures[name].items():
+            mine = goal if contestant == "ours" else ""
+            print(
+                f"{name:44}{contestant:8}{figure['cpu_seconds']:>8.2f}{figure['first_seconds']:>9.2f}"
+                f"{figure['megabytes']:>8,.0f}   {mine}",
+                flush=True,
+            )
+    if not options.quick:
+        figures["growth"] = growth()
+    harness.save("attention", "python benchmarks/attention.py", figures)
+
+
+def growth():
+    """Forward and backward at growing lengths, batch 1."""
+    figures = {}
+    for contestant in contestants("multi_head"):
+        for length in GROWTH:
+            if contestant == "keras" and length > KERAS_UP_TO:
+                continue
+            figure = measure("multi_head", contestant, 1, length, True)
+            figures.setdefault(contestant, {})[length] = figure
+            print(
+                f"growth {contestant:8}{length:>8}{figure['cpu_seconds']:>8.2f} s{figure['megabytes']:>8,.0f} MB",
+                flush=True,
+            )
+    return figures
+
+
+def contestants(work):
+    torch = ["torch"] if work == "multi_head" and importlib.util.find_spec("torch") else []
+    return ["ours", "keras", *torch]
+
+
+def measure(work, contestant, batch, length, backward):
+    return harness.measure(
+        __file__, work, "--contestant", contestant, "--batch", batch, "--length", length, "--backward", int(backward)
+    )
+
+
+def run(options):
+    make = make_torch if options.contestant == "torch" else make_tensorflow
+    call = make(options)
+    ready = peak()
+    began = time.perf_counter()
+    call()
+    first = time.perf_counter() - began
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        call()
+        seconds.append(time.process_time() - began)
+    harness.report(cpu_seconds=min(seconds), first_seconds=first, megabytes=peak() - ready)
+
+
+def make_tensorflow(options):
+    harness.one_core()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_attention import layers
+
+    width = ADDITIVE if options.work == "additive" else HEADS * DIM
+    shape = (options.batch, options.length, width)
+    inputs = tf.constant(np.random.default_rng(0).normal(size=shape).astype("float32"))
+    if options.work == "multi_head":
+        peers = {"ours": layers.MultiHeadSelfAttention, "keras": keras.layers.MultiHeadAttention}
+        layer = peers[options.contestant](HEADS, DIM)
+        layer.build(shape) if options.contestant == "ours" else layer.build(shape, shape)
+
+        def forward(x):
+            return layer(x, use_causal_mask=True) if options.contestant == "ours" else layer(x, x, use_causal_mask=True)
+    elif options.contestant == "ours":
+        layer = layers.BahdanauAttention(ADDITIVE)
+        layer.build(shape, shape)
+
+        def forward(x):
+            return layer(x, x).context
+    else:
+        layer = keras.layers.AdditiveAttention()
+        projections = [keras.layers.Dense(ADDITIVE, use_bias=False) for _ in range(2)]
+        for projection in projections:
+            projection.build(shape)
+        layer.build([shape] * 3)
+
+        def forward(x):
+            return layer([projections[0](x), x, projections[1](x)])
+
+    @tf.function(autograph=False)  # static shapes, as most models have them
+    def both(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(forward(x) ** 2)
+        return tape.gradient(loss, [x, *layer.trainable_variables])
+
+    once = tf.function(forward, autograph=False)
+    return (lambda: both(inputs)) if options.backward else (lambda: once(inputs))
+
+
+def make_torch(options):
+    import os
+
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    width = HEADS * DIM
+    inputs = torch.randn(options.batch, options.length, width, requires_grad=bool(options.backward))
+    project, output = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
+
+    def forward():
+        heads = project(inputs).view(options.batch, options.length, 3, HEADS, DIM).permute(2, 0, 3, 1, 4)
+        context = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
+        return output(context.transpose(1, 2).reshape(inputs.shape))
+
+    def both():
+        (forward() ** 2).sum().backward()
+
+    def once():
+        with torch.no_grad():
+            forward()
+
+    return both if options.backward else once
+
+
+def peak():
+    """Most resident memory so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())

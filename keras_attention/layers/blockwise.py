@@ -1,0 +1,129 @@
+"""Attention in blocks: the same sums in memory that is linear in the length.
+
+A block of queries meets one block of keys after another; a running maximum and
+a running sum make the softmax exact, and the backward pass computes each block
+again instead of keeping it. Blocks that the pattern hides are never computed.
+One form a backend, behind one function.
+"""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.core import MASKED_SCORE
+from keras_attention.layers.patterns import Pattern
+
+BLOCK = 256
+
+
+def blockwise_attention(
+    query, key, value, key_mask=None, attention_mask=None, pattern=Pattern(), dropout=0.0, seed=None, block=BLOCK
+):
+    """`softmax(query . key) . value` where masks and pattern allow, in blocks.
+
+    Args:
+        query: `(batch, heads, target, key_dim)`, with its scale applied.
+        key: `(batch, heads, source, key_dim)`.
+        value: `(batch, heads, source, value_dim)`.
+        key_mask: bool `(batch, source)`, or None.
+        attention_mask: bool `(batch or 1, heads or 1, target, source)`, or
+            None. It is the caller's, and quadratic.
+        pattern: what positions alone say.
+        dropout: fraction of the weights that is dropped.
+        seed: integers `(2,)`, of the dropout.
+        block: positions in a block.
+
+    Returns:
+        Context `(batch, heads, target, value_dim)`, in the query's dtype; zeros
+        for a query that sees nothing. The sums are float32.
+
+    Reference: Rabe and Staats 2021, "Self-attention Does Not Need O(n^2)
+        Memory"; Dao et al. 2022, "FlashAttention", algorithms 1 and 4.
+    """
+    forms = {"tensorflow": _tensorflow_form, "jax": _jax_form, "torch": _torch_form}
+    dtype = query.dtype
+    query, key, value = (ops.cast(tensor, "float32") for tensor in (query, key, value))
+    form = forms[keras.backend.backend()]
+    return ops.cast(form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block), dtype)
+
+
+def _tensorflow_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+    import tensorflow as tf
+
+    from keras_attention.layers.blockwise_tensorflow import Blocks
+
+    blocks = Blocks(query, key, key_mask, attention_mask, pattern, dropout, seed, block)
+
+    @tf.custom_gradient
+    def attention(query, key, value):
+        context, normalizer = blocks.forward(query, key, value)
+
+        def gradient(upstream):
+            return blocks.backward(query, key, value, context, normalizer, upstream)
+
+        return context, gradient
+
+    return attention(query, key, value)
+
+
+def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+    """Blocks of queries over all keys, each computed again in the backward pass."""
+    import jax
+    import jax.numpy as jnp
+
+    target, source = query.shape[2], key.shape[2]
+    count = -(-target // block)
+    missing = count * block - target
+    starts = jnp.arange(count) * block
+    query = jnp.pad(query, [(0, 0), (0, 0), (0, missing), (0, 0)])
+    blocks = jnp.moveaxis(query.reshape(*query.shape[:2], count, block, -1), 2, 0)
+    if attention_mask is not None and attention_mask.shape[2] > 1:
+        attention_mask = jnp.pad(attention_mask, [(0, 0), (0, 0), (0, missing), (0, 0)])
+
+    @jax.checkpoint
+    def one_block(arguments):
+        start, query = arguments
+        queries, keys = start + jnp.arange(block), jnp.arange(source)
+        scores = query @ jnp.swapaxes(key, -1, -2)
+        bias = pattern.bias(queries, keys)
+        scores = scores if bias is None else scores + bias
+        mask = jnp.ones((1, 1, 1, source), bool) if key_mask is None else key_mask[:, None, None, :]
+        visible = pattern.mask(queries, keys)
+        mask = mask if visible is None else mask & visible
+        if attention_mask is not None:
+            rows = attention_mask
+            if attention_mask.shape[2] > 1:
+                rows = jax.lax.dynamic_slice_in_dim(attention_mask, start, block, axis=2)
+            mask = mask & rows
+        weights = jax.nn.softmax(jnp.where(mask, scores, MASKED_SCORE)) * mask
+        if dropout:
+            kept = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed[0]), start), 1 - dropout, weights.shape)
+            weights = weights * kept / (1 - dropout)
+        return weights @ value
+
+    contexts = jax.lax.map(one_block, (starts, blocks))
+    context = jnp.moveaxis(contexts, 0, 2).reshape(*query.shape[:2], count * block, value.shape[-1])
+    return context[:, :, :target]
+
+
+def _torch_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+    """Torch's own fused operation, which needs no more than a mask."""
+    import torch
+
+    target, source = query.shape[2], key.shape[2]
+    plain = pattern.window is None and pattern.slopes is None and key_mask is None and attention_mask is None
+    if plain and isinstance(pattern.offset, int) and pattern.offset == 0 and (target == source or not pattern.causal):
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=pattern.causal, scale=1.0
+        )
+    queries, keys = torch.arange(target), torch.arange(source)
+    mask = torch.ones((1, 1, 1, source), dtype=torch.bool) if key_mask is None else key_mask[:, None, None, :]
+    visible = pattern.mask(queries, keys)
+    mask = mask if visible is None else mask & visible
+    mask = mask if attention_mask is None else mask & attention_mask
+    bias = torch.where(mask, 0.0, MASKED_SCORE)
+    if pattern.slopes is not None:
+        bias = bias + pattern.bias(queries, keys)
+    context = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias, dropout_p=dropout, scale=1.0
+    )
+    return context * mask.any(-1, keepdim=True)

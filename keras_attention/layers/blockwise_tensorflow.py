@@ -1,0 +1,220 @@
+"""The blockwise form for TensorFlow: nested loops and a gradient written out.
+
+Unrolled code is not bounded in memory there, since the executor runs blocks
+breadth first; a `tf.while_loop` with one iteration at a time is.
+"""
+
+import tensorflow as tf
+
+from keras_attention.layers.core import MASKED_SCORE
+
+
+class Blocks:
+    """The two passes over all blocks of one attention.
+
+    Queries and keys are padded to whole blocks and kept as
+    `(blocks, batch, heads, block, dim)`; keys beyond the source are masked.
+    """
+
+    def __init__(self, query, key, key_mask, attention_mask, pattern, dropout, seed, block):
+        self.target, self.source = tf.shape(query)[2], tf.shape(key)[2]
+        self.block = block
+        self.row_blocks, self.column_blocks = (-(-length // block) for length in (self.target, self.source))
+        self.pattern = pattern
+        self.dropout, self.seed = dropout, seed
+        self.key_mask = None
+        if key_mask is not None:
+            padded = tf.pad(key_mask, [[0, 0], [0, self.column_blocks * block - self.source]])
+            self.key_mask = tf.transpose(
+                tf.reshape(padded, [tf.shape(padded)[0], self.column_blocks, block]), [1, 0, 2]
+            )
+        self.attention_mask = attention_mask
+        if attention_mask is not None:
+            whole = tf.concat([tf.shape(attention_mask)[:2], [self.target, self.source]], axis=0)
+            missing = [self.row_blocks * block - self.target, self.column_blocks * block - self.source]
+            self.attention_mask = tf.pad(
+                tf.broadcast_to(attention_mask, whole), [[0, 0], [0, 0], [0, missing[0]], [0, missing[1]]]
+            )
+
+    def forward(self, query, key, value):
+        """The context, and for each query the logarithm of its sum of exponentials."""
+        queries, keys, values = self._split(query), self._split(key), self._split(value)
+        leading, dim = tf.shape(queries)[1:4], value.shape[-1]
+        row_shape = tf.concat([leading, [1]], axis=0)
+        context_shape = tf.concat([leading, [dim]], axis=0)
+        static = [query.shape[0], query.shape[1], self.block]
+
+        def row(i, contexts, normalizers):
+            query_i = queries[i]
+
+            def column(j, context, highest, total):
+                scores = self._scores(query_i, keys[j], i, j)
+                new_highest = tf.maximum(highest, tf.reduce_max(scores, axis=-1, keepdims=True))
+                weights = self._hide(tf.exp(scores - new_highest), i, j)
+                correction = tf.exp(highest - new_highest)
+                total = total * correction + tf.reduce_sum(weights, axis=-1, keepdims=True)
+                context = context * correction + tf.matmul(self._drop(weights, i, j), values[j])
+                return j + 1, context, new_highest, total
+
+            first, last = self._columns_of(i)
+            start = (first, tf.zeros(context_shape), tf.fill(row_shape, MASKED_SCORE), tf.zeros(row_shape))
+            shapes = (tf.TensorShape([]), *(tf.TensorShape([*static, size]) for size in (dim, 1, 1)))
+            _, context, highest, total = tf.while_loop(
+                lambda j, *_: j < last, column, start, shape_invariants=shapes, parallel_iterations=1
+            )
+            normalizer = highest + tf.math.log(tf.where(total > 0, total, 1.0))
+            return i + 1, contexts.write(i, tf.math.divide_no_nan(context, total)), normalizers.write(i, normalizer)
+
+        contexts, normalizers = self._records(static, dim), self._records(static, 1)
+        _, contexts, normalizers = tf.while_loop(
+            lambda i, *_: i < self.row_blocks, row, (0, contexts, normalizers), parallel_iterations=1
+        )
+        return self._join(contexts.stack(), self.target), self._join(normalizers.stack(), self.target)
+
+    def backward(self, query, key, value, context, normalizer, upstream):
+        """Gradients of query, key and value; each block's weights are computed again."""
+        # The gradient of a score is weight * (gradient of the weight - the row's mean of it); the mean is this product.
+        mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
+        queries, keys, values = self._split(query), self._split(key), self._split(value)
+        upstreams, means, normalizers = self._split(upstream), self._split(mean), self._split(normalizer)
+        static = [query.shape[0], query.shape[1], self.block]
+
+        def column(j, query_gradients, key_gradients, value_gradients):
+            key_j, value_j = keys[j], values[j]
+
+            def row(i, query_gradients, key_gradient, value_gradient):
+                query_i, upstream_i = queries[i], upstreams[i]
+                scores = self._scores(query_i, key_j, i, j)
+                weights = self._hide(tf.exp(scores - normalizers[i]), i, j)
+                value_gradient += tf.matmul(self._drop(weights, i, j), upstream_i, transpose_a=True)
+                weight_gradient = self._drop(tf.matmul(upstream_i, value_j, transpose_b=True), i, j)
+                score_gradient = weights * (weight_gradient - means[i])
+                query_gradient = tf.matmul(score_gradient, key_j)
+                query_gradients = tf.tensor_scatter_nd_add(query_gradients, [[i]], query_gradient[None])
+                key_gradient += tf.matmul(score_gradient, query_i, transpose_a=True)
+                return i + 1, query_gradients, key_gradient, value_gradient
+
+            first, last = self._rows_of(j)
+            _, query_gradients, key_gradient, value_gradient = tf.while_loop(
+                lambda i, *_: i < last,
+                row,
+                (first, query_gradients, tf.zeros_like(key_j), tf.zeros_like(value_j)),
+                parallel_iterations=1,
+            )
+            return (
+                j + 1,
+                query_gradients,
+                key_gradients.write(j, key_gradient),
+                value_gradients.write(j, value_gradient),
+            )
+
+        records = (self._records(static, key.shape[-1]), self._records(static, value.shape[-1]))
+        _, query_gradients, key_gradients, value_gradients = tf.while_loop(
+            lambda j, *_: j < self.column_blocks,
+            column,
+            (0, tf.zeros_like(queries), *records),
+            parallel_iterations=1,
+        )
+        return (
+            self._join(query_gradients, self.target),
+            self._join(key_gradients.stack(), self.source),
+            self._join(value_gradients.stack(), self.source),
+        )
+
+    def _scores(self, query, key, i, j):
+        """Scores of one block, hidden ones at the bottom."""
+        scores = tf.matmul(query, key, transpose_b=True)
+        rows, columns = self._indices(i), self._indices(j)
+        bias = self.pattern.bias(rows, columns)
+        if bias is not None:
+            scores += bias
+        return self._where(scores, MASKED_SCORE, i, j)
+
+    def _hide(self, weights, i, j):
+        """Weights, with exact zeros where nothing may be seen: a dead row would be uniform."""
+        return self._where(weights, 0.0, i, j)
+
+    def _where(self, tensor, filler, i, j):
+        if self._always_masked():
+            return tf.where(self._mask(i, j), tensor, filler)
+        return tf.cond(self._is_cut(i, j), lambda: tf.where(self._mask(i, j), tensor, filler), lambda: tensor)
+
+    def _always_masked(self):
+        return self.key_mask is not None or self.attention_mask is not None
+
+    def _is_cut(self, i, j):
+        """Whether the pattern or the end of the source cuts through a block."""
+        cut = (j + 1) * self.block > self.source
+        nearest = self.pattern.offset + i * self.block - ((j + 1) * self.block - 1)  # smallest distance in the block
+        farthest = self.pattern.offset + (i + 1) * self.block - 1 - j * self.block  # largest
+        if self.pattern.causal:
+            cut |= nearest < 0
+        if self.pattern.window is not None:
+            cut |= (farthest >= self.pattern.window) | (nearest <= -self.pattern.window)
+        return cut
+
+    def _mask(self, i, j):
+        """What of one block may be seen: bool, broadcastable to its scores."""
+        rows, columns = self._indices(i), self._indices(j)
+        mask = (columns < self.source)[None, :]
+        visible = self.pattern.mask(rows, columns)
+        mask = mask if visible is None else mask & visible
+        mask = mask[None, None]
+        if self.key_mask is not None:
+            mask &= self.key_mask[j][:, None, None, :]
+        if self.attention_mask is not None:
+            size = self.block
+            mask &= self.attention_mask[:, :, i * size : (i + 1) * size, j * size : (j + 1) * size]
+        return mask
+
+    def _drop(self, tensor, i, j):
+        """Dropout of one block: the same of weights and of their gradient, forward and backward."""
+        if not self.dropout:
+            return tensor
+        seed = tf.cast(self.seed, tf.int32) + tf.stack([i * self.column_blocks + j, 0])
+        kept = tf.random.stateless_uniform(tf.shape(tensor), seed) >= self.dropout
+        return tf.where(kept, tensor / (1.0 - self.dropout), 0.0)
+
+    def _columns_of(self, i):
+        """The blocks of keys, first and one past the last, that a block of queries can see."""
+        first, last = 0, self.column_blocks
+        lowest = self.pattern.offset + i * self.block
+        highest = lowest + self.block - 1
+        if self.pattern.causal:
+            last = tf.minimum(last, highest // self.block + 1)
+        if self.pattern.window is not None:
+            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.block)
+            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.block + 1)
+        return first, last
+
+    def _rows_of(self, j):
+        """The blocks of queries, first and one past the last, that can see a block of keys."""
+        first, last = 0, self.row_blocks
+        lowest = j * self.block - self.pattern.offset
+        highest = lowest + self.block - 1
+        if self.pattern.causal:
+            first = tf.maximum(first, lowest // self.block)
+        if self.pattern.window is not None:
+            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.block)
+            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.block + 1)
+        return first, last
+
+    def _indices(self, number):
+        return number * self.block + tf.range(self.block)
+
+    def _split(self, tensor):
+        """`(batch, heads, length, dim)` to `(blocks, batch, heads, block, dim)`, filled up with zeros."""
+        batch, heads, length, dim = tf.unstack(tf.shape(tensor))
+        count = -(-length // self.block)
+        padded = tf.pad(tensor, [[0, 0], [0, 0], [0, count * self.block - length], [0, 0]])
+        split = tf.transpose(tf.reshape(padded, [batch, heads, count, self.block, dim]), [2, 0, 1, 3, 4])
+        return tf.ensure_shape(split, [None, tensor.shape[0], tensor.shape[1], self.block, tensor.shape[3]])
+
+    def _join(self, split, length):
+        """The reverse of `_split`."""
+        count, batch, heads, block, dim = tf.unstack(tf.shape(split))
+        joined = tf.reshape(tf.transpose(split, [1, 2, 0, 3, 4]), [batch, heads, count * block, dim])[:, :, :length]
+        return tf.ensure_shape(joined, [split.shape[1], split.shape[2], None, split.shape[4]])
+
+    def _records(self, static, dim):
+        return tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[*static, dim])
