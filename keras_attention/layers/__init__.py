@@ -12,8 +12,10 @@ from keras_attention.layers.cells import (
     RecurrentOutput,
     get_decoder_cell,
 )
+from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
 from keras_attention.layers.kv_cache import KVCache
+from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
 from keras_attention.layers.multi_head import MultiHeadAttention, MultiHeadSelfAttention
 from keras_attention.layers.patterns import Pattern, alibi_slopes
@@ -28,6 +30,7 @@ from keras_attention.layers.scores import (
     get_score,
     register_score,
 )
+from keras_attention.layers.transformer import DecoderBlock, EncoderBlock, FeedForward, Residual
 from keras_attention.layers.unroll import unroll
 
 __all__ = [
@@ -38,16 +41,22 @@ __all__ = [
     "BahdanauAttention",
     "BahdanauCell",
     "Bridge",
+    "DecoderBlock",
     "DecoderCell",
     "DotScore",
+    "EncoderBlock",
+    "FeedForward",
     "GRUCell",
     "GeneralScore",
     "KVCache",
     "LSTMCell",
     "LearnedPositions",
+    "LocalAttention",
+    "LocationAttention",
     "LuongAttention",
     "LuongCell",
     "Memory",
+    "MonotonicAttention",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "Pattern",
@@ -55,11 +64,13 @@ __all__ = [
     "PositionalEncoding",
     "RecurrentOutput",
     "ReducedRankScore",
+    "Residual",
     "Score",
     "alibi_slopes",
     "attend",
     "blockwise_attention",
     "causal_mask",
+    "chunked_attention",
     "combine_masks",
     "get_decoder_cell",
     "get_recurrent_cell",

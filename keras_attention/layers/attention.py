@@ -11,9 +11,13 @@ with the two papers' scores.
 import keras
 from keras import ops
 
+from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
 from keras_attention.layers.scores import AdditiveScore, get_score
+
+# From this many keys on an additive score goes chunk by chunk.
+BLOCKWISE_FROM = 512
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -31,6 +35,9 @@ class Attention(keras.layers.Layer):
             `"concat"`, `"scaled_luong"`, `"normed_bahdanau"`) or a `Score`
             such as `ReducedRankScore(rank=8)`.
         dropout: fraction of the weights dropped in training, before the sum.
+        blockwise: whether the additive score goes a few queries at a time and
+            forgets its pairs of positions, in memory that does not grow with
+            `units`: `"auto"` from 512 keys on; True or False: always, never.
         seed: of the dropout.
 
     Call args:
@@ -63,14 +70,18 @@ class Attention(keras.layers.Layer):
     (TensorShape([2, 3, 4]), TensorShape([2, 3, 7]))
     """
 
-    def __init__(self, score="scaled_dot", dropout=0.0, seed=None, **kwargs):
+    def __init__(self, score="scaled_dot", dropout=0.0, blockwise="auto", seed=None, **kwargs):
         super().__init__(**kwargs)
+        if blockwise not in (True, False, "auto"):
+            raise ValueError(f"{type(self).__name__}: blockwise must be 'auto', True or False. Received {blockwise!r}.")
         self.score = get_score(score)
         self.score.dtype_policy = self.dtype_policy
         self.dropout = dropout
+        self.blockwise = blockwise
         self.seed = seed
         self.supports_masking = True
         self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+        self._chunk_seed = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -127,9 +138,8 @@ class Attention(keras.layers.Layer):
             broadcast=True,
         )
         padding = None if memory.mask is None else memory.mask[:, None, :]
-        scores = self.score.compare(ops.cast(query, self.compute_dtype), memory.key)
-        dropout = self._dropout if training else None
-        return attend(scores, memory.value, combine_masks(padding, attention_mask), dropout)
+        query = self.score.prepare_query(ops.cast(query, self.compute_dtype))
+        return self._by_length(query, memory, combine_masks(padding, attention_mask), training)
 
     def call(
         self,
@@ -157,10 +167,45 @@ class Attention(keras.layers.Layer):
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
 
+    def _by_length(self, query, memory, mask, training):
+        """The output for a prepared query, chunk by chunk where that pays."""
+        arguments = (query, memory, mask, training)
+        if self.blockwise != "auto":
+            return self._in_chunks(*arguments) if self.blockwise else self._as_a_whole(*arguments)
+        target, source = query.shape[1], memory.key.shape[1]
+        if self.score.units == 1 or target == 1 or (source is not None and source < BLOCKWISE_FROM):
+            return self._as_a_whole(*arguments)
+        if source is not None:
+            return self._in_chunks(*arguments)
+        return ops.cond(
+            ops.shape(memory.key)[1] < BLOCKWISE_FROM,
+            lambda: self._as_a_whole(*arguments),
+            lambda: self._in_chunks(*arguments),
+        )
+
+    def _as_a_whole(self, query, memory, mask, training):
+        scores = self.score.pair(query, memory.key, *self.score.parameters())
+        return attend(scores, memory.value, mask, self._dropout if training else None)
+
+    def _in_chunks(self, query, memory, mask, training):
+        dropping = bool(training and self.dropout)
+        return chunked_attention(
+            self.score.pair,
+            query,
+            memory.key,
+            memory.value,
+            mask,
+            self.score.parameters(),
+            self.score.units,
+            self.dropout if dropping else 0.0,
+            self._chunk_seed.next() if dropping else None,
+        )
+
     def get_config(self):
         return super().get_config() | {
             "score": keras.saving.serialize_keras_object(self.score),
             "dropout": self.dropout,
+            "blockwise": self.blockwise,
             "seed": self.seed,
         }
 
@@ -197,6 +242,7 @@ class BahdanauAttention(Attention):
             value's (the key's, if given) width.
         normed: the weight-normed form; see `AdditiveScore`.
         dropout: fraction of the weights dropped in training.
+        blockwise: see `Attention`.
         seed: of the dropout.
 
     Call args and Returns: those of `Attention`.
@@ -210,8 +256,9 @@ class BahdanauAttention(Attention):
         Learning to Align and Translate", A.1.2.
     """
 
-    def __init__(self, units=None, normed=False, dropout=0.0, seed=None, **kwargs):
-        super().__init__(AdditiveScore(units, normed=normed), dropout=dropout, seed=seed, **kwargs)
+    def __init__(self, units=None, normed=False, dropout=0.0, blockwise="auto", seed=None, **kwargs):
+        score = AdditiveScore(units, normed=normed)
+        super().__init__(score, dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.units = units
         self.normed = normed
 
@@ -237,6 +284,7 @@ class LuongAttention(Attention):
         learned_scale: multiply `dot` or `general` by a learned scalar that
             starts at one ("scaled Luong").
         dropout: fraction of the weights dropped in training.
+        blockwise: see `Attention`.
         seed: of the dropout.
 
     Call args and Returns: those of `Attention`.
@@ -253,7 +301,9 @@ class LuongAttention(Attention):
         Neural Machine Translation", 3.1, eq. 7-8.
     """
 
-    def __init__(self, score="dot", units=None, learned_scale=False, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self, score="dot", units=None, learned_scale=False, dropout=0.0, blockwise="auto", seed=None, **kwargs
+    ):
         if score not in ("dot", "general", "concat"):
             raise ValueError(
                 f"LuongAttention: score must be 'dot', 'general' or 'concat'. Received {score!r}. "
@@ -270,7 +320,7 @@ class LuongAttention(Attention):
                 "BahdanauAttention(normed=True) is the additive score with a learned length."
             )
         arguments = {"units": units} if score == "concat" else {"learned_scale": learned_scale}
-        super().__init__(get_score(score, **arguments), dropout=dropout, seed=seed, **kwargs)
+        super().__init__(get_score(score, **arguments), dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.score_name = score
         self.units = units
         self.learned_scale = learned_scale

@@ -302,7 +302,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return combine_masks(None if query_mask is None else query_mask[:, None, :, None], attention_mask)
 
     def _heads(self, dense, inputs, norms=(), offset=None):
-        """Projects, `(batch, length, dim)` to `(batch, heads, length, head_dim)`; queries and keys get their position."""
+        """Projects to `(batch, heads, length, head_dim)`; queries and keys get their norm and position."""
         heads = ops.swapaxes(dense(inputs), 1, 2)
         for norm in norms:
             heads = norm(heads)
@@ -335,6 +335,7 @@ class MultiHeadAttention(keras.layers.Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+        dense.supports_masking = True  # else Keras warns that the caller's mask ends here, as it should
         dense.build(input_shape)
         return dense
 
@@ -376,8 +377,8 @@ class MultiHeadAttention(keras.layers.Layer):
     def _check_built(self, method):
         if not self.built:
             raise ValueError(
-                f"{type(self).__name__}: {method}() was called before the layer was built, so the widths are not known. "
-                "Call layer.build(query_shape, value_shape) first, or the layer itself once."
+                f"{type(self).__name__}: {method}() was called before the layer was built, so the widths are not "
+                "known. Call layer.build(query_shape, value_shape) first, or the layer itself once."
             )
 
     def get_config(self):

@@ -1,10 +1,10 @@
 """Scores: how well a query matches each key, before mask and softmax.
 
-A score is a layer with two halves. `prepare(key)` does, once per source, all
-that can be done without a query; `compare(query, prepared)` does the rest and
-gives `(batch, target, source)`; calling the layer does both. Multiplicative
-scores may carry a learned scale and the additive score may be weight-normed;
-nothing here knows masks.
+A score is a layer in parts: `prepare(key)` and `prepare_query(query)` do all
+that can be done without the other, the first once per source; `pair`, a pure
+function, does the rest and gives `(batch, target, source)`. Calling the layer
+does it all. Multiplicative scores may carry a learned scale and the additive
+score may be weight-normed; nothing here knows masks.
 """
 
 import math
@@ -16,9 +16,10 @@ from keras import ops
 class Score(keras.layers.Layer):
     """Base of all scores: `score(query, key)` is `compare(query, prepare(key))`.
 
-    Subclasses define `compare(query, prepared)` and, where they need them,
-    `prepare(key)` and `build(query_shape, key_shape)`. A subclass that is
-    decorated with `@register_score("name")` can be chosen by that name.
+    Subclasses define `pair` and, where they need them, `prepare`,
+    `prepare_query`, `parameters` and `build(query_shape, key_shape)`. A
+    subclass that is decorated with `@register_score("name")` can be chosen by
+    that name.
 
     Call args:
         query: `(batch, target, query_dim)`.
@@ -35,9 +36,27 @@ class Score(keras.layers.Layer):
         """What of the score depends on the key alone: `(batch, source, any)`."""
         return key
 
+    def prepare_query(self, query):
+        """What of the score depends on the query alone: `(batch, target, any)`."""
+        return query
+
+    def parameters(self):
+        """Tensors that `pair` needs beside the two: it may not use a weight itself."""
+        return ()
+
+    @staticmethod
+    def pair(query, prepared, *parameters):
+        """Scores of a prepared query and a prepared key: `(batch, target, source)`."""
+        raise NotImplementedError("A Score must define pair(query, prepared, *parameters).")
+
+    @property
+    def units(self):
+        """Numbers that `pair` makes for each pair of positions."""
+        return 1
+
     def compare(self, query, prepared):
-        """The scores of a query and a prepared key: `(batch, target, source)`."""
-        raise NotImplementedError(f"{type(self).__name__} must define compare(query, prepared).")
+        """Scores of a query and a prepared key: `(batch, target, source)`."""
+        return self.pair(self.prepare_query(query), prepared, *self.parameters())
 
     def call(self, query, key):
         return self.compare(query, self.prepare(key))
@@ -71,15 +90,17 @@ class MultiplicativeScore(Score):
         if self.learned_scale:
             self.g = self.add_weight(name="g", shape=(), initializer="ones")
 
-    def compare(self, query, prepared):
-        query = self.prepare_query(query)
-        if self.learned_scale:
-            query = query * ops.cast(self.g, query.dtype)
-        return ops.matmul(query, ops.swapaxes(prepared, -1, -2))
-
     def prepare_query(self, query):
-        """What of the score depends on the query alone."""
+        query = self.project_query(query)
+        return query * ops.cast(self.g, query.dtype) if self.learned_scale else query
+
+    def project_query(self, query):
+        """The query, before the learned scale."""
         return query
+
+    @staticmethod
+    def pair(query, prepared):
+        return ops.matmul(query, ops.swapaxes(prepared, -1, -2))
 
     def get_config(self):
         return super().get_config() | {"learned_scale": self.learned_scale}
@@ -123,7 +144,7 @@ class DotScore(MultiplicativeScore):
             )
         super().build(query_shape, key_shape)
 
-    def prepare_query(self, query):
+    def project_query(self, query):
         return query * (1.0 / math.sqrt(query.shape[-1])) if self.scaled else query
 
     def get_config(self):
@@ -200,7 +221,7 @@ class ReducedRankScore(MultiplicativeScore):
     def prepare(self, key):
         return self.key_projection(key)
 
-    def prepare_query(self, query):
+    def project_query(self, query):
         return self.query_projection(query)
 
     def get_config(self):
@@ -240,12 +261,16 @@ class AdditiveScore(Score):
         super().__init__(**kwargs)
         if units is not None and units < 1:
             raise ValueError(f"AdditiveScore: units must be at least 1. Received units={units}.")
-        self.units = units
+        self.given_units = units
         self.normed = normed
         self.initializer = keras.initializers.get(initializer)
 
+    @property
+    def units(self):
+        return self.v.shape[0] if self.built else self.given_units
+
     def build(self, query_shape, key_shape):
-        units = self.units or key_shape[-1]
+        units = self.given_units or key_shape[-1]
         self.query_projection = _projection(self, "query_projection", units, query_shape)
         self.key_projection = _projection(self, "key_projection", units, key_shape)
         self.v = self.add_weight(name="v", shape=(units, 1), initializer=_fresh(self.initializer))
@@ -259,9 +284,15 @@ class AdditiveScore(Score):
         projected = self.key_projection(key)
         return projected + ops.cast(self.b, projected.dtype) if self.normed else projected
 
-    def compare(self, query, prepared):
-        pair = self.query_projection(query)[..., :, None, :] + prepared[..., None, :, :]  # batch, target, source, units
-        return ops.squeeze(ops.matmul(ops.tanh(pair), ops.cast(self.direction(), pair.dtype)), axis=-1)
+    def prepare_query(self, query):
+        return self.query_projection(query)
+
+    def parameters(self):
+        return (ops.cast(self.direction(), self.compute_dtype),)
+
+    @staticmethod
+    def pair(query, prepared, direction):
+        return _additive(query, prepared, direction)
 
     def direction(self):
         """`v`, or its normed form `g v/|v|`, in float32: `(units, 1)`."""
@@ -272,10 +303,30 @@ class AdditiveScore(Score):
 
     def get_config(self):
         return super().get_config() | {
-            "units": self.units,
+            "units": self.given_units,
             "normed": self.normed,
             "initializer": keras.initializers.serialize(self.initializer),
         }
+
+
+@ops.custom_gradient
+def _additive(query, prepared, direction):
+    """`tanh(query + prepared) . direction` for all pairs, with a gradient that makes few passes over them."""
+    pairs = ops.tanh(query[:, :, None, :] + prepared[:, None, :, :])  # batch, target, source, units
+    scores = ops.squeeze(ops.matmul(pairs, direction), axis=-1)
+
+    def gradient(*arguments, upstream=None):
+        upstream = arguments[0] if upstream is None else upstream
+        slopes = (1.0 - pairs * pairs) * upstream[..., None]  # all but the direction, which the small sums below get
+        along = ops.swapaxes(direction, 0, 1)
+        flat = ops.reshape(pairs, (-1, ops.shape(pairs)[-1]))
+        return (
+            ops.sum(slopes, axis=2) * along,
+            ops.sum(slopes, axis=1) * along,
+            ops.matmul(ops.swapaxes(flat, 0, 1), ops.reshape(upstream, (-1, 1))),
+        )
+
+    return scores, gradient
 
 
 # Names for a score with arguments; `register_score` gives each class its own plain name.

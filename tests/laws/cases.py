@@ -31,6 +31,48 @@ ATTENTIONS = {
     "Luong concat": lambda **kw: layers.LuongAttention("concat", units=11, **kw),
 }
 
+ATTENTIONS |= {
+    "Bahdanau in chunks": lambda **kw: layers.BahdanauAttention(11, blockwise=True, **kw),
+    "normed in chunks, with dropout": lambda **kw: layers.Attention(
+        "normed_bahdanau", blockwise=True, dropout=0.5, seed=1, **kw
+    ),
+    "general in chunks": lambda **kw: layers.Attention("general", blockwise=True, **kw),
+    "local-m": lambda **kw: layers.LocalAttention("general", "monotonic", half_width=3, **kw),
+    "local-p": lambda **kw: layers.LocalAttention("general", "predictive", half_width=3, units=4, **kw),
+    "location": lambda **kw: layers.LocationAttention(max_length=9, **kw),
+    "location, longer source than rows": lambda **kw: layers.LocationAttention(max_length=5, **kw),
+    "monotonic": lambda **kw: layers.MonotonicAttention("general", **kw),
+}
+
+# Their rows sum to at most one: the Gaussian is not normalised again, a step may run off the end.
+SUMS_BELOW_ONE = {"local-p", "monotonic"}
+
+
+def steps_of(layer, query, memory):
+    """Reads a memory one query at a time, handing on what a layer needs to know of the steps before."""
+    output = None
+    for position in range(query.shape[1]):
+        more = {}
+        if isinstance(layer, layers.LocalAttention):
+            more = {"offset": position}
+        elif isinstance(layer, layers.MonotonicAttention) and output is not None:
+            more = {"previous": output.weights[:, -1]}
+        output = layer.read(query[:, position : position + 1], memory, **more)
+        yield output
+
+
+# Name: a function of keyword arguments that makes a multi-head layer of 4 heads of 6.
+MULTI_HEADS = {
+    "plain": {},
+    "grouped": {"kv_heads": 2},
+    "multi-query, normed": {"kv_heads": 1, "qk_norm": True},
+    "rotary": {"positions": "rotary"},
+    "alibi": {"positions": "alibi"},
+    "window": {"sliding_window": 3},
+    "wide values, no bias": {"value_dim": 7, "use_bias": False},
+    "everything": {"kv_heads": 2, "qk_norm": True, "positions": "rotary", "sliding_window": 4, "value_dim": 3},
+}
+
 # Name: a function of keyword arguments that makes a cell of 6 units, for values of width 6.
 CELLS = {
     "Bahdanau": lambda **kw: layers.BahdanauCell(6, **kw),

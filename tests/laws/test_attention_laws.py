@@ -10,7 +10,7 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_attention import layers
-from tests.laws.cases import ATTENTIONS
+from tests.laws.cases import ATTENTIONS, SUMS_BELOW_ONE, steps_of
 
 BATCH, TARGET, SOURCE, DIM, VALUE_DIM = 2, 3, 7, 5, 5
 ALL = pytest.mark.parametrize("name", ATTENTIONS)
@@ -19,6 +19,15 @@ EPSILON = {"float32": 1e-5, "mixed_float16": 5e-3, "mixed_bfloat16": 4e-2}
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def assert_rows_sum_to_one(name, weights, atol=1e-5):
+    sums = np.asarray(weights, "float32").sum(-1)
+    if name in SUMS_BELOW_ONE:
+        assert (sums <= 1.0 + atol).all()
+        assert (sums > 0.0).all()
+    else:
+        assert_allclose(sums, 1.0, atol=atol)
 
 
 def source_mask(*lengths, source=SOURCE):
@@ -46,7 +55,7 @@ def test_what_stands_at_padding_changes_nothing(name, lengths, seed):
     expected, received = (layer(query, values, value_mask=mask) for values in (value, noisy))
     assert_allclose(received.context, expected.context, atol=1e-4)
     assert_allclose(received.weights, expected.weights, atol=1e-5)
-    assert_allclose(np.sum(received.weights, axis=-1), 1.0, atol=1e-5)
+    assert_rows_sum_to_one(name, received.weights)
     assert (received.weights.numpy()[np.broadcast_to(~mask[:, None], received.weights.shape)] == 0).all()
 
 
@@ -73,7 +82,8 @@ def test_row_with_nothing_to_attend_to_gets_zeros_forward_and_backward(name, pol
     dead, live = weights.numpy().astype("float32")
     assert_array_equal(dead, 0)
     assert_array_equal(context[0], 0)
-    assert_allclose(live.sum(-1), 1.0, atol=EPSILON[policy])
+    if name not in SUMS_BELOW_ONE:  # with large scores those may have moved on beyond the source
+        assert_rows_sum_to_one(name, live, atol=EPSILON[policy])
     for gradient in gradients:
         assert gradient is None or np.isfinite(gradient.numpy()).all()
     assert_array_equal(gradients[0][0], 0)
@@ -86,7 +96,7 @@ def test_causal_mask_hides_the_future(name, query):
     layer = ATTENTIONS[name]()
     weights = layer(query, query, use_causal_mask=True).weights.numpy()
     assert_array_equal(weights[:, np.triu_indices(TARGET, 1)[0], np.triu_indices(TARGET, 1)[1]], 0)
-    assert_allclose(weights.sum(-1), 1.0, atol=1e-5)
+    assert_rows_sum_to_one(name, weights)
 
 
 @ALL
@@ -97,7 +107,8 @@ def test_causal_mask_and_left_padding_leave_dead_rows_at_zero(name, query):
     assert_array_equal(weights[0, 0], 0)
     assert_array_equal(weights[1, :2], 0)
     assert_array_equal(context[1, :2], 0)
-    assert_allclose(np.sum(weights[0, 1:], -1), 1.0, atol=1e-5)
+    if name != "monotonic":  # it starts on position 0, which is padding here, and moves on from a dead row never
+        assert_rows_sum_to_one(name, weights[0, 1:])
 
 
 @ALL
@@ -106,8 +117,7 @@ def test_reading_a_prepared_memory_equals_the_call(name, query, value):
     mask = source_mask(4, 7)
     called = layer(query, value, value_mask=mask)
     memory = layer.prepare(value, value_mask=mask)
-    for position in range(TARGET):
-        context, weights = layer.read(query[:, position : position + 1], memory)
+    for position, (context, weights) in enumerate(steps_of(layer, query, memory)):
         assert_allclose(context[:, 0], called.context[:, position], atol=1e-5)
         assert_allclose(weights[:, 0], called.weights[:, position], atol=1e-5)
 
@@ -174,7 +184,7 @@ def test_implicit_masks_arrive_and_the_callers_stay(name):
     context, weights = ATTENTIONS[name]()(target, source)
     assert_array_equal(weights[..., 2:], 0)  # padding is not attended to
     assert_array_equal(weights[:, 2], 0)  # and does not attend
-    assert_allclose(np.sum(weights[:, :2], -1), 1.0, atol=1e-5)
+    assert_rows_sum_to_one(name, weights[:, :2])
     assert_array_equal(source._keras_mask, [[True, True, False, False]])
     assert_array_equal(target._keras_mask, [[True, True, False]])
     assert_array_equal(context._keras_mask, [[True, True, False]])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import ops
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
@@ -86,8 +87,9 @@ def test_score_of_ones_own_can_be_registered_and_used():
 
         @layers.register_score("negative_distance")
         class NegativeDistance(layers.Score):
-            def compare(self, query, prepared):
-                return -((query[:, :, None] - prepared[:, None]) ** 2).numpy().sum(-1)
+            @staticmethod
+            def pair(query, prepared):
+                return -ops.sum((query[:, :, None] - prepared[:, None]) ** 2, axis=-1)
 
         weights = layers.Attention("negative_distance")(KEY, KEY).weights
         assert (np.argmax(weights, -1) == [[0, 1, 2]]).all()
