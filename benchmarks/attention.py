@@ -36,7 +36,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="without the growth with the length")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
-    for name in ("--batch", "--length", "--backward"):
+    for name in ("--batch", "--length", "--backward", "--repeats"):
         parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -67,7 +67,7 @@ def growth():
         for length in GROWTH:
             if contestant == "keras" and length > KERAS_UP_TO:
                 continue
-            figure = measure("multi_head", contestant, 1, length, True)
+            figure = measure("multi_head", contestant, 1, length, True, repeats=1)
             figures.setdefault(contestant, {})[length] = figure
             print(
                 f"growth {contestant:8}{length:>8}{figure['cpu_seconds']:>8.2f} s{figure['megabytes']:>8,.0f} MB",
@@ -81,10 +81,10 @@ def contestants(work):
     return ["ours", "keras", *torch]
 
 
-def measure(work, contestant, batch, length, backward):
-    return harness.measure(
-        __file__, work, "--contestant", contestant, "--batch", batch, "--length", length, "--backward", int(backward)
-    )
+def measure(work, contestant, batch, length, backward, repeats=3):
+    arguments = {"contestant": contestant, "batch": batch, "length": length, "backward": int(backward)}
+    flags = [part for name, value in {**arguments, "repeats": repeats}.items() for part in (f"--{name}", value)]
+    return harness.measure(__file__, work, *flags)
 
 
 def run(options):
@@ -95,7 +95,7 @@ def run(options):
     call()
     first = time.perf_counter() - began
     seconds = []
-    for _ in range(3):
+    for _ in range(options.repeats):
         began = time.process_time()
         call()
         seconds.append(time.process_time() - began)

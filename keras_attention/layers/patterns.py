@@ -48,7 +48,7 @@ class Pattern(NamedTuple):
         if self.slopes is None:
             return None
         distance = ops.cast(ops.abs(self._distance(queries, keys)), "float32")
-        return -self.slopes[:, None, None] * distance
+        return -ops.convert_to_tensor(self.slopes)[:, None, None] * distance
 
     def _distance(self, queries, keys):
         return (self.offset + queries)[:, None] - keys[None, :]
