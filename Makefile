@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-backends lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -16,7 +16,13 @@ demo: $(VENV)/installed
 	$(BIN)/keras-attention plot --model $(MODEL) "Tuesday, September 25, 1984" --output saved_models/date_converter.png
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+
+# The laws that need nothing but Keras, on its three backends.
+test-backends: $(VENV)/installed-backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests/backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/backends
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -32,6 +38,10 @@ clean:
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-backends: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --editable ".[test,backends]"
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml

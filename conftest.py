@@ -16,12 +16,13 @@ def _names_of_the_library(request):
     """Puts the public names of the package into the examples of its docstrings."""
     if not isinstance(request.node, pytest.DoctestItem):
         return
+    import keras
     import tensorflow as tf
     from keras import ops
 
     from keras_attention import conversion, data, decoding, layers, models, testing, text, text_to_text, training
 
-    names = {"np": np, "tf": tf, "ops": ops, "datetime": datetime}
+    names = {"keras": keras, "np": np, "tf": tf, "ops": ops, "datetime": datetime}
     for module in (conversion, data, decoding, layers, models, testing, text, text_to_text, training):
         names |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
     for name, value in names.items():

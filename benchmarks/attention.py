@@ -11,6 +11,7 @@ additive work is width 256, one head. Torch is left out where it is not installe
 
 import argparse
 import importlib.util
+import json
 import resource
 import sys
 import time
@@ -34,6 +35,7 @@ KERAS_UP_TO = 8192  # beyond it, its weights alone are more than 8 GB
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="without the growth with the length")
+    parser.add_argument("--plot", action="store_true", help="only draw the growth that was measured last")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     for name in ("--batch", "--length", "--backward", "--repeats"):
@@ -41,6 +43,9 @@ def main():
     options = parser.parse_args()
     if options.work:
         run(options)
+        return
+    if options.plot:
+        plot()
         return
     figures = {}
     print(f"{'':44}{'':8}{'CPU s':>8}{'first s':>9}{'MB':>8}   goal for ours")
@@ -58,6 +63,8 @@ def main():
     if not options.quick:
         figures["growth"] = growth()
     harness.save("attention", "python benchmarks/attention.py", figures)
+    if not options.quick:
+        plot()
 
 
 def growth():
@@ -74,6 +81,33 @@ def growth():
                 flush=True,
             )
     return figures
+
+
+def plot():
+    """Time and memory against length, as a picture in the documents."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    record = json.loads((harness.RESULTS / "attention.json").read_text())
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    names = {"ours": "keras_attention", "keras": "keras.layers", "torch": "torch, fused"}
+    for contestant, by_length in record["figures"]["growth"].items():
+        lengths = [int(length) for length in by_length]
+        for panel, key in zip(panels, ("cpu_seconds", "megabytes"), strict=True):
+            values = [by_length[str(length)][key] for length in lengths]
+            panel.plot(lengths, values, marker="o", label=names[contestant])
+    for panel, label in zip(panels, ("CPU seconds", "MB beyond start-up"), strict=True):
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("log")
+        panel.set_xticks(GROWTH, [f"{length:,}" for length in GROWTH], rotation=30)
+        panel.set_xlabel("length")
+        panel.set_ylabel(label)
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    figure.suptitle("Causal self-attention, 8 heads of 64, batch 1, forward and backward, one core")
+    figure.savefig(harness.ROOT / "docs/images/attention_growth.png", dpi=110)
 
 
 def contestants(work):

@@ -1,10 +1,10 @@
 """Reusable Keras layers: attention, masks, positions, recurrent decoders."""
 
 from keras_attention.layers.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import (
-    AttentionRNN,
     BahdanauCell,
     DecoderCell,
     LuongCell,

@@ -159,6 +159,7 @@ class MultiHeadAttention(keras.layers.Layer):
             "attention_output", "btnh,nhd->btd", (None, output_dim), "d",
             (*query_shape[:2], self.num_heads, self.value_dim),
         )  # fmt: skip
+        self._widths = {"query": query_shape[-1], "value": value_shape[-1], "key": key_shape[-1]}
         self._norms = []
         if self.qk_norm:
             for name, heads in (("query_norm", self.num_heads), ("key_norm", self.kv_heads)):
@@ -180,6 +181,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         self._check_built("prepare")
         key = value if key is None else key
+        self._check_widths(value=value, key=key)
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
         return Memory(
             self._heads(self._key_dense, key, self._norms[1:], offset),
@@ -215,6 +217,7 @@ class MultiHeadAttention(keras.layers.Layer):
             and `(batch, heads, target, source)`, or None for the weights.
         """
         self._check_built("read")
+        self._check_widths(query=query)
         mask = self._given_mask(query, memory, query_mask, attention_mask)
         pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset)
         heads = self._heads(self._query_dense, query, self._norms[:1], offset) * self.key_dim**-0.5
@@ -373,6 +376,14 @@ class MultiHeadAttention(keras.layers.Layer):
                 f"{owner}: key and value must have one length. Received key {tuple(key_shape)} and value "
                 f"{tuple(value_shape)}."
             )
+
+    def _check_widths(self, **tensors):
+        for name, tensor in tensors.items():
+            if tensor.shape[-1] != self._widths[name]:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must have width {self._widths[name]}, for which the layer was "
+                    f"built. Received shape {tuple(tensor.shape)}. Make another layer for another width."
+                )
 
     def _check_built(self, method):
         if not self.built:

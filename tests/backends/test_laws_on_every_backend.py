@@ -101,6 +101,7 @@ def test_chunks_give_the_values_and_gradients_of_the_whole(name, monkeypatch):
 
     monkeypatch.setattr(chunked, "CHUNK_SIZE", 2 * SOURCE * DIM * BATCH)
     query, value, mask = normal(BATCH, TARGET, DIM), normal(BATCH, SOURCE, DIM, seed=1), tensor(lengths_mask(4, 7))
+    rows = tensor(np.random.default_rng(0).random((1, TARGET, SOURCE)) > 0.3)
     results = []
     weights = None
     for blockwise in (False, True):
@@ -110,10 +111,11 @@ def test_chunks_give_the_values_and_gradients_of_the_whole(name, monkeypatch):
         layer.set_weights(weights)
 
         def loss(query, value, layer=layer):
-            context, weights = layer(query, value, value_mask=mask)
+            context, weights = layer(query, value, value_mask=mask, attention_mask=rows)
             return ops.sum(context * ops.cos(context)) + ops.sum(weights**2)
 
-        results.append([array(layer(tensor(query), tensor(value), value_mask=mask).context)])
+        output = layer(tensor(query), tensor(value), value_mask=mask, attention_mask=rows)
+        results.append([array(output.context), array(output.weights)])
         results[-1] += gradients(loss, query, value)
     for one, other in zip(*results, strict=True):
         assert_allclose(other, one, atol=1e-4)

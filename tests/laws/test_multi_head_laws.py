@@ -82,6 +82,45 @@ def test_blocks_give_the_values_and_gradients_of_the_whole(name, causal, masked,
         assert_allclose(other, one, atol=2e-4)
 
 
+OPTIONS = st.fixed_dictionaries(
+    {
+        "kv_heads": st.sampled_from([1, 2, 4]),
+        "value_dim": st.sampled_from([3, 6]),
+        "use_bias": st.booleans(),
+        "sliding_window": st.sampled_from([None, 1, 3, 9]),
+        "qk_norm": st.booleans(),
+        "positions": st.sampled_from([None, "rotary", "alibi"]),
+    }
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    options=OPTIONS,
+    causal=st.booleans(),
+    lengths=st.tuples(st.integers(0, TARGET), st.integers(0, TARGET)),
+    left=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_any_combination_of_options_agrees_in_blocks_and_through_a_cache(options, causal, lengths, left, seed):
+    inputs, mask = normal(BATCH, TARGET, DIM, seed=seed), lengths_mask(*lengths)
+    mask = mask[:, ::-1].copy() if left else mask
+    whole, blocks = (layers.MultiHeadSelfAttention(HEADS, KEY_DIM, blockwise=way, **options) for way in (False, True))
+    for layer in (whole, blocks):
+        layer.build(inputs.shape)
+    blocks.set_weights(whole.get_weights())
+    expected, weights = whole(inputs, mask=mask, use_causal_mask=causal, return_attention_scores=True)
+    assert_allclose(blocks(inputs, mask=mask, use_causal_mask=causal), expected, atol=1e-4)
+    alive = np.sum(weights, -1)
+    assert_allclose(alive, np.round(alive), atol=1e-5)  # one, or zero where nothing may be attended to
+    if causal:
+        cache, parts = whole.allocate(BATCH, TARGET), []
+        for begin, end in ((0, 5), (5, 6), (6, TARGET)):
+            output, cache = whole.extend(inputs[:, begin:end], cache, mask=mask[:, begin:end])
+            parts.append(output.context)
+        assert_allclose(np.concatenate(parts, 1), expected, atol=1e-4)
+
+
 @EVERY
 @BOTH_PATHS
 def test_padding_changes_nothing_and_gets_nothing(name, blockwise):
