@@ -90,7 +90,7 @@ class Blocks:
                 weight_gradient = self._drop(tf.matmul(upstream_i, value_j, transpose_b=True), i, j)
                 score_gradient = weights * (weight_gradient - means[i])
                 query_gradient = tf.matmul(score_gradient, key_j)
-                query_gradients = tf.tensor_scatter_nd_add(query_gradients, [[i]], query_gradient[None])
+                query_gradients = query_gradients.write(i, query_gradients.read(i) + query_gradient)
                 key_gradient += tf.matmul(score_gradient, query_i, transpose_a=True)
                 return i + 1, query_gradients, key_gradient, value_gradient
 
@@ -108,15 +108,16 @@ class Blocks:
                 value_gradients.write(j, value_gradient),
             )
 
+        query_gradients = self._records(static, query.shape[-1]).unstack(tf.zeros_like(queries))
         records = (self._records(static, key.shape[-1]), self._records(static, value.shape[-1]))
         _, query_gradients, key_gradients, value_gradients = tf.while_loop(
             lambda j, *_: j < self.column_blocks,
             column,
-            (0, tf.zeros_like(queries), *records),
+            (0, query_gradients, *records),
             parallel_iterations=1,
         )
         return (
-            self._join(query_gradients, self.target),
+            self._join(query_gradients.stack(), self.target),
             self._join(key_gradients.stack(), self.source),
             self._join(value_gradients.stack(), self.source),
         )
