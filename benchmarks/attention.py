@@ -1,6 +1,7 @@
 """Attention at every length: time and memory of ours beside Keras' layers and torch, in one run.
 
-    python benchmarks/attention.py [--quick]
+    python benchmarks/attention.py             the cases of the documents
+    python benchmarks/attention.py --growth    time and memory against length, and their plot
 
 Each figure comes from a fresh process on one core: CPU seconds of the best of
 three calls, seconds of the first call, and the peak of resident memory beyond
@@ -34,8 +35,7 @@ KERAS_UP_TO = 8192  # beyond it, its weights alone are more than 8 GB
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="without the growth with the length")
-    parser.add_argument("--plot", action="store_true", help="only draw the growth that was measured last")
+    parser.add_argument("--growth", action="store_true", help="measure at growing lengths, and draw it")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     for name in ("--batch", "--length", "--backward", "--repeats"):
@@ -44,7 +44,8 @@ def main():
     if options.work:
         run(options)
         return
-    if options.plot:
+    if options.growth:
+        harness.save("attention_growth", "python benchmarks/attention.py --growth", growth())
         plot()
         return
     figures = {}
@@ -60,11 +61,7 @@ def main():
                 f"{figure['megabytes']:>8,.0f}   {mine}",
                 flush=True,
             )
-    if not options.quick:
-        figures["growth"] = growth()
     harness.save("attention", "python benchmarks/attention.py", figures)
-    if not options.quick:
-        plot()
 
 
 def growth():
@@ -90,10 +87,10 @@ def plot():
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    record = json.loads((harness.RESULTS / "attention.json").read_text())
+    record = json.loads((harness.RESULTS / "attention_growth.json").read_text())
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     names = {"ours": "keras_attention", "keras": "keras.layers", "torch": "torch, fused"}
-    for contestant, by_length in record["figures"]["growth"].items():
+    for contestant, by_length in record["figures"].items():
         lengths = [int(length) for length in by_length]
         for panel, key in zip(panels, ("cpu_seconds", "megabytes"), strict=True):
             values = [by_length[str(length)][key] for length in lengths]

@@ -1,6 +1,7 @@
 """Reusable Keras layers: attention, masks, positions, recurrent decoders."""
 
 from keras_attention.layers.attention import Attention, BahdanauAttention, LuongAttention
+from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.bridge import Bridge
@@ -17,7 +18,7 @@ from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_
 from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
-from keras_attention.layers.multi_head import MultiHeadAttention, MultiHeadSelfAttention
+from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
 from keras_attention.layers.recurrent import GRUCell, LSTMCell, get_recurrent_cell, run_recurrence
@@ -30,12 +31,14 @@ from keras_attention.layers.scores import (
     get_score,
     register_score,
 )
+from keras_attention.layers.self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock, FeedForward, Residual
 from keras_attention.layers.unroll import unroll
 
 __all__ = [
     "AdditiveScore",
     "Attention",
+    "AttentionLayer",
     "AttentionOutput",
     "AttentionRNN",
     "BahdanauAttention",

@@ -1,8 +1,4 @@
-"""Attention layers: a score, a mask and a weighted sum behind one convention.
-
-    memory = layer.prepare(value, key, value_mask)    once per source
-    context, weights = layer.read(query, memory)      many times
-    layer(query, value, key, value_mask=...)          both at once
+"""Attention with one head: a score, a mask and a weighted sum.
 
 `Attention` takes any score; `BahdanauAttention` and `LuongAttention` are it
 with the two papers' scores.
@@ -11,6 +7,7 @@ with the two papers' scores.
 import keras
 from keras import ops
 
+from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
@@ -21,7 +18,7 @@ BLOCKWISE_FROM = 512
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Attention(keras.layers.Layer):
+class Attention(AttentionLayer):
     """Attention with one head and any score.
 
     `weights = softmax(score(query, key))` where the mask allows, and
@@ -71,22 +68,13 @@ class Attention(keras.layers.Layer):
     """
 
     def __init__(self, score="scaled_dot", dropout=0.0, blockwise="auto", seed=None, **kwargs):
-        super().__init__(**kwargs)
-        if blockwise not in (True, False, "auto"):
-            raise ValueError(f"{type(self).__name__}: blockwise must be 'auto', True or False. Received {blockwise!r}.")
+        super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.score = get_score(score)
         self.score.dtype_policy = self.dtype_policy
-        self.dropout = dropout
-        self.blockwise = blockwise
-        self.seed = seed
-        self.supports_masking = True
-        self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
-        self._chunk_seed = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
-        self._check_shapes(value_shape, key_shape)
-        self._check_rank("query", query_shape)
+        self.check_shapes(query_shape, value_shape, key_shape)
         if not self.score.built:  # a score from a saved config, or one shared with another layer, has its weights
             self.score.build(query_shape, key_shape)
 
@@ -105,13 +93,9 @@ class Attention(keras.layers.Layer):
             ValueError: if the layer is not built: the query's width is not
                 known then.
         """
-        if not self.built:
-            raise ValueError(
-                f"{type(self).__name__}: prepare() was called before the layer was built, so the query's width is not "
-                "known. Call layer.build(query_shape, value_shape) first, or the layer itself once."
-            )
+        self.check_built("prepare")
         key = value if key is None else key
-        self._check_shapes(value.shape, key.shape)
+        self.check_shapes(None, value.shape, key.shape)
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
         value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
@@ -128,7 +112,7 @@ class Attention(keras.layers.Layer):
         Returns:
             `AttentionOutput(context, weights)`.
         """
-        self._check_rank("query", query.shape)
+        self.check_shapes(query.shape, None, None)
         check_mask(
             attention_mask,
             type(self).__name__,
@@ -155,11 +139,9 @@ class Attention(keras.layers.Layer):
     ):
         owner = type(self).__name__
         check_mask(query_mask, owner, "query_mask", "(batch, target)", query.shape[:2])
-        check_mask(value_mask, owner, "value_mask", "(batch, source)", value.shape[:2])
-        check_mask(key_mask, owner, "key_mask", "(batch, source)", value.shape[:2])
         any_size = (None, None, None)
         check_mask(attention_mask, owner, "attention_mask", "(batch, target, source)", any_size)
-        memory = self.prepare(value, key, combine_masks(value_mask, key_mask))
+        memory = self.prepare(value, key, self.source_mask(value, value_mask, key_mask))
         causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
         live = None if query_mask is None else query_mask[:, :, None]
         return self.read(query, memory, combine_masks(attention_mask, causal, live), training=training)
@@ -168,19 +150,15 @@ class Attention(keras.layers.Layer):
         return AttentionOutput(previous_mask, None)
 
     def _by_length(self, query, memory, mask, training):
-        """The output for a prepared query, chunk by chunk where that pays."""
-        arguments = (query, memory, mask, training)
-        if self.blockwise != "auto":
-            return self._in_chunks(*arguments) if self.blockwise else self._as_a_whole(*arguments)
-        target, source = query.shape[1], memory.key.shape[1]
-        if self.score.units == 1 or target == 1 or (source is not None and source < BLOCKWISE_FROM):
-            return self._as_a_whole(*arguments)
-        if source is not None:
-            return self._in_chunks(*arguments)
-        return ops.cond(
-            ops.shape(memory.key)[1] < BLOCKWISE_FROM,
-            lambda: self._as_a_whole(*arguments),
-            lambda: self._in_chunks(*arguments),
+        """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
+        source, known = ops.shape(memory.key)[1], memory.key.shape[1]
+        return self.choose_path(
+            query.shape[1] if self.score.units > 1 else 1,
+            source,
+            known,
+            BLOCKWISE_FROM,
+            lambda: self._as_a_whole(query, memory, mask, training),
+            lambda: self._in_chunks(query, memory, mask, training),
         )
 
     def _as_a_whole(self, query, memory, mask, training):
@@ -188,7 +166,6 @@ class Attention(keras.layers.Layer):
         return attend(scores, memory.value, mask, self._dropout if training else None)
 
     def _in_chunks(self, query, memory, mask, training):
-        dropping = bool(training and self.dropout)
         return chunked_attention(
             self.score.pair,
             query,
@@ -197,34 +174,11 @@ class Attention(keras.layers.Layer):
             mask,
             self.score.parameters(),
             self.score.units,
-            self.dropout if dropping else 0.0,
-            self._chunk_seed.next() if dropping else None,
+            *self.dropout_of_blocks(training),
         )
 
     def get_config(self):
-        return super().get_config() | {
-            "score": keras.saving.serialize_keras_object(self.score),
-            "dropout": self.dropout,
-            "blockwise": self.blockwise,
-            "seed": self.seed,
-        }
-
-    def _check_shapes(self, value_shape, key_shape):
-        self._check_rank("value", value_shape)
-        self._check_rank("key", key_shape)
-        if None not in (value_shape[1], key_shape[1]) and value_shape[1] != key_shape[1]:
-            raise ValueError(
-                f"{type(self).__name__}: key and value must have one length. "
-                f"Received key {tuple(key_shape)} and value {tuple(value_shape)}."
-            )
-
-    def _check_rank(self, name, shape):
-        if len(shape) != 3:
-            raise ValueError(
-                f"{type(self).__name__}: {name} must have 3 dimensions, (batch, length, dim). "
-                f"Received shape {tuple(shape)}."
-                + (f" Write `{name}[:, None, :]` for a single step." if len(shape) == 2 else "")
-            )
+        return super().get_config() | {"score": keras.saving.serialize_keras_object(self.score)}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

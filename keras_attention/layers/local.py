@@ -79,7 +79,7 @@ class LocalAttention(Attention):
         centers = self._centers(query, memory, offset)  # batch or 1, target, 1
         distance = ops.arange(ops.shape(memory.key)[1], dtype="float32")[None, None, :] - centers
         near = ops.abs(distance) <= self.half_width
-        self._check_rank("query", query.shape)
+        self.check_shapes(query.shape, None, None)
         padding = None if memory.mask is None else memory.mask[:, None, :]
         scores = self.score.compare(query, memory.key)
         mask = combine_masks(near, padding, attention_mask)
@@ -134,8 +134,7 @@ class LocationAttention(Attention):
         self.max_length = max_length
 
     def build(self, query_shape, value_shape, key_shape=None):
-        self._check_shapes(value_shape, value_shape if key_shape is None else key_shape)
-        self._check_rank("query", query_shape)
+        self.check_shapes(query_shape, value_shape, value_shape if key_shape is None else key_shape)
         self.location = keras.layers.Dense(self.max_length, use_bias=False, dtype=self.dtype_policy, name="location")
         self.location.build(query_shape)
 
@@ -209,7 +208,7 @@ class MonotonicAttention(Attention):
         self.r = self.add_weight(name="r", shape=(), initializer=keras.initializers.Constant(self.score_bias))
 
     def read(self, query, memory, attention_mask=None, training=False, previous=None):
-        self._check_rank("query", query.shape)
+        self.check_shapes(query.shape, None, None)
         any_size = (None, None, None)
         check_mask(attention_mask, type(self).__name__, "attention_mask", "(batch, target, source)", any_size)
         query = ops.cast(query, self.compute_dtype)

@@ -1,19 +1,14 @@
 """Heads around the same core: multi-head attention with Keras' names and without its faults.
 
-    memory = layer.prepare(value, key, value_mask)    once per source
-    context, weights = layer.read(query, memory)      many times
-    layer(query, value, key)                          both at once, the context alone
-
-A self-attention that consumes its input in pieces keeps a `KVCache`, which is
-the same memory, growing.
+A call returns the context alone, as Keras' does.
 """
 
 import keras
 from keras import ops
 
+from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
-from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.masks import check_mask, combine_masks
 from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.positions import positions_from, rotary
@@ -25,7 +20,7 @@ BLOCKWISE_FROM = 1024
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(AttentionLayer):
     """Multi-head attention: `concat(head_1, ..., head_n) W_o`.
 
     Each head is `softmax(q k / sqrt(key_dim)) v` over its own projections.
@@ -123,34 +118,28 @@ class MultiHeadAttention(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.num_heads = num_heads
         self.key_dim = key_dim
         self.value_dim = value_dim or key_dim
-        self.dropout = dropout
         self.use_bias = use_bias
         self.output_dim = output_shape[-1] if isinstance(output_shape, (tuple, list)) else output_shape
         self.sliding_window = sliding_window
         self.kv_heads = kv_heads or num_heads
         self.qk_norm = qk_norm
         self.positions = positions
-        self.blockwise = blockwise
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.seed = seed
-        self.supports_masking = True
         self._check_arguments()
         self._slopes = alibi_slopes(num_heads) if positions == "alibi" else None
-        self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
-        self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
-        self._check_shapes(query_shape, value_shape, key_shape)
+        self.check_shapes(query_shape, value_shape, key_shape)
         self._query_dense = self._projection("query", self.num_heads, self.key_dim, query_shape)
         self._key_dense = self._projection("key", self.kv_heads, self.key_dim, key_shape)
         self._value_dense = self._projection("value", self.kv_heads, self.value_dim, value_shape)
@@ -179,7 +168,7 @@ class MultiHeadAttention(keras.layers.Layer):
         Returns:
             `Memory` of `(batch, kv_heads, source, dim)`.
         """
-        self._check_built("prepare")
+        self.check_built("prepare")
         key = value if key is None else key
         self._check_widths(value=value, key=key)
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
@@ -216,7 +205,7 @@ class MultiHeadAttention(keras.layers.Layer):
             `AttentionOutput(context, weights)`: `(batch, target, output_dim)`
             and `(batch, heads, target, source)`, or None for the weights.
         """
-        self._check_built("read")
+        self.check_built("read")
         self._check_widths(query=query)
         mask = self._given_mask(query, memory, query_mask, attention_mask)
         pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset)
@@ -242,12 +231,9 @@ class MultiHeadAttention(keras.layers.Layer):
         training=False,
         use_causal_mask=False,
     ):
-        owner = type(self).__name__
-        check_mask(value_mask, owner, "value_mask", "(batch, source)", value.shape[:2])
-        check_mask(key_mask, owner, "key_mask", "(batch, source)", value.shape[:2])
         output = self.read(
             query,
-            self.prepare(value, key, combine_masks(value_mask, key_mask)),
+            self.prepare(value, key, self.source_mask(value, value_mask, key_mask)),
             query_mask=query_mask,
             attention_mask=attention_mask,
             use_causal_mask=use_causal_mask,
@@ -259,20 +245,15 @@ class MultiHeadAttention(keras.layers.Layer):
     def compute_mask(self, query, previous_mask=None):
         return previous_mask
 
-    def _by_length(self, query, key, value, key_mask, mask, pattern, training):
+    def _by_length(self, query, key, *arguments):
         """The context, block by block where that pays."""
-        arguments = (query, key, value, key_mask, mask, pattern, training)
-        if self.blockwise != "auto":
-            return self._in_blocks(*arguments) if self.blockwise else self._as_a_whole(*arguments)[0]
-        target, source = query.shape[2], key.shape[2]
-        if target == 1 or (source is not None and source < BLOCKWISE_FROM):
-            return self._as_a_whole(*arguments)[0]
-        if source is not None:
-            return self._in_blocks(*arguments)
-        return ops.cond(
-            ops.shape(key)[2] < BLOCKWISE_FROM,
-            lambda: self._as_a_whole(*arguments)[0],
-            lambda: self._in_blocks(*arguments),
+        return self.choose_path(
+            query.shape[2],
+            ops.shape(key)[2],
+            key.shape[2],
+            BLOCKWISE_FROM,
+            lambda: self._as_a_whole(query, key, *arguments)[0],
+            lambda: self._in_blocks(query, key, *arguments),
         )
 
     def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
@@ -289,9 +270,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
 
     def _in_blocks(self, query, key, value, key_mask, mask, pattern, training):
-        dropping = bool(training and self.dropout)
-        seed = self._block_seed.next() if dropping else None
-        return blockwise_attention(query, key, value, key_mask, mask, pattern, self.dropout if dropping else 0.0, seed)
+        return blockwise_attention(query, key, value, key_mask, mask, pattern, *self.dropout_of_blocks(training))
 
     def _given_mask(self, query, memory, query_mask, attention_mask):
         """The caller's masks of queries, `(batch, heads or 1, target, source or 1)`, or None."""
@@ -361,21 +340,6 @@ class MultiHeadAttention(keras.layers.Layer):
                 f"{owner}: key_dim must be even with positions='rotary', for pairs that turn. Received "
                 f"key_dim={self.key_dim}."
             )
-        if self.blockwise not in (True, False, "auto"):
-            raise ValueError(f"{owner}: blockwise must be 'auto', True or False. Received {self.blockwise!r}.")
-
-    def _check_shapes(self, query_shape, value_shape, key_shape):
-        owner = type(self).__name__
-        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
-            if len(shape) != 3:
-                raise ValueError(
-                    f"{owner}: {name} must have 3 dimensions, (batch, length, dim). Received shape {tuple(shape)}."
-                )
-        if None not in (value_shape[1], key_shape[1]) and value_shape[1] != key_shape[1]:
-            raise ValueError(
-                f"{owner}: key and value must have one length. Received key {tuple(key_shape)} and value "
-                f"{tuple(value_shape)}."
-            )
 
     def _check_widths(self, **tensors):
         for name, tensor in tensors.items():
@@ -385,125 +349,22 @@ class MultiHeadAttention(keras.layers.Layer):
                     f"built. Received shape {tuple(tensor.shape)}. Make another layer for another width."
                 )
 
-    def _check_built(self, method):
-        if not self.built:
-            raise ValueError(
-                f"{type(self).__name__}: {method}() was called before the layer was built, so the widths are not "
-                "known. Call layer.build(query_shape, value_shape) first, or the layer itself once."
-            )
-
     def get_config(self):
         config = {
             "num_heads": self.num_heads,
             "key_dim": self.key_dim,
             "value_dim": self.value_dim,
-            "dropout": self.dropout,
             "use_bias": self.use_bias,
             "output_shape": self.output_dim,
             "sliding_window": self.sliding_window,
             "kv_heads": self.kv_heads,
             "qk_norm": self.qk_norm,
             "positions": self.positions,
-            "blockwise": self.blockwise,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
             "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-            "seed": self.seed,
         }
         return super().get_config() | config
-
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class MultiHeadSelfAttention(MultiHeadAttention):
-    """Multi-head attention of a sequence to itself; it stacks in `Sequential`.
-
-    Args: those of `MultiHeadAttention`.
-
-    Call args:
-        inputs: `(batch, length, dim)`.
-        mask: bool `(batch, length)`, True = a token. Keras' implicit mask
-            arrives here.
-        attention_mask, return_attention_scores, training, use_causal_mask: as
-            in `MultiHeadAttention`.
-
-    Returns:
-        As `MultiHeadAttention`.
-
-    Example:
-
-    >>> MultiHeadSelfAttention(8, 64)(np.ones((2, 3, 5)), use_causal_mask=True).shape
-    TensorShape([2, 3, 5])
-
-    Reference: Vaswani et al. 2017, 3.2.3.
-    """
-
-    def build(self, inputs_shape):
-        super().build(inputs_shape, inputs_shape)
-
-    def call(
-        self,
-        inputs,
-        mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=False,
-        use_causal_mask=False,
-        inputs_mask=None,  # where Keras puts the implicit mask when another tensor is given too
-    ):
-        mask = inputs_mask if mask is None else mask
-        return super().call(
-            inputs,
-            inputs,
-            query_mask=mask,
-            value_mask=mask,
-            attention_mask=attention_mask,
-            return_attention_scores=return_attention_scores,
-            training=training,
-            use_causal_mask=use_causal_mask,
-        )
-
-    def allocate(self, batch, max_length):
-        """An empty `KVCache` for `extend`.
-
-        Args:
-            batch: number of rows.
-            max_length: most positions that will ever be consumed.
-        """
-        return KVCache.allocate(batch, self.kv_heads, max_length, self.key_dim, self.value_dim, self.compute_dtype)
-
-    def extend(self, inputs, cache, mask=None, return_attention_scores=True):
-        """Consumes more of a sequence, causally; any cut gives what one call gives.
-
-        Args:
-            inputs: the next positions, `(batch, target, dim)`.
-            cache: from `allocate`, or from the last call.
-            mask: bool `(batch, target)`, True = a token.
-            return_attention_scores: whether to compute the weights.
-
-        Returns:
-            `(AttentionOutput(context, weights), cache)`; the weights are
-            `(batch, heads, target, max_length)`.
-
-        Example:
-
-        >>> layer = MultiHeadSelfAttention(2, 4)
-        >>> layer.build((None, None, 5))
-        >>> output, cache = layer.extend(np.ones((1, 1, 5), "float32"), layer.allocate(1, max_length=9))
-        >>> output.context.shape, int(cache.length)
-        (TensorShape([1, 1, 5]), 1)
-        """
-        new = self.prepare(inputs, offset=cache.length)
-        live = ops.ones(ops.shape(inputs)[:2], "bool") if mask is None else mask
-        grown = cache.append(new.key, new.value, live)
-        output = self.read(
-            inputs,
-            Memory(grown.key, grown.value, grown.mask),
-            query_mask=mask,
-            use_causal_mask=True,
-            offset=cache.length,
-            return_attention_scores=return_attention_scores,
-        )
-        return output, grown

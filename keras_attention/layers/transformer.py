@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_attention.layers.multi_head import MultiHeadAttention, MultiHeadSelfAttention
+from keras_attention.layers.multi_head import MultiHeadAttention
+from keras_attention.layers.self_attention import MultiHeadSelfAttention
 
 ACTIVATIONS = ("relu", "gelu", "swiglu")
 NORMS = ("pre", "post")

@@ -1,0 +1,96 @@
+"""What every attention layer is, whatever its scores and heads.
+
+    memory = layer.prepare(value, key, value_mask)    once per source
+    context, weights = layer.read(query, memory)      many times
+    layer(query, value, key, value_mask=...)          both at once
+
+This file owns the shapes that all accept, the masks of a call, and the choice
+between computing all weights at once and computing them piece by piece.
+"""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.masks import check_mask, combine_masks
+
+BLOCKWISE = ("auto", True, False)
+
+
+class AttentionLayer(keras.layers.Layer):
+    """Base of `Attention` and `MultiHeadAttention`.
+
+    Args:
+        dropout: fraction of the weights dropped in training, before the sum.
+        blockwise: `"auto"`, True or False; see `choose_path`.
+        seed: of the dropout.
+    """
+
+    def __init__(self, dropout=0.0, blockwise="auto", seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if blockwise not in BLOCKWISE:
+            raise ValueError(f"{type(self).__name__}: blockwise must be 'auto', True or False. Received {blockwise!r}.")
+        self.dropout = dropout
+        self.blockwise = blockwise
+        self.seed = seed
+        self.supports_masking = True
+        self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+        self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
+
+    def choose_path(self, target, source, known_source, blockwise_from, whole, blocks):
+        """Runs one of two functions that give the same.
+
+        With `blockwise="auto"` a single query, and any source shorter than
+        `blockwise_from`, is computed as a whole. Where the length of the source
+        is only known when the graph runs, it is asked then.
+
+        Args:
+            target: number of queries, or None.
+            source: number of keys, an integer or a scalar tensor.
+            known_source: number of keys, or None.
+            blockwise_from: from which number of keys on blocks pay.
+            whole: what computes all weights at once.
+            blocks: what computes them piece by piece.
+        """
+        if self.blockwise != "auto":
+            return blocks() if self.blockwise else whole()
+        if target == 1 or (known_source is not None and known_source < blockwise_from):
+            return whole()
+        return blocks() if known_source is not None else ops.cond(source < blockwise_from, whole, blocks)
+
+    def dropout_of_blocks(self, training):
+        """Fraction and seed of the dropout of a piecewise path."""
+        return (self.dropout, self._block_seed.next()) if training and self.dropout else (0.0, None)
+
+    def source_mask(self, value, value_mask, key_mask):
+        """The two masks that a source may come with, checked and joined: bool `(batch, source)`, or None."""
+        for name, mask in (("value_mask", value_mask), ("key_mask", key_mask)):
+            check_mask(mask, type(self).__name__, name, "(batch, source)", value.shape[:2])
+        return combine_masks(value_mask, key_mask)
+
+    def check_shapes(self, query_shape, value_shape, key_shape):
+        """Raises a ValueError unless all are of rank 3 and key and value of one length."""
+        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
+            if shape is not None and len(shape) != 3:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must have 3 dimensions, (batch, length, dim). "
+                    f"Received shape {tuple(shape)}."
+                    + (f" Write `{name}[:, None, :]` for a single step." if len(shape) == 2 else "")
+                )
+        if None not in (value_shape, key_shape):
+            lengths = value_shape[1], key_shape[1]
+            if None not in lengths and lengths[0] != lengths[1]:
+                raise ValueError(
+                    f"{type(self).__name__}: key and value must have one length. "
+                    f"Received key {tuple(key_shape)} and value {tuple(value_shape)}."
+                )
+
+    def check_built(self, method):
+        """Raises a ValueError if `method` comes before the weights."""
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__}: {method}() was called before the layer was built, so the widths are not "
+                "known. Call layer.build(query_shape, value_shape) first, or the layer itself once."
+            )
+
+    def get_config(self):
+        return super().get_config() | {"dropout": self.dropout, "blockwise": self.blockwise, "seed": self.seed}
