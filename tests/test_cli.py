@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -37,10 +36,8 @@ except SystemExit as end:
     assert "tensorflow" not in sys.modules and "keras" not in sys.modules
     sys.exit(end.code)
 """
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == (0 if "--help" in arguments else 2)
-    assert time.monotonic() - began < 2.0  # seconds; importing TensorFlow alone takes longer
 
 
 @pytest.mark.parametrize("command", ["train dates", "train pairs", "convert", "evaluate", "plot", "export"])

@@ -55,7 +55,6 @@ class LocalAttention(Attention):
     def __init__(
         self, score="general", alignment="predictive", half_width=10, units=None, dropout=0.0, seed=None, **kwargs
     ):
-        kwargs.pop("blockwise", None)  # the weights are computed as a whole
         super().__init__(score, dropout=dropout, blockwise=False, seed=seed, **kwargs)
         if alignment not in ("predictive", "monotonic"):
             raise ValueError(f"LocalAttention: alignment must be 'predictive' or 'monotonic'. Received {alignment!r}.")

@@ -313,13 +313,13 @@ class AdditiveScore(Score):
 def _additive(query, prepared, direction):
     """`tanh(query + prepared) . direction` for all pairs, with a gradient that makes few passes over them."""
     pairs = ops.tanh(query[:, :, None, :] + prepared[:, None, :, :])  # batch, target, source, units
-    scores = ops.squeeze(ops.matmul(pairs, direction), axis=-1)
+    flat = ops.reshape(pairs, (-1, pairs.shape[-1]))  # one product of matrices, not one a query
+    scores = ops.reshape(ops.matmul(flat, direction), ops.shape(pairs)[:-1])
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
         slopes = (1.0 - pairs * pairs) * upstream[..., None]  # all but the direction, which the small sums below get
         along = ops.swapaxes(direction, 0, 1)
-        flat = ops.reshape(pairs, (-1, ops.shape(pairs)[-1]))
         return (
             ops.sum(slopes, axis=2) * along,
             ops.sum(slopes, axis=1) * along,

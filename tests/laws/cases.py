@@ -61,7 +61,8 @@ def steps_of(layer, query, memory):
         yield output
 
 
-# Name: a function of keyword arguments that makes a multi-head layer of 4 heads of 6.
+# Name: arguments of a multi-head layer of 4 heads of 6; the laws run them over these classes.
+HEADED = {layers.MultiHeadAttention, layers.MultiHeadSelfAttention}
 MULTI_HEADS = {
     "plain": {},
     "grouped": {"kv_heads": 2},
