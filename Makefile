@@ -20,9 +20,9 @@ test: $(VENV)/installed-test
 
 # The laws that need nothing but Keras, on its three backends.
 test-backends: $(VENV)/installed-backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests/backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/backends
-	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n auto tests/backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/backends
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto tests/backends
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
