@@ -9,7 +9,7 @@ One form a backend, behind one function.
 import keras
 from keras import ops
 
-from keras_attention.layers.core import MASKED_SCORE
+from keras_attention.layers.core import MASKED_SCORE, attend
 from keras_attention.layers.patterns import Pattern
 
 BLOCK = 256
@@ -94,11 +94,12 @@ def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, see
             if attention_mask.shape[2] > 1:
                 rows = jax.lax.dynamic_slice_in_dim(attention_mask, start, block, axis=2)
             mask = mask & rows
-        weights = jax.nn.softmax(jnp.where(mask, scores, MASKED_SCORE)) * mask
-        if dropout:
-            kept = jax.random.bernoulli(jax.random.fold_in(jax.random.key(seed[0]), start), 1 - dropout, weights.shape)
-            weights = weights * kept / (1 - dropout)
-        return weights @ value
+
+        def drop(weights):
+            random = jax.random.fold_in(jax.random.key(seed[0]), start)
+            return weights * jax.random.bernoulli(random, 1 - dropout, weights.shape) / (1 - dropout)
+
+        return attend(scores, value, mask, drop if dropout else None).context
 
     contexts = jax.lax.map(one_block, (starts, blocks))
     context = jnp.moveaxis(contexts, 0, 2).reshape(*query.shape[:2], count * block, value.shape[-1])
