@@ -123,7 +123,7 @@ class LocationAttention(Attention):
     >>> LocationAttention(max_length=9)(np.ones((2, 3, 5)), np.ones((2, 7, 4))).weights.shape
     TensorShape([2, 3, 7])
 
-    Reference: Luong et al. 2015, 3.1, eq. 9 of the preprint ("location").
+    Reference: Luong et al. 2015, 3.1, "location".
     """
 
     def __init__(self, max_length, dropout=0.0, seed=None, **kwargs):

@@ -38,14 +38,13 @@ def test_keras_weights_fit_and_give_keras_numbers(arguments):
     assert_allclose(weights, expected_weights, atol=1e-5)
 
 
-def test_replacing_the_class_in_a_model_is_the_whole_migration(tmp_path):
+def test_replacing_the_class_in_a_model_is_the_whole_migration():
     def model(module):
         source, target = keras.Input((None, 5)), keras.Input((None, DIM))
         x = module.MultiHeadAttention(num_heads=2, key_dim=4, dropout=0.1)(target, source)
         return keras.Model([source, target], keras.layers.Dense(3)(x))
 
     old, new = model(keras.layers), model(layers)
-    old.save_weights(tmp_path / "old.weights.h5")
     new.set_weights(old.get_weights())
     assert_allclose(new([VALUE, QUERY]), old([VALUE, QUERY]), atol=1e-5)
 
