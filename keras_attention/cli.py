@@ -9,6 +9,9 @@ import os
 import sys
 import tempfile
 
+from keras_attention import cli_translation
+from keras_attention.cli_translation import Formatter, positive
+
 DEFAULT_MODEL = "saved_models/date_converter"
 
 
@@ -28,8 +31,10 @@ def build_parser():
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(prog="keras-attention", description="Attention models from string to string.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    cli_translation.add_vocabulary(commands)
     _add_train(commands)
     _add_convert(commands)
+    cli_translation.add_translate(commands, _add_model)
     _add_evaluate(commands)
     _add_plot(commands)
     _add_export(commands)
@@ -41,27 +46,28 @@ def _add_train(commands):
     kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
 
     dates = kinds.add_parser(
-        "dates", help="dates as people write them, to ISO dates, generated from CLDR data", formatter_class=_Formatter
+        "dates", help="dates as people write them, to ISO dates, generated from CLDR data", formatter_class=Formatter
     )
-    dates.add_argument("--count", type=_positive, default=25_000, help="pairs to generate")
+    dates.add_argument("--count", type=positive, default=25_000, help="pairs to generate")
     dates.add_argument("--locales", default="en_US", help="CLDR locales, with commas between them")
     dates.set_defaults(run=_train_dates)
 
-    pairs = kinds.add_parser("pairs", help="your own pairs of short strings", formatter_class=_Formatter)
+    pairs = kinds.add_parser("pairs", help="your own pairs of short strings", formatter_class=Formatter)
     pairs.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
     pairs.add_argument("--validation", metavar="FILE", help="pairs to measure on, instead of some of FILE")
     pairs.set_defaults(run=_train_pairs)
 
+    cli_translation.add_train_translation(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         kind.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="what training leaves")
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
-        kind.add_argument("--epochs", type=_positive, default=3, help="passes over the pairs")
-        kind.add_argument("--batch-size", type=_positive, default=128, help="pairs in an update")
+        kind.add_argument("--epochs", type=positive, default=3, help="passes over the pairs")
+        kind.add_argument("--batch-size", type=positive, default=128, help="pairs in an update")
         kind.add_argument("--learning-rate", type=float, default=4e-3, help="highest of the schedule")
         kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="who asks, when")
         kind.add_argument("--cell", choices=("gru", "lstm"), default="gru", help="of encoder and decoder")
-        kind.add_argument("--units", type=_positive, default=64, help="width of the decoder's state")
-        kind.add_argument("--encoder-units", type=_positive, default=64, help="width of the encoder's, a direction")
+        kind.add_argument("--units", type=positive, default=64, help="width of the decoder's state")
+        kind.add_argument("--encoder-units", type=positive, default=64, help="width of the encoder's, a direction")
         kind.add_argument("--dropout", type=float, default=0.0, help="fraction dropped in training")
         kind.add_argument("--seed", type=int, default=0, help="of data, weights and order")
 
@@ -69,7 +75,7 @@ def _add_train(commands):
 def _add_convert(commands):
     convert = commands.add_parser(
         "convert", help="convert strings", description="Converts strings, or standard input line by line.",
-        formatter_class=_Formatter,
+        formatter_class=Formatter,
     )  # fmt: skip
     _add_model(convert)
     convert.add_argument("texts", metavar="TEXT", nargs="*", help="strings; none means standard input")
@@ -78,15 +84,26 @@ def _add_convert(commands):
 
 
 def _add_evaluate(commands):
-    evaluate = commands.add_parser("evaluate", help="exact-match accuracy on pairs", formatter_class=_Formatter)
+    evaluate = commands.add_parser("evaluate", help="exact-match accuracy, BLEU, chrF", formatter_class=Formatter)
     _add_model(evaluate)
     evaluate.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
+    evaluate.add_argument(
+        "reference", metavar="REFERENCE", nargs="?", help="targets, if FILE has sources only; means --bleu"
+    )
+    evaluate.add_argument("--bleu", action="store_true", help="print BLEU and chrF instead of the accuracy")
+    evaluate.add_argument(
+        "--tokenized", action="store_true", help="words are what stands between spaces, as in REFERENCE"
+    )
+    evaluate.add_argument("--lowercase", action="store_true", help="BLEU and chrF in lower case")
+    evaluate.add_argument("--output", metavar="FILE", help="where to keep the results, line by line")
+    evaluate.add_argument("--batch-size", type=positive, default=64, help="strings that go through the model at once")
+    cli_translation.add_strategy(evaluate)
     evaluate.add_argument("--show", type=int, default=5, help="how many mistakes to show")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _add_plot(commands):
-    plot = commands.add_parser("plot", help="draw the attention of one conversion", formatter_class=_Formatter)
+    plot = commands.add_parser("plot", help="draw the attention of one conversion", formatter_class=Formatter)
     _add_model(plot)
     plot.add_argument("text", metavar="TEXT", help="the string to convert")
     plot.add_argument("--output", metavar="FILE", default="attention.png", help="image to write")
@@ -94,12 +111,11 @@ def _add_plot(commands):
 
 
 def _add_export(commands):
-    export = commands.add_parser("export", help="write a SavedModel that takes strings", formatter_class=_Formatter)
+    export = commands.add_parser("export", help="write a SavedModel that takes strings", formatter_class=Formatter)
     export.add_argument("folder", metavar="RUN", help="what `train` left")
     export.add_argument("target", metavar="MODEL", help="the model's folder; the next version is made in it")
-    export.add_argument("--beam", type=_positive, default=1, help="hypotheses kept; 1 is greedy search")
-    export.add_argument("--n-best", type=_positive, default=1, help="results returned for each string")
-    export.add_argument("--length-penalty", type=float, default=0.0, help="alpha; above 0 favours longer results")
+    export.add_argument("--head-weights", action="store_true", help="also give the attention of each layer and head")
+    cli_translation.add_strategy(export)
     export.set_defaults(run=_export)
 
 
@@ -160,11 +176,21 @@ def _convert(options):
 
 
 def _evaluate(options):
-    from keras_attention.data.pairs import read_pairs
+    from keras_attention.bleu import corpus_scores
+    from keras_attention.data.pairs import read_corpus
     from keras_attention.text_to_text import load
 
-    pairs = read_pairs(options.file)
-    evaluation = load(options.model).evaluate(pairs)
+    pairs = read_corpus(options.file, options.reference)
+    converter = load(options.model, cli_translation.strategy_of(options))
+    evaluation = converter.evaluate(pairs, options.batch_size)
+    if options.output:
+        with open(options.output, "w", encoding="utf-8") as out:
+            out.writelines(f"{text}\n" for text in evaluation.texts)
+    if options.bleu or options.reference:
+        targets = [target for _, target in pairs]
+        for score in corpus_scores(evaluation.texts, targets, options.tokenized, options.lowercase):
+            print(f"{score.text}\n  {score.signature}")
+        return
     print(f"exact match {evaluation.exact_match:.2%} of {len(pairs):,} pairs")
     for source, expected, received in evaluation.mistakes[: options.show]:
         print(f"  {source!r}: expected {expected!r}, received {received!r}")
@@ -183,13 +209,10 @@ def _plot(options):
 
 
 def _export(options):
-    from keras_attention.decoding.strategies import Beam, Greedy
     from keras_attention.text_to_text import TextToText
 
-    strategy = Greedy()
-    if options.beam > 1 or options.n_best > 1:
-        strategy = Beam(options.beam, length_penalty=options.length_penalty, n_best=options.n_best)
-    version = TextToText.load(options.folder, strategy=strategy).export(options.target)
+    strategy = cli_translation.strategy_of(options)
+    version = TextToText.load(options.folder, strategy, options.head_weights).export(options.target)
     print(f"Exported and checked: {version}")
 
 
@@ -209,14 +232,3 @@ def _import_tensorflow():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
-    return number
-
-
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows each flag's default, where it has one."""

@@ -19,6 +19,10 @@ class Conversion(NamedTuple):
             token of the result attended to each token of the input.
         n_best: `(text, log_prob)` of the best results, best first; the first
             is this one.
+        truncated: whether the end of the source was cut off.
+        head_weights: float32
+            `(layers, heads, len(tokens), len(source_tokens))`, of which
+            `weights` is the mean; None if they were not asked for.
     """
 
     text: str
@@ -27,6 +31,8 @@ class Conversion(NamedTuple):
     source_tokens: list
     weights: np.ndarray
     n_best: list
+    truncated: bool = False
+    head_weights: np.ndarray | None = None
 
 
 class Evaluation(NamedTuple):
@@ -35,10 +41,12 @@ class Evaluation(NamedTuple):
     Attributes:
         exact_match: fraction of the sources whose result is the target.
         mistakes: `(source, expected, received)` of the others.
+        texts: all results.
     """
 
     exact_match: float
     mistakes: list
+    texts: list
 
 
 def conversions_from(tensors):
@@ -46,8 +54,9 @@ def conversions_from(tensors):
 
     Args:
         tensors: dict of what the string signature returns, as arrays:
-            `text`, `log_prob`, `tokens`, `source_tokens`, `weights` and, of
-            a search that returns several, `n_best_text`, `n_best_log_prob`.
+            `text`, `log_prob`, `tokens`, `source_tokens`, `source_length`,
+            `weights` and, of a search that returns several, `n_best_text`,
+            `n_best_log_prob`; `head_weights` if there are any.
 
     Returns:
         A list of `Conversion`.
@@ -70,25 +79,36 @@ def conversions_from(tensors):
                     for best, log_prob in zip(texts[row], log_probs[row], strict=True)
                     if np.isfinite(log_prob)
                 ],
+                truncated=bool(tensors["source_length"][row] > len(source_tokens)),
+                head_weights=_of_heads(tensors, row, len(tokens), len(source_tokens)),
             )
         )
     return conversions
 
 
+def _of_heads(tensors, row, target, source):
+    """Weights of one row by layer and head, without its padding; or None."""
+    if "head_weights" not in tensors:
+        return None
+    return np.moveaxis(tensors["head_weights"][row, :target, :, :, :source], 0, 2)
+
+
 class Converter:
     """What every converter is: callable on strings, over a function on batches.
 
-    Subclasses define `convert_batch`, from a list of strings or bytes to the
-    dict of arrays that `conversions_from` takes.
+    Subclasses define `convert_batch(texts, prefixes=None)`, from lists of bytes
+    to the dict of arrays that `conversions_from` takes.
     """
 
-    def __call__(self, texts, batch_size=1024):
-        """Converts strings.
+    def __call__(self, texts, batch_size=1024, prefix=None):
+        """Converts strings, those of about one length together; the order stays.
 
         Args:
             texts: a string, or a list, tuple, array or tensor of strings; str
                 or bytes.
             batch_size: most strings that go through the model at once.
+            prefix: what each result must begin with: a string for all, or one
+                for each; None leaves them free.
 
         Returns:
             A `Conversion` for one string, a list of them for several.
@@ -96,35 +116,55 @@ class Converter:
         Raises:
             TypeError: if there is anything but strings in `texts`, or they are
                 nested.
+            ValueError: if there are prefixes, but not one for each text.
         """
+        flat, is_one = self._flat(texts)
+        prefixes = None if prefix is None else self._prefixes(prefix, len(flat))
+        order = sorted(range(len(flat)), key=lambda index: len(flat[index]))
+        conversions = [None] * len(flat)
+        for begin in range(0, len(flat), batch_size):
+            rows = order[begin : begin + batch_size]
+            sides = [[side[row] for row in rows] for side in (flat, prefixes) if side is not None]
+            for row, conversion in zip(rows, conversions_from(self.convert_batch(*sides)), strict=True):
+                conversions[row] = conversion
+        return conversions[0] if is_one else conversions
+
+    def evaluate(self, pairs, batch_size=1024):
+        """Compares results with expected ones.
+
+        Args:
+            pairs: list of `(source, target)`.
+            batch_size: as in a call.
+
+        Returns:
+            `Evaluation(exact_match, mistakes, texts)`.
+        """
+        texts = [conversion.text for conversion in self([source for source, _ in pairs], batch_size)]
+        mistakes = [
+            (source, target, text) for (source, target), text in zip(pairs, texts, strict=True) if text != target
+        ]
+        return Evaluation(1.0 - len(mistakes) / len(pairs), mistakes, texts)
+
+    def _flat(self, texts):
+        """A list of bytes, and whether there was but one string."""
         array = np.asarray(texts.numpy() if hasattr(texts, "numpy") else texts, dtype=object)
         if array.ndim > 1:
             raise TypeError(
                 f"{type(self).__name__}: expected a string or a flat sequence of strings. Received shape "
                 f"{array.shape}. Flatten it first."
             )
-        flat = [self._as_bytes(text) for text in array.reshape(-1)]
-        conversions = []
-        for begin in range(0, len(flat), batch_size):
-            conversions += conversions_from(self.convert_batch(flat[begin : begin + batch_size]))
-        return conversions[0] if array.ndim == 0 else conversions
+        return [self._as_bytes(text) for text in array.reshape(-1)], array.ndim == 0
 
-    def evaluate(self, pairs):
-        """Compares results with expected ones.
-
-        Args:
-            pairs: list of `(source, target)`.
-
-        Returns:
-            `Evaluation(exact_match, mistakes)`.
-        """
-        conversions = self([source for source, _ in pairs])
-        mistakes = [
-            (source, target, conversion.text)
-            for (source, target), conversion in zip(pairs, conversions, strict=True)
-            if conversion.text != target
-        ]
-        return Evaluation(1.0 - len(mistakes) / len(pairs), mistakes)
+    def _prefixes(self, prefix, count):
+        prefixes, is_one = self._flat(prefix)
+        if is_one:
+            return prefixes * count
+        if len(prefixes) != count:
+            raise ValueError(
+                f"{type(self).__name__}: prefix must be one string, or one for each of the {count} texts. Received "
+                f"{len(prefixes)}."
+            )
+        return prefixes
 
     def _as_bytes(self, text):
         if isinstance(text, str):

@@ -1,7 +1,7 @@
-"""The recipe that trains a converter from pairs of strings, start to end.
+"""The recipes that train a converter, or a translator, from pairs of strings, start to end.
 
-The command line and the examples use it; a model of your own is trained with
-plain `compile` and `fit`, as it does.
+The command line and the examples use them; a model of your own is trained with
+plain `compile` and `fit`, as they do.
 """
 
 import pathlib
@@ -9,11 +9,16 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_attention.data.batches import make_batches
+from keras_attention.bleu import corpus_scores
+from keras_attention.data.batches import TokenBatches, make_batches
 from keras_attention.models.date_converter import DateConverter
+from keras_attention.models.translators import RecurrentTranslator, TransformerTranslator
 from keras_attention.text.tokenizers import CharacterTokenizer
 from keras_attention.text_to_text import TextToText
+from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
+from keras_attention.training.progress import Throughput, Tokens, Validation
+from keras_attention.training.schedules import InverseSquareRoot
 
 
 def train_converter(
@@ -100,3 +105,187 @@ def warmed_up_cosine(learning_rate, steps, warmup=0.1):
     return keras.optimizers.schedules.CosineDecay(
         0.0, max(1, steps - rising), warmup_target=learning_rate, warmup_steps=rising
     )
+
+
+def make_translator(kind, preset, source_tokenizer, target_tokenizer, **arguments):
+    """A translator that is not trained yet.
+
+    Args:
+        kind: `"transformer"`, `"bahdanau"`, `"luong"` or `"none"`, the
+            recurrent model without attention.
+        preset: see `from_preset` of `TransformerTranslator` and
+            `RecurrentTranslator`.
+        source_tokenizer, target_tokenizer: whose vocabularies it is for. If
+            they are one, a Transformer has one embedding.
+        **arguments: of the model, instead of the preset's.
+
+    Raises:
+        ValueError: for another kind or preset.
+    """
+    sizes = (len(source_tokenizer.vocabulary), len(target_tokenizer.vocabulary))
+    if kind == "transformer":
+        joint = source_tokenizer.vocabulary.tokens == target_tokenizer.vocabulary.tokens
+        return TransformerTranslator.from_preset(preset, *sizes, **({"tied": "all" if joint else "target"} | arguments))
+    if kind not in ("bahdanau", "luong", "none"):
+        raise ValueError(
+            f"make_translator: kind must be 'transformer', 'bahdanau', 'luong' or 'none'. Received {kind!r}."
+        )
+    return RecurrentTranslator.from_preset(preset, *sizes, attention=None if kind == "none" else kind, **arguments)
+
+
+def train_translator(
+    model,
+    pairs,
+    validation_pairs,
+    source_tokenizer,
+    target_tokenizer,
+    folder,
+    updates=8000,
+    tokens=4096,
+    learning_rate=None,
+    warmup=4000,
+    label_smoothing=0.1,
+    clip_norm=25.0,
+    ema_momentum=None,
+    round_updates=None,
+    average=10,
+    patience=10,
+    measure_bleu=False,
+    max_length=256,
+    max_ratio=None,
+    seed=0,
+    callbacks=(),
+    verbose="auto",
+):
+    """Trains an encoder-decoder on a parallel corpus as the field does, and can be stopped at any moment.
+
+    Adam (0.9, 0.98) with a warm-up and an inverse square root schedule, label
+    smoothing, clipping by global norm, batches by tokens; after each round of
+    updates the loss on other pairs is measured and everything is saved in the
+    folder. A call with the same arguments and folder goes on after the last
+    round, with the batches that would have come. The result has the mean of the
+    last rounds' weights.
+
+    Args:
+        model: a translator, not compiled.
+        pairs: list of `(source, target)` to learn.
+        validation_pairs: list of `(source, target)` to measure on.
+        source_tokenizer: of the sources.
+        target_tokenizer: of the targets.
+        folder: where checkpoints are kept and the result is saved.
+        updates: how many, in all.
+        tokens: positions in a batch; see `TokenBatches`.
+        learning_rate: highest of the schedule. Defaults to the paper's,
+            `(units * warmup)**-0.5`.
+        warmup: updates until then.
+        label_smoothing: see `MaskedCrossentropy`.
+        clip_norm: largest global norm of a gradient; None does not clip.
+        ema_momentum: if given, an exponential moving average of the weights is
+            kept by Keras' optimizer, and is the result.
+        round_updates: updates in a round; one pass over the pairs by default.
+        average: rounds whose weights are averaged at the end.
+        patience: rounds without a better result after which it ends; None
+            goes on. The result is `val_loss`, or BLEU if that is measured.
+        measure_bleu: whether to translate the validation pairs after each
+            round, greedily, and measure `val_bleu`.
+        max_length, max_ratio: of the pairs; see `TokenBatches`.
+        seed: of the order of the pairs.
+        callbacks: Keras callbacks; their results are logged.
+        verbose: as in `fit`.
+
+    Returns:
+        A `TextToText`, which is also saved in the folder.
+
+    Raises:
+        ValueError: for a checkpoint of another configuration, or without pairs.
+        FloatingPointError: if the loss is not a number any more; the last good
+            checkpoint is kept.
+
+    Reference: Vaswani et al. 2017, 5 and 6.1.
+    """
+    tokenizers = (source_tokenizer, target_tokenizer)
+    _claim(folder, tokenizers)
+    batches = TokenBatches(pairs, source_tokenizer, target_tokenizer, tokens, seed, 4, max_length, max_ratio)
+    held_out = TokenBatches(validation_pairs, source_tokenizer, target_tokenizer, tokens, max_length=max_length)
+    round_updates = min(round_updates or batches.steps_per_epoch, updates)
+    optimizer = keras.optimizers.Adam(
+        InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup),
+        beta_2=0.98,
+        epsilon=1e-8,
+        global_clipnorm=clip_norm,
+        use_ema=ema_momentum is not None,
+        ema_momentum=ema_momentum or 0.99,
+    )
+    model.compile(optimizer, MaskedCrossentropy(label_smoothing), metrics=[Tokens()])
+    if batches.dropped:
+        print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
+    longest = 2 * batches.longest_target
+    converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=max_length)
+    callbacks = [*callbacks, *([_Bleu(converter, validation_pairs)] if measure_bleu else [])]
+    checkpoints = Checkpoints(
+        pathlib.Path(folder) / "checkpoints",
+        keep=average,
+        monitor="val_bleu" if measure_bleu else "val_loss",
+        mode="max" if measure_bleu else "min",
+        patience=patience,
+    )
+    done = checkpoints.restore(model)
+    rounds = -(-updates // round_updates)
+    if done < rounds and not checkpoints.finished:
+        history = model.fit(
+            batches.dataset(start=done * round_updates),
+            initial_epoch=done,
+            epochs=rounds,
+            steps_per_epoch=round_updates,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                Throughput(),
+                Validation(held_out.once()),
+                *callbacks,
+                checkpoints,
+            ],
+            verbose=verbose,
+        )
+        if not np.isfinite(history.history["loss"][-1]):
+            raise FloatingPointError(
+                "train_translator: the loss is not a number. Lower learning_rate, or lengthen warmup. The last good "
+                f"checkpoint is kept in {checkpoints.folder}."
+            )
+    if ema_momentum is None:
+        average_checkpoints(model, checkpoints.files[-average:])
+    else:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    converter.save(folder)
+    return converter
+
+
+class _Bleu(keras.callbacks.Callback):
+    """Adds `val_bleu`, of greedy translations, to the results of a round."""
+
+    def __init__(self, converter, pairs):
+        super().__init__()
+        self.converter = converter
+        self.pairs = pairs
+
+    def on_epoch_end(self, epoch, logs=None):
+        texts = self.converter.evaluate(self.pairs, batch_size=128).texts
+        logs["val_bleu"] = corpus_scores(texts, [target for _, target in self.pairs])[0].value
+
+
+def _claim(folder, tokenizers):
+    """Keeps the tokenizers in a run's folder; refuses a folder of a run with others."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
+        try:
+            kept = type(tokenizer).load(folder, side)
+        except FileNotFoundError:
+            tokenizer.save(folder, side)
+            continue
+        if kept.vocabulary.tokens != tokenizer.vocabulary.tokens:
+            raise ValueError(
+                f"train_translator: the {side} vocabulary does not belong to the checkpoint: {folder} was begun with "
+                f"another, of {len(kept.vocabulary):,} ids; this one has {len(tokenizer.vocabulary):,}. Use that one, "
+                "or another folder."
+            )

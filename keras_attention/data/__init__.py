@@ -1,7 +1,16 @@
 """Pairs of strings, from files or made from CLDR data, and batches of them."""
 
-from keras_attention.data.batches import make_batches
+from keras_attention.data.batches import TokenBatches, make_batches
 from keras_attention.data.dates import generate_dates
-from keras_attention.data.pairs import read_pairs, split_by_target, write_pairs
+from keras_attention.data.pairs import read_corpus, read_lines, read_pairs, split_by_target, write_pairs
 
-__all__ = ["generate_dates", "make_batches", "read_pairs", "split_by_target", "write_pairs"]
+__all__ = [
+    "TokenBatches",
+    "generate_dates",
+    "make_batches",
+    "read_corpus",
+    "read_lines",
+    "read_pairs",
+    "split_by_target",
+    "write_pairs",
+]

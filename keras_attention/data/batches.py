@@ -4,6 +4,9 @@ The decoder is given the start id and every token but the last, and learns
 every token and the end id. That happens here and nowhere else.
 """
 
+import itertools
+
+import numpy as np
 import tensorflow as tf
 
 from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID
@@ -38,28 +41,164 @@ def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuf
     >>> inputs["source"].numpy().tolist(), inputs["target"].numpy().tolist(), labels.numpy().tolist()
     ([[4]], [[2, 5]], [[5, 3]])
     """
+    columns = _columns("make_batches", pairs, source_tokenizer, target_tokenizer)
+    count = int(columns[0].nrows())
+
+    def pad(ragged):
+        length = int(tf.reduce_max(ragged.row_lengths())) if fixed_shapes else None
+        return lambda rows: tf.gather(ragged, rows).to_tensor(PAD_ID, shape=[None, length])
+
+    padded = [pad(ragged) for ragged in columns]
+
+    def batch(rows):
+        return _batch(*(column(rows) for column in padded))
+
+    rows = tf.data.Dataset.range(count)
+    if shuffle_seed is not None:
+        rows = rows.shuffle(count, seed=shuffle_seed)
+    return rows.batch(batch_size).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+class TokenBatches:
+    """Batches of about as many tokens each, of pairs of about one length.
+
+    The order of an epoch is a function of the seed and the epoch's number, so
+    training that was stopped after any update goes on with the next batch as
+    if it had not been. Lengths are padded to multiples of `bucket_width`, which
+    leaves few distinct shapes.
+
+    Args:
+        pairs: list of `(source, target)` strings.
+        source_tokenizer: of the sources.
+        target_tokenizer: of the targets.
+        tokens: most positions in a batch, padding included, of its longer side.
+        seed: of the order.
+        bucket_width: lengths are padded to multiples of this.
+        max_length: pairs with more tokens on a side are left out.
+        max_ratio: pairs of which one side has more than this times the tokens
+            of the other are left out; None keeps them.
+
+    Attributes:
+        steps_per_epoch: number of batches in an epoch.
+        dropped: number of pairs left out; those with an empty side are, too.
+        longest_target: most tokens of a target, the end among them.
+
+    Raises:
+        ValueError: if there is no pair, or none is left.
+
+    Example:
+
+    >>> tokenizer = CharacterTokenizer.train(["a", "b"])
+    >>> batches = TokenBatches([("a", "b"), ("ab", "ba"), ("a" * 9, "b")], tokenizer, tokenizer, tokens=8, max_length=5)
+    >>> batches.steps_per_epoch, batches.dropped
+    (1, 1)
+    >>> inputs, labels = next(iter(batches.dataset()))
+    >>> inputs["source"].shape, sorted(labels.numpy().tolist())
+    (TensorShape([2, 4]), [[5, 3, 0, 0], [5, 4, 3, 0]])
+
+    Reference: Ott et al. 2019, "fairseq", for batches by tokens.
+    """
+
+    def __init__(
+        self,
+        pairs,
+        source_tokenizer,
+        target_tokenizer,
+        tokens=4096,
+        seed=0,
+        bucket_width=4,
+        max_length=256,
+        max_ratio=None,
+    ):
+        self._columns = _columns("TokenBatches", pairs, source_tokenizer, target_tokenizer)
+        self.tokens = tokens
+        self.seed = seed
+        self.bucket_width = bucket_width
+        source, target = (column.row_lengths().numpy() for column in self._columns[:2])
+        shorter, longer = np.minimum(source, target - 1), np.maximum(source, target - 1)
+        kept = (shorter > 0) & (longer <= max_length)
+        if max_ratio is not None:
+            kept &= longer <= max_ratio * shorter
+        self._rows = np.flatnonzero(kept)
+        self.dropped = len(kept) - len(self._rows)
+        if not len(self._rows):
+            raise ValueError(
+                f"TokenBatches: none of {len(kept):,} pairs is left: each has an empty side, a side of more than "
+                f"max_length={max_length} tokens, or a ratio above max_ratio={max_ratio}."
+            )
+        # Of the kept rows: source and target length, padded.
+        self._lengths = -(-np.stack([source, target], axis=1)[kept] // bucket_width) * bucket_width
+        self.longest_target = int(target[kept].max())
+        self.steps_per_epoch = len(self._plan(np.arange(len(self._rows))))
+
+    def dataset(self, start=0):
+        """Batches without end, as `fit` takes them with `steps_per_epoch`.
+
+        Args:
+            start: number of batches that were used before.
+
+        Returns:
+            `tf.data.Dataset` of what `make_batches` gives.
+        """
+
+        def rows():
+            for step in itertools.count(start):
+                epoch, position = divmod(step, self.steps_per_epoch)
+                if position == 0 or step == start:
+                    order = self._order(epoch)
+                yield order[position]
+
+        return self._batches(rows)
+
+    def once(self):
+        """Each pair once, in the order of their lengths: to measure on."""
+        return self._batches(lambda: iter(self._plan(np.arange(len(self._rows)))))
+
+    def _order(self, epoch):
+        """The batches of an epoch: pairs of one shape are dealt out anew, then the batches are shuffled."""
+        generator = np.random.default_rng((self.seed, epoch))
+        plan = self._plan(generator.permutation(len(self._rows)))
+        return [plan[index] for index in generator.permutation(len(plan))]
+
+    def _plan(self, order):
+        """Cuts the pairs, sorted by padded length, into batches. How many there are does not depend on the order."""
+        source, target = self._lengths[order].T
+        by_length = np.lexsort((source, target))
+        longest = self._lengths[order[by_length]].max(axis=1)
+        batches, begin = [], 0
+        while begin < len(order):
+            widest = np.maximum.accumulate(longest[begin : begin + self.tokens])
+            fitting = np.count_nonzero(widest * np.arange(1, len(widest) + 1) <= self.tokens)
+            end = begin + max(fitting, 1)
+            batches.append(self._rows[order[by_length[begin:end]]])
+            begin = end
+        return batches
+
+    def _batches(self, rows):
+        width = self.bucket_width
+
+        def pad(ragged):
+            tensor = ragged.to_tensor(PAD_ID)
+            return tf.pad(tensor, [[0, 0], [0, -tf.shape(tensor)[1] % width]], constant_values=PAD_ID)
+
+        def batch(rows):
+            return _batch(*(pad(tf.gather(column, rows)) for column in self._columns))
+
+        dataset = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec([None], tf.int64))
+        return dataset.map(batch, num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
+
+
+def _columns(owner, pairs, source_tokenizer, target_tokenizer):
+    """Source, target and labels of all pairs, ragged `(pairs, tokens)`: the shift by one."""
     pairs = list(pairs)
     if not pairs:
-        raise ValueError("make_batches: expected at least one pair, received none.")
+        raise ValueError(f"{owner}: expected at least one pair, received none.")
     source = source_tokenizer.encode(tf.constant([source for source, _ in pairs]))
     tokens = target_tokenizer.encode(tf.constant([target for _, target in pairs]))
     marks = tf.ones([len(pairs), 1], tf.int32)
-    target = tf.concat([marks * START_ID, tokens], axis=1)
-    labels = tf.concat([tokens, marks * END_ID], axis=1)
+    return source, tf.concat([marks * START_ID, tokens], axis=1), tf.concat([tokens, marks * END_ID], axis=1)
 
-    def longest(ragged):
-        return int(tf.reduce_max(ragged.row_lengths())) if fixed_shapes else None
 
-    def pad(ragged, length):
-        return lambda rows: tf.gather(ragged, rows).to_tensor(PAD_ID, shape=[None, length])
-
-    columns = [pad(ragged, longest(ragged)) for ragged in (source, target, labels)]
-
-    def batch(rows):
-        source, target, labels = (column(rows) for column in columns)
-        return {"source": source, "target": target}, labels
-
-    rows = tf.data.Dataset.range(len(pairs))
-    if shuffle_seed is not None:
-        rows = rows.shuffle(len(pairs), seed=shuffle_seed)
-    return rows.batch(batch_size).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+def _batch(source, target, labels):
+    """What `fit` takes."""
+    return {"source": source, "target": target}, labels

@@ -49,6 +49,48 @@ def read_pairs(file):
     return pairs
 
 
+def read_corpus(source, target=None):
+    """Reads a parallel corpus.
+
+    Args:
+        source: a file of one sentence a line; or, without `target`, a file of
+            pairs, see `read_pairs`: source, tab, target, and whatever else, as
+            Tatoeba and ManyThings have them.
+        target: the file of the translations, line by line.
+
+    Returns:
+        List of `(source, target)`. A line may be empty.
+
+    Raises:
+        FileNotFoundError: if a file is not there.
+        ValueError: for files of different lengths, or text that is not UTF-8;
+            the message names file and line, or both lengths.
+    """
+    if target is None:
+        return read_pairs(source)
+    sides = [read_lines(file) for file in (source, target)]
+    counts = [len(side) for side in sides]
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"read_corpus: the files must have as many lines as each other. Received {counts[0]:,} in {source} and "
+            f"{counts[1]:,} in {target}. Their lines do not belong together."
+        )
+    return list(zip(*sides, strict=True))
+
+
+def read_lines(file):
+    """The lines of a text file, plain or gzipped (`.gz`), without the spaces around them.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for text that is not UTF-8; the message names the line.
+    """
+    path = pathlib.Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"read_lines: there is no file {path}.")
+    return [line.strip() for line in _lines(path)]
+
+
 def write_pairs(pairs, file):
     """Writes pairs tab-separated, as `read_pairs` reads them."""
     with open(file, "w", encoding="utf-8", newline="\n") as out:
@@ -101,8 +143,6 @@ def _lines(path):
                 number += 1
                 yield line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise ValueError(
-                f"read_pairs: {path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
-            ) from error
+            raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start}).") from error
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"read_pairs: {path} is not a whole gzip file ({error}).") from error
+            raise ValueError(f"{path} is not a whole gzip file ({error}).") from error

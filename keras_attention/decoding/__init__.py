@@ -1,6 +1,6 @@
 """Search in graph: it knows a step function and a state, no model class."""
 
 from keras_attention.decoding.loop import SearchResult, search
-from keras_attention.decoding.strategies import Beam, Greedy
+from keras_attention.decoding.strategies import Beam, Greedy, Sample
 
-__all__ = ["Beam", "Greedy", "SearchResult", "search"]
+__all__ = ["Beam", "Greedy", "Sample", "SearchResult", "search"]

@@ -11,7 +11,7 @@ def repeat(structure, width):
     """Each row `width` times in a row: `(batch, ...)` to `(batch * width, ...)`."""
     if width == 1:
         return structure
-    return tf.nest.map_structure(lambda tensor: None if tensor is None else tf.repeat(tensor, width, axis=0), structure)
+    return tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), structure)
 
 
 def reorder(structure, parents):
@@ -61,6 +61,19 @@ def back_track(ids, parents, emissions, slots):
     return tuple(tf.experimental.numpy.moveaxis(tensor, 0, 2) for tensor in (ids, emissions))
 
 
+def growing(structure):
+    """The same tensors, where an axis of static length zero may have any length later, as a loop must be told."""
+
+    def any_length(tensor):
+        if tf.executing_eagerly() or 0 not in tensor.shape:
+            return tensor
+        return tf.compat.v1.placeholder_with_default(tensor, [size or None for size in tensor.shape])
+
+    return tf.nest.map_structure(any_length, structure)
+
+
 def shaped_like(old, new):
     """`new`, with the static shapes of `old`: a gather forgets them, and a loop insists on them."""
+    if tf.executing_eagerly():
+        return new
     return tf.nest.map_structure(lambda before, after: tf.ensure_shape(after, before.shape), old, new)

@@ -1,8 +1,8 @@
 """The one loop over unknown inputs: a step function, a state, a strategy.
 
 The loop knows no model. It keeps `width` hypotheses for each item, asks the
-strategy which candidates go on, and re-orders every tensor of the state by one
-rule. It runs in graph, on TensorFlow.
+strategy which tokens each may go on with, keeps the best, and re-orders every
+tensor of the state by one rule. It runs in graph, on TensorFlow.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_attention.decoding import beams
-from keras_attention.decoding.scoring import forbid
+from keras_attention.decoding.scoring import allow, coverage_penalty
 
 PAD_ID = 0  # what stands after the end of a hypothesis
 
@@ -32,94 +32,148 @@ class SearchResult(NamedTuple):
 
 
 class Hypotheses(NamedTuple):
-    """What the loop knows of each hypothesis; all `(batch, width)`."""
+    """What the loop knows of each hypothesis; all `(batch, width)`.
+
+    Attributes:
+        log_probs: of its tokens, summed.
+        lengths: its tokens, the end among them.
+        finished: whether it has ended.
+        coverage: how much each source position was attended to, summed,
+            `(batch, width, source)`; nothing where no strategy asks.
+    """
 
     log_probs: Any
     lengths: Any
     finished: Any
+    coverage: Any = ()
 
 
-def search(step, memory, state, strategy, start, end, max_length, forbidden=()):
+def search(step, memory, state, strategy, start, end, max_length, forbidden=(), prefix=None):
     """Finds outputs that a step function finds probable.
 
     Args:
         step: `step(ids, memory, state) -> (logits, state, emission)`: one step
             for `rows` of one id each; `(rows,)` to `(rows, vocabulary)`, a
-            state of the structure it was given, and `(rows, ...)`.
-        memory: structure of `(batch, ...)` that no step changes. It is
-            repeated for the beams and never re-ordered, since they share it.
-        state: structure of `(batch, ...)`, before the first step.
-        strategy: `Greedy()`, `Beam(...)` or another.
+            state of the structure it was given, and `(rows, ...)`. There are
+            `width` rows for each item of the memory, one after another.
+        memory: structure of `(batch, ...)` that no step changes. It is never
+            repeated for the hypotheses, since they share it.
+        state: structure of `(batch, ...)`, before the first step. An axis of
+            static length zero may grow.
+        strategy: `Greedy()`, `Beam(...)` or `Sample(...)`.
         start: id given to the first step.
         end: id that finishes a hypothesis.
         max_length: most tokens a hypothesis may have, the end included.
         forbidden: ids that no hypothesis may hold.
+        prefix: ids that every hypothesis of an item begins with, `(batch,
+            length)`, 0 where it is free; or None.
 
     Returns:
-        `SearchResult(ids, log_probs, emissions)`.
+        `SearchResult(ids, log_probs, emissions)`. With a strategy that asks for
+        coverage the emissions must be attention weights, `(rows, ..., source)`.
     """
     width = strategy.width
     batch = tf.shape(tf.nest.flatten(state)[0])[0]
-    memory, state = beams.repeat(memory, width), beams.repeat(state, width)
+    state = beams.growing(beams.repeat(state, width))
 
     def body(time, last, state, hypotheses, history):
         logits, new_state, emission = step(last, memory, state)
-        log_probs = forbid(tf.nn.log_softmax(tf.cast(logits, tf.float32)), forbidden)
-        log_probs = tf.reshape(log_probs, [batch, width, tf.shape(log_probs)[-1]])
-        ids, parents, new_hypotheses = _advance(strategy, log_probs, hypotheses, end)
-        if width > 1:
-            new_state = beams.reorder(new_state, parents)
+        ranks.append(emission.shape.rank)
         emission = tf.cast(emission, tf.float32)
         emission = tf.reshape(emission, tf.concat([[batch, width], tf.shape(emission)[1:]], axis=0))
+        before = hypotheses
+        if strategy.coverage_penalty:
+            attended = tf.reduce_mean(emission, axis=list(range(2, emission.shape.rank - 1)))
+            hypotheses = hypotheses._replace(coverage=_covered(hypotheses, attended))
+        logits = tf.cast(logits, tf.float32)
+        allowed = allow(logits, forbidden, None if prefix is None else _forced(prefix, time, width))
+        ids, parents, new_hypotheses = _advance(strategy, logits, allowed, hypotheses, end)
+        if width > 1:
+            new_state = beams.reorder(new_state, parents)
         written = [record.write(time, tensor) for record, tensor in zip(history, (ids, parents, emission), strict=True)]
-        carry = beams.shaped_like((last, state, hypotheses), (tf.reshape(ids, [-1]), new_state, new_hypotheses))
+        carry = beams.shaped_like((last, state, before), (tf.reshape(ids, [-1]), new_state, new_hypotheses))
         return time + 1, *carry, written
 
     def goes_on(time, last, state, hypotheses, history):
         return (time == 0) | ((time < max_length) & ~tf.reduce_all(hypotheses.finished))
 
+    ranks = []  # of what the steps put out, which is known when the first has been traced
     history = [
         tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
         for dtype, shape in ((tf.int32, [None, width]), (tf.int32, [None, width]), (tf.float32, None))
     ]
-    carry = (0, tf.fill([batch * width], start), state, _first(batch, width), history)
+    carry = (0, tf.fill([batch * width], start), state, _first(batch, strategy), history)
     _, _, _, hypotheses, history = tf.while_loop(goes_on, body, carry)
-    return _collect(strategy, hypotheses, *(record.stack() for record in history))
+    ids, parents, emissions = (record.stack() for record in history)
+    emissions = tf.ensure_shape(emissions, [None] * (ranks[0] + 2))
+    return _collect(strategy, hypotheses, ids, parents, emissions)
 
 
-def _first(batch, width):
+def _first(batch, strategy):
     """Before the first step an item has one hypothesis; the others cost everything."""
+    width = strategy.width
     one_alive = tf.where(tf.range(width) == 0, 0.0, -float("inf"))
     return Hypotheses(
         log_probs=tf.repeat(one_alive[None, :], batch, axis=0),
         lengths=tf.zeros([batch, width], tf.int32),
         finished=tf.zeros([batch, width], tf.bool),
+        coverage=beams.growing(tf.zeros([batch, width, 0])) if strategy.coverage_penalty else (),
     )
 
 
-def _advance(strategy, log_probs, hypotheses, end):
+def _forced(prefix, time, width):
+    """The id that each row must take in this step, 0 where it is free: `(batch * width,)`."""
+    free_at_last = tf.pad(prefix, [[0, 0], [0, 1]])
+    return tf.repeat(free_at_last[:, tf.minimum(time, tf.shape(prefix)[1])], width)
+
+
+def _advance(strategy, logits, allowed, hypotheses, end):
     """The chosen ids, the beams they go on from, and what is known of them then."""
-    vocabulary = tf.shape(log_probs)[-1]
-    frozen = tf.where(tf.range(vocabulary) == PAD_ID, 0.0, -float("inf"))  # a finished one can only stay as it is
-    totals = hypotheses.log_probs[..., None] + tf.where(hypotheses.finished[..., None], frozen, log_probs)
+    candidates, log_probs = _candidates(strategy, logits, allowed, hypotheses)
+    totals = hypotheses.log_probs[..., None] + log_probs
     lengths = hypotheses.lengths + tf.cast(~hypotheses.finished, tf.int32)
-    scores = strategy.score(totals, lengths[..., None])
+    if strategy.width == 1:
+        parents, ids, totals = tf.zeros_like(candidates[:, 0]), candidates[:, 0], totals[:, 0]
+        chosen = hypotheses._replace(lengths=lengths)
+    else:
+        scores = strategy.score(totals, lengths[..., None])
+        if strategy.coverage_penalty:  # a hypothesis pays when it ends for what it did not read
+            ends = hypotheses.finished[..., None] | (candidates == end)
+            penalty = coverage_penalty(hypotheses.coverage, strategy.coverage_penalty)
+            scores += tf.where(ends, penalty[..., None], 0.0)
+        flat = (tf.shape(scores)[0], scores.shape[1] * scores.shape[2])
+        places = tf.math.top_k(tf.reshape(scores, flat), k=strategy.width).indices
+        parents = places // scores.shape[2]
+        ids, totals = (tf.gather(tf.reshape(tensor, flat), places, batch_dims=1) for tensor in (candidates, totals))
+        chosen = tf.nest.map_structure(
+            lambda tensor: tf.gather(tensor, parents, batch_dims=1), hypotheses._replace(lengths=lengths)
+        )
+    return ids, parents, chosen._replace(log_probs=totals, finished=chosen.finished | (ids == end))
 
-    def flat(tensor):  # batch, width * vocabulary
-        return tf.reshape(tensor, [tf.shape(tensor)[0], strategy.width * vocabulary])
 
-    chosen = strategy.select(flat(scores))
-    parents, ids = chosen // vocabulary, chosen % vocabulary
-    finished = tf.gather(hypotheses.finished, parents, batch_dims=1)
-    return (
-        ids,
-        parents,
-        Hypotheses(
-            log_probs=tf.gather(flat(totals), chosen, batch_dims=1),
-            lengths=tf.gather(lengths, parents, batch_dims=1),
-            finished=finished | (ids == end),
-        ),
-    )
+def _candidates(strategy, logits, allowed, hypotheses):
+    """What each hypothesis may go on with: ids and log-probabilities, `(batch, width, candidates)`.
+
+    The log-probabilities are the model's, as if nothing were forbidden or forced.
+    """
+    ids = strategy.candidates(allowed)
+    probabilities = tf.nn.softmax(logits)
+    # The largest probability is at least 1 / vocabulary: its logarithm is safe.
+    log_sum_exp = tf.reduce_max(logits, axis=-1) - tf.math.log(tf.reduce_max(probabilities, axis=-1))
+    log_probs = tf.gather(allowed, ids, batch_dims=1) - log_sum_exp[:, None]
+    shape = [-1, strategy.width, ids.shape[1]]
+    ids, log_probs = tf.reshape(ids, shape), tf.reshape(log_probs, shape)
+    # A finished hypothesis can only stay as it is.
+    frozen = tf.constant([0.0] + [-float("inf")] * (ids.shape[2] - 1))
+    finished = hypotheses.finished[..., None]
+    return tf.where(finished, PAD_ID, ids), tf.where(finished, frozen, log_probs)
+
+
+def _covered(hypotheses, attended):
+    """The coverage after a step, in which finished hypotheses read nothing."""
+    attended = tf.where(hypotheses.finished[..., None], 0.0, attended)
+    before = hypotheses.coverage
+    return attended + tf.pad(before, [[0, 0], [0, 0], [0, tf.shape(attended)[-1] - tf.shape(before)[-1]]])
 
 
 def _collect(strategy, hypotheses, ids, parents, emissions):
@@ -127,6 +181,9 @@ def _collect(strategy, hypotheses, ids, parents, emissions):
     if strategy.width == 1:
         ids, emissions = (tf.experimental.numpy.moveaxis(tensor, 0, 2) for tensor in (ids, emissions))
         return SearchResult(ids, hypotheses.log_probs, emissions)
-    slots = tf.math.top_k(strategy.score(hypotheses.log_probs, hypotheses.lengths), k=strategy.n_best).indices
+    scores = strategy.score(hypotheses.log_probs, hypotheses.lengths)
+    if strategy.coverage_penalty:
+        scores += coverage_penalty(hypotheses.coverage, strategy.coverage_penalty)
+    slots = tf.math.top_k(scores, k=strategy.n_best).indices
     ids, emissions = beams.back_track(ids, parents, emissions, slots)
     return SearchResult(ids, tf.gather(hypotheses.log_probs, slots, batch_dims=1), emissions)

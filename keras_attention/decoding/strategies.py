@@ -1,15 +1,15 @@
 """How a search chooses: strategies, each a small record of its settings.
 
 A strategy says how many hypotheses an item keeps (`width`), how many it returns
-(`n_best`), what a hypothesis is worth (`score`) and which candidates go on
-(`select`). The loop does everything else.
+(`n_best`), which tokens a hypothesis may go on with (`candidates`) and what a
+hypothesis is worth (`score`). The loop does everything else.
 """
 
 import dataclasses
 
 import tensorflow as tf
 
-from keras_attention.decoding.scoring import length_penalty
+from keras_attention.decoding.scoring import best, length_penalty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +24,15 @@ class Greedy:
 
     width = 1
     n_best = 1
+    coverage_penalty = 0.0
+
+    def candidates(self, logits):
+        """Id of the best token: `(rows, vocabulary)` to `(rows, 1)`."""
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
 
     def score(self, log_probs, lengths):
         """What is compared between hypotheses: the log-probability itself."""
         return log_probs
-
-    def select(self, scores):
-        """Index of the best candidate: `(batch, candidates)` to `(batch, 1)`."""
-        return tf.argmax(scores, axis=-1, output_type=tf.int32)[:, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +46,26 @@ class Beam:
         width: hypotheses kept for each item.
         length_penalty: alpha in Wu et al. 2016, eq. 14. With 0 hypotheses
             compete by log-probability, which favours short ones.
+        coverage_penalty: beta in the same equation: what a hypothesis pays,
+            when it ends, for source positions that it did not attend to.
         n_best: hypotheses returned for each item, best first.
 
     Raises:
-        ValueError: if `width` or `n_best` is below 1, or `n_best` above
-            `width`.
+        ValueError: if `width` or `n_best` is below 1, `n_best` above `width`,
+            or a penalty below 0.
 
     Example:
 
     >>> Beam(width=4, n_best=2)
-    Beam(width=4, length_penalty=0.0, n_best=2)
+    Beam(width=4, length_penalty=0.0, coverage_penalty=0.0, n_best=2)
 
     Reference: Graves 2012, "Sequence Transduction with Recurrent Neural
-        Networks"; Sutskever et al. 2014, 3.2.
+        Networks"; Sutskever et al. 2014, 3.2; Wu et al. 2016, 7.
     """
 
     width: int = 4
     length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
     n_best: int = 1
 
     def __post_init__(self):
@@ -71,6 +75,16 @@ class Beam:
             raise ValueError(
                 f"Beam: n_best must lie between 1 and the width. Received n_best={self.n_best}, width={self.width}."
             )
+        for name in ("length_penalty", "coverage_penalty"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Beam: {name} must not be below 0. Received {name}={getattr(self, name)}.")
+
+    def candidates(self, logits):
+        """Ids of the best tokens: `(rows, vocabulary)` to `(rows, candidates)`."""
+        # No more than `width` of a hypothesis can be among the best `width` of all, and the coverage penalty can only
+        # take the end from among them.
+        wanted = self.width + bool(self.coverage_penalty)
+        return best(logits, min(wanted, logits.shape[-1]))
 
     def score(self, log_probs, lengths):
         """Log-probability divided by the length penalty."""
@@ -78,12 +92,65 @@ class Beam:
             return log_probs
         return log_probs / length_penalty(lengths, self.length_penalty)
 
-    def select(self, scores):
-        """Indices of the best candidates: `(batch, candidates)` to `(batch, width)`."""
-        return tf.math.top_k(scores, k=self.width).indices
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A token drawn at random at each step, as probable as the model says.
+
+    Args:
+        temperature: below 1 makes probable tokens more probable.
+        top_k: draw among so many of the most probable tokens; None for all.
+        top_p: draw among the fewest most probable tokens that together have
+            this probability; 1 for all.
+        seed: of the draws; None for others each time.
+
+    Raises:
+        ValueError: for values that leave nothing to draw from.
+
+    Example:
+
+    >>> Sample(temperature=0.7, top_k=10).n_best
+    1
+
+    Reference: Fan et al. 2018, "Hierarchical Neural Story Generation", for
+        `top_k`; Holtzman et al. 2020, "The Curious Case of Neural Text
+        Degeneration", for `top_p`.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int | None = None
+
+    width = 1
+    n_best = 1
+    coverage_penalty = 0.0
+
+    def __post_init__(self):
+        if self.temperature <= 0 or (self.top_k is not None and self.top_k < 1) or not 0 < self.top_p <= 1:
+            raise ValueError(
+                "Sample: temperature must be above 0, top_k at least 1, top_p above 0 and at most 1. Received "
+                f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}."
+            )
+
+    def candidates(self, logits):
+        """Id of a random token: `(rows, vocabulary)` to `(rows, 1)`."""
+        values, ids = tf.math.top_k(logits / self.temperature, k=min(self.top_k or logits.shape[-1], logits.shape[-1]))
+        if self.top_p < 1.0:
+            probabilities = tf.nn.softmax(values)
+            before = tf.cumsum(probabilities, axis=-1, exclusive=True)
+            values = tf.where(before < self.top_p, values, -float("inf"))
+        # The largest of values with Gumbel noise is a draw from their softmax.
+        uniform = tf.random.uniform(tf.shape(values), minval=1e-20, seed=self.seed)
+        drawn = tf.argmax(values - tf.math.log(-tf.math.log(uniform)), axis=-1, output_type=tf.int32)
+        return tf.gather(ids, drawn[:, None], batch_dims=1)
+
+    def score(self, log_probs, lengths):
+        """What is compared between hypotheses; there is only one."""
+        return log_probs
 
 
-STRATEGIES = {"greedy": Greedy, "beam": Beam}
+STRATEGIES = {"greedy": Greedy, "beam": Beam, "sample": Sample}
 
 
 def serialize_strategy(strategy):

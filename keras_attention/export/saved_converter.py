@@ -40,8 +40,12 @@ class SavedConverter(Converter):
         self._loaded = tf.saved_model.load(str(self.folder))
         self._signature = self._loaded.signatures[SIGNATURE]
 
-    def convert_batch(self, texts):
+    def convert_batch(self, texts, prefixes=None):
         """A list of strings to a dict of arrays, as the string signature gives them."""
+        if prefixes is not None:
+            raise ValueError(
+                "SavedConverter: an export takes no prefix. Load the folder that `keras-attention train` left instead."
+            )
         outputs = self._signature(text=tf.constant(texts, tf.string, shape=[len(texts)]))
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 

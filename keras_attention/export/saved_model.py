@@ -42,9 +42,10 @@ def export_saved_model(converter, folder, examples=()):
 
     The signature `serving_default` takes `text`, string `(batch,)`, and gives
     `text` string `(batch,)`, `log_prob` float32 `(batch,)`, `tokens` string
-    `(batch, target)`, `source_tokens` string `(batch, source)` and `weights`
-    float32 `(batch, target, source)`; see `TextToText.convert`. It needs
-    nothing but `tensorflow` and `tensorflow_text`.
+    `(batch, target)`, `source_tokens` string `(batch, source)`,
+    `source_length` int32 `(batch,)` and `weights` float32
+    `(batch, target, source)`; see `TextToText.convert`. It needs nothing but
+    `tensorflow` and `tensorflow_text`.
 
     Args:
         converter: a `TextToText`.
@@ -76,11 +77,15 @@ def export_saved_model(converter, folder, examples=()):
 def _write(converter, place, staging):
     vocabularies = staging / "vocabularies"
     vocabularies.mkdir()
-    exported = converter.with_vocabulary_files(vocabularies)
+    exported = converter.for_export(vocabularies)
     archive = keras.export.ExportArchive()
     archive.track(exported.model)
-    for tokenizer in (exported.source_tokenizer, exported.target_tokenizer):
+    for tokenizer in exported.tokenizers.values():
         archive.track(tokenizer.vocabulary.resource)
+    # What `track` is given is only saved where the graph reads it, and the graph holds such a model itself.
+    archive._tf_trackable.files = [
+        tf.saved_model.Asset(str(file)) for tokenizer in exported.tokenizers.values() for file in tokenizer.files
+    ]
     archive.add_endpoint(SIGNATURE, exported.convert, input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     archive.write_out(str(place), verbose=False)
 

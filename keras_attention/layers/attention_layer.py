@@ -11,6 +11,7 @@ between computing all weights at once and computing them piece by piece.
 import keras
 from keras import ops
 
+from keras_attention.layers.core import AttentionOutput
 from keras_attention.layers.masks import check_mask, combine_masks
 
 BLOCKWISE = ("auto", True, False)
@@ -35,6 +36,36 @@ class AttentionLayer(keras.layers.Layer):
         self.supports_masking = True
         self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
         self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
+
+    def read_shared(self, query, memory, query_mask=None, **arguments):
+        """`read`, where several rows of queries may share one row of the memory.
+
+        The hypotheses of a beam search attend to one source: the memory is not
+        repeated for them, they ask it together.
+
+        Args:
+            query: `(batch * sharers, target, query_dim)`; row
+                `item * sharers + i` reads item `item`.
+            memory: of `batch` rows.
+            query_mask: bool `(batch * sharers, target)`, of multi-head layers.
+            **arguments: of `read`.
+
+        Returns:
+            `AttentionOutput` of `batch * sharers` rows.
+        """
+        rows, target = ops.shape(query)[:2]
+        batch = ops.shape(memory.value)[0]
+        if query_mask is not None:
+            arguments["query_mask"] = ops.reshape(query_mask, (batch, -1))
+        if isinstance(rows, int) and rows == batch:
+            return self.read(query, memory, **arguments)
+        context, weights = self.read(ops.reshape(query, (batch, -1, query.shape[-1])), memory, **arguments)
+        context = ops.reshape(context, (rows, target, context.shape[-1]))
+        if weights is not None:
+            *heads, source = *weights.shape[1:-2], ops.shape(weights)[-1]
+            weights = ops.reshape(weights, (batch, *heads, -1, target, source))  # batch, heads, sharers, target, source
+            weights = ops.reshape(ops.moveaxis(weights, -3, 1), (rows, *heads, target, source))
+        return AttentionOutput(context, weights)
 
     def choose_path(self, target, source, known_source, blockwise_from, whole, blocks):
         """Runs one of two functions that give the same.

@@ -118,7 +118,7 @@ class DecoderCell(keras.layers.Layer):
 
     def _read_step(self, query, memory, training):
         """Attention of one step: `(batch, units)` to the context and weights of that step."""
-        context, weights = self.attention.read(query[:, None, :], memory, training=training)
+        context, weights = self.attention.read_shared(query[:, None, :], memory, training=training, few=True)
         return context[:, 0], weights[:, 0]
 
 
@@ -288,7 +288,7 @@ class LuongCell(DecoderCell):
         projected = self.recurrent.project(inputs)
         if not self.input_feeding:
             states, state = run_recurrence(self.recurrent, projected, state)
-            contexts, weights = self.attention.read(states, memory, training=training)
+            contexts, weights = self.attention.read_shared(states, memory, training=training)
             return RecurrentOutput(self._output(contexts, states), state, weights)
 
         def step(projected_t, state):
@@ -348,8 +348,9 @@ class PlainCell(DecoderCell):
 
     def read(self, inputs, memory, state, training=False):
         output, state = run_recurrence(self.recurrent, self.recurrent.project(inputs), state)
-        batch, source = ops.shape(memory.value)[:2]
-        return RecurrentOutput(output, state, ops.zeros((batch, ops.shape(inputs)[1], source), self.compute_dtype))
+        rows, target = ops.shape(inputs)[:2]
+        source = ops.shape(memory.value)[1]
+        return RecurrentOutput(output, state, ops.zeros((rows, target, source), self.compute_dtype))
 
 
 DECODER_CELLS = {"bahdanau": BahdanauCell, "luong": LuongCell, None: PlainCell}

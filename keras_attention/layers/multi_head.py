@@ -3,6 +3,8 @@
 A call returns the context alone, as Keras' does.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -304,11 +306,12 @@ class MultiHeadAttention(AttentionLayer):
         def fresh(thing):
             return thing.clone() if isinstance(thing, keras.Initializer) else thing
 
-        dense = keras.layers.EinsumDense(
+        input_axes = len(equation.partition(",")[0]) - 2
+        dense = _HeadsDense(
             equation,
             output_shape=output_shape,
             bias_axes=bias_axes if self.use_bias else None,
-            kernel_initializer=fresh(self.kernel_initializer),
+            kernel_initializer=_AsMatrix(fresh(self.kernel_initializer), input_axes),
             bias_initializer=fresh(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
             bias_regularizer=self.bias_regularizer,
@@ -368,3 +371,35 @@ class MultiHeadAttention(AttentionLayer):
             "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
         return super().get_config() | config
+
+
+class _HeadsDense(keras.layers.EinsumDense):
+    """The weights of Keras' projection to or from heads, applied as one product of two matrices.
+
+    Keras' einsum multiplies item by item on TensorFlow, and sums the gradients of the kernel over the batch.
+    """
+
+    def call(self, inputs, training=None):
+        axes = len(inputs.shape) - 2  # of a position: its width, or heads and width
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        input_dim = math.prod(kernel.shape[:axes])
+        outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
+        if self.bias is not None:
+            outputs = outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), (-1,))
+        return ops.reshape(outputs, (*ops.shape(inputs)[:2], *kernel.shape[axes:]))
+
+
+class _AsMatrix(keras.Initializer):
+    """Initialises a kernel of heads as the matrix that it is.
+
+    Keras' own would take the axes of a `(dim, heads, head_dim)` kernel for
+    those of a convolution, and start the projections several times too small.
+    """
+
+    def __init__(self, initializer, input_axes):
+        self.initializer = initializer
+        self.input_axes = input_axes
+
+    def __call__(self, shape, dtype=None):
+        matrix = (math.prod(shape[: self.input_axes]), math.prod(shape[self.input_axes :]))
+        return ops.reshape(self.initializer(matrix, dtype=dtype), shape)

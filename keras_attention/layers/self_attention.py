@@ -5,10 +5,9 @@ its memory, growing.
 """
 
 import keras
-from keras import ops
 
 from keras_attention.layers.core import Memory
-from keras_attention.layers.kv_cache import KVCache
+from keras_attention.layers.kv_cache import GrowingCache, KVCache
 from keras_attention.layers.multi_head import MultiHeadAttention
 
 
@@ -61,16 +60,20 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             use_causal_mask=use_causal_mask,
         )
 
-    def allocate(self, batch, max_length):
-        """An empty `KVCache` for `extend`.
+    def allocate(self, batch, max_length=None):
+        """An empty cache for `extend`.
 
         Args:
             batch: number of rows.
-            max_length: most positions that will ever be consumed.
+            max_length: most positions that will ever be consumed, for a
+                `KVCache`, whose shapes stand still; None for a `GrowingCache`.
         """
-        return KVCache.allocate(batch, self.kv_heads, max_length, self.key_dim, self.value_dim, self.compute_dtype)
+        widths = (self.key_dim, self.value_dim, self.compute_dtype)
+        if max_length is None:
+            return GrowingCache.allocate(batch, self.kv_heads, *widths)
+        return KVCache.allocate(batch, self.kv_heads, max_length, *widths)
 
-    def extend(self, inputs, cache, mask=None, return_attention_scores=True):
+    def extend(self, inputs, cache, mask=None, return_attention_scores=True, training=False):
         """Consumes more of a sequence, causally; any cut gives what one call gives.
 
         Args:
@@ -78,28 +81,30 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             cache: from `allocate`, or from the last call.
             mask: bool `(batch, target)`, True = a token.
             return_attention_scores: whether to compute the weights.
+            training: whether to drop weights.
 
         Returns:
             `(AttentionOutput(context, weights), cache)`; the weights are
-            `(batch, heads, target, max_length)`.
+            `(batch, heads, target, source)`, where `source` is the length of
+            the new cache's keys.
 
         Example:
 
         >>> layer = MultiHeadSelfAttention(2, 4)
         >>> layer.build((None, None, 5))
-        >>> output, cache = layer.extend(np.ones((1, 1, 5), "float32"), layer.allocate(1, max_length=9))
+        >>> output, cache = layer.extend(np.ones((1, 1, 5), "float32"), layer.allocate(1))
         >>> output.context.shape, int(cache.length)
         (TensorShape([1, 1, 5]), 1)
         """
         new = self.prepare(inputs, offset=cache.length)
-        live = ops.ones(ops.shape(inputs)[:2], "bool") if mask is None else mask
-        grown = cache.append(new.key, new.value, live)
+        grown = cache.append(new.key, new.value, mask)
         output = self.read(
             inputs,
             Memory(grown.key, grown.value, grown.mask),
             query_mask=mask,
-            use_causal_mask=True,
+            use_causal_mask=inputs.shape[1] != 1,  # one query is the last position: nothing stands after it
             offset=cache.length,
             return_attention_scores=return_attention_scores,
+            training=training,
         )
         return output, grown

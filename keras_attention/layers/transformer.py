@@ -138,6 +138,7 @@ class _Block(keras.layers.Layer):
         activation="relu",
         dropout=0.0,
         attention_dropout=0.0,
+        activation_dropout=0.0,
         attention_options=None,
         **kwargs,
     ):
@@ -149,9 +150,12 @@ class _Block(keras.layers.Layer):
         self.activation = activation
         self.dropout = dropout
         self.attention_dropout = attention_dropout
+        self.activation_dropout = activation_dropout
         self.attention_options = dict(attention_options or {})
         self.supports_masking = True
-        self.feed_forward = FeedForward(units, activation, dropout, dtype=self.dtype_policy, name="feed_forward")
+        self.feed_forward = FeedForward(
+            units, activation, activation_dropout, dtype=self.dtype_policy, name="feed_forward"
+        )
         self.feed_forward_residual = self._residual("feed_forward_residual")
         self.self_residual = self._residual("self_residual")
 
@@ -194,6 +198,7 @@ class _Block(keras.layers.Layer):
             "activation": self.activation,
             "dropout": self.dropout,
             "attention_dropout": self.attention_dropout,
+            "activation_dropout": self.activation_dropout,
             "attention_options": self.attention_options,
         }
 
@@ -209,9 +214,10 @@ class EncoderBlock(_Block):
         norm: `"pre"` or `"post"`; see `Residual`. After the last block of a
             `"pre"` stack add a `LayerNormalization`.
         activation: `"relu"`, `"gelu"` or `"swiglu"`; see `FeedForward`.
-        dropout: fraction dropped of each sublayer's output and of the hidden
-            layer, in training.
+        dropout: fraction dropped of each sublayer's output, in training.
         attention_dropout: fraction of the attention weights dropped.
+        activation_dropout: fraction dropped of the feed-forward network's
+            hidden layer.
         attention_options: further arguments of `MultiHeadSelfAttention`, such
             as `{"positions": "rotary", "kv_heads": 2}`.
 
@@ -293,37 +299,46 @@ class DecoderBlock(_Block):
         """The memory of a source, for any number of calls of `extend`."""
         return self.cross_attention.prepare(value, value_mask=value_mask)
 
-    def allocate(self, batch, max_length):
+    def allocate(self, batch, max_length=None):
         """An empty cache for `extend`; see `MultiHeadSelfAttention.allocate`."""
         return self.self_attention.allocate(batch, max_length)
 
-    def extend(self, inputs, memory, cache, mask=None):
+    def extend(self, inputs, memory, cache, mask=None, training=False, return_attention_scores=True):
         """Consumes more of a target.
 
         Args:
-            inputs: the next positions, `(batch, target, dim)`.
+            inputs: the next positions, `(rows, target, dim)`. There may be
+                several rows for each of the memory's; see `read_shared`.
             memory: what `prepare` returned.
             cache: from `allocate`, or from the last call.
-            mask: bool `(batch, target)`.
+            mask: bool `(rows, target)`.
+            training: whether to drop.
+            return_attention_scores: whether to compute the weights.
 
         Returns:
             `(outputs, weights, cache)`; the weights are those of the source,
-            `(batch, heads, target, source)`.
+            `(rows, heads, target, source)`, or None.
         """
         carried = {}
 
         def attend_to_itself(tensor):
             output, carried["cache"] = self.self_attention.extend(
-                tensor, cache, mask=mask, return_attention_scores=False
+                tensor, cache, mask=mask, return_attention_scores=False, training=training
             )
             return output.context
 
         def attend_to_memory(tensor):
-            context, carried["weights"] = self.cross_attention.read(tensor, memory, query_mask=mask)
+            context, carried["weights"] = self.cross_attention.read_shared(
+                tensor,
+                memory,
+                query_mask=mask,
+                return_attention_scores=return_attention_scores,
+                training=training,
+            )
             return context
 
-        outputs = self.cross_residual(self.self_residual(inputs, sublayer=attend_to_itself), sublayer=attend_to_memory)
-        return self.feed_forward_residual(outputs, sublayer=self.feed_forward), carried["weights"], carried["cache"]
+        outputs = self._sublayers(inputs, attend_to_itself, attend_to_memory, training)
+        return outputs, carried["weights"], carried["cache"]
 
     def call(self, inputs, value, mask=None, inputs_mask=None, value_mask=None, training=False):
         mask = inputs_mask if mask is None else mask
@@ -334,8 +349,11 @@ class DecoderBlock(_Block):
         def attend_to_value(tensor):
             return self.cross_attention(tensor, value, query_mask=mask, value_mask=value_mask, training=training)
 
+        return self._sublayers(inputs, attend_to_itself, attend_to_value, training)
+
+    def _sublayers(self, inputs, attend_to_itself, attend_to_source, training):
         outputs = self.self_residual(inputs, sublayer=attend_to_itself, training=training)
-        outputs = self.cross_residual(outputs, sublayer=attend_to_value, training=training)
+        outputs = self.cross_residual(outputs, sublayer=attend_to_source, training=training)
         return self.feed_forward_residual(
             outputs, sublayer=lambda tensor: self.feed_forward(tensor, training=training), training=training
         )

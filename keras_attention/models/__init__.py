@@ -4,6 +4,8 @@ from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.decoders import DecoderOutput, RecurrentDecoder
 from keras_attention.models.encoders import EncoderOutput, RecurrentEncoder
+from keras_attention.models.transformer import TransformerDecoder, TransformerEncoder
+from keras_attention.models.translators import RecurrentTranslator, TransformerTranslator
 
 __all__ = [
     "DateConverter",
@@ -12,5 +14,9 @@ __all__ = [
     "EncoderOutput",
     "RecurrentDecoder",
     "RecurrentEncoder",
+    "RecurrentTranslator",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "TransformerTranslator",
     "VanillaSeq2Seq",
 ]

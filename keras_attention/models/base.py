@@ -44,17 +44,23 @@ class EncoderDecoder(keras.Model):
         outputs, summary = self.encoder(source, mask=mask, training=training)
         return self.decoder.prepare(outputs, mask), self.decoder.start(summary)
 
-    def decode(self, target, memory, state, training=False):
+    def decode(self, target, memory, state, training=False, return_attention_scores=True):
         """Target steps, any number: `DecoderOutput(logits, state, weights)`.
 
         Args:
-            target: `(batch, target)` integers.
+            target: `(rows, target)` integers. Each row of the memory may have
+                several, one after another: the hypotheses of a search.
             memory: from `encode`.
-            state: from `encode`, or from the last call.
+            state: from `encode`, or from the last call; of as many rows.
             training: whether to drop.
+            return_attention_scores: whether the weights are needed.
         """
-        return self.decoder(target, memory, state, training=training)
+        return self.decoder(target, memory, state, training=training, return_attention_scores=return_attention_scores)
+
+    def for_decoding(self):
+        """A model that computes the same and decodes faster, with weights of its own; or this one."""
+        return self
 
     def call(self, inputs, training=False):
         memory, state = self.encode(inputs["source"], training=training)
-        return self.decode(inputs["target"], memory, state, training=training).logits
+        return self.decode(inputs["target"], memory, state, training=training, return_attention_scores=False).logits

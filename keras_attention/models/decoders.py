@@ -13,6 +13,7 @@ import keras
 
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import DecoderCell
+from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 
 class DecoderOutput(NamedTuple):
@@ -22,7 +23,9 @@ class DecoderOutput(NamedTuple):
         logits: over the vocabulary, for the token after each given one:
             `(batch, target, vocabulary)`.
         state: for the next call; a structure of tensors, batch first.
-        weights: `(batch, target, source)`.
+        weights: `(batch, target, source)`; of a Transformer
+            `(batch, target, layers, heads, source)`, or None if they were not
+            asked for.
     """
 
     logits: Any
@@ -32,46 +35,87 @@ class DecoderOutput(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class RecurrentDecoder(keras.layers.Layer):
-    """Embedding, a decoder cell and an output layer.
+    """Embedding, recurrent layers of which the last is a decoder cell, and an output layer.
 
     Args:
         vocabulary_size: number of target ids.
-        cell: a `DecoderCell`.
+        cell: a `DecoderCell`, the top layer.
         embedding_dim: width of the embedding. Defaults to the cell's units.
-        bridge: how the encoder's summary becomes the first state; see `Bridge`.
-        dropout: fraction dropped from the embedded inputs, and from what the
-            output layer reads, in training.
+        layers: number of recurrent layers; those below the cell are plain ones
+            of its kind and width, which need not wait for what it reads.
+        residual: add to the output of each layer below the cell its input,
+            from the second on.
+        tied: give the output layer the embedding's matrix, after a layer
+            `tanh(W x)` of the embedding's width.
+        bridge: how the encoder's summary becomes the first state of each
+            layer; see `Bridge`.
+        dropout: fraction dropped from the inputs of each layer, and from what
+            the output layer reads, in training.
 
     Call args:
         ids: `(batch, target)` integers.
         memory: what `prepare` returned.
         state: what `start` or the last call returned.
+        training: whether to drop.
+        return_attention_scores: of no effect; the weights always come.
 
     Returns:
         `DecoderOutput(logits, state, weights)`.
 
     Example:
 
-    >>> decoder = RecurrentDecoder(vocabulary_size=9, cell=LuongCell(4))
+    >>> decoder = RecurrentDecoder(vocabulary_size=9, cell=LuongCell(4), layers=2)
     >>> decoder.build((None, None), (None, None, 6), (((None, 3),),))
     >>> memory = decoder.prepare(np.ones((2, 7, 6)))
     >>> state = decoder.start(((np.ones((2, 3)),),))
     >>> decoder(np.array([[2, 5], [2, 6]]), memory, state).logits.shape
     TensorShape([2, 2, 9])
+
+    Reference: Luong et al. 2015, 3; Press and Wolf 2017, "Using the Output
+        Embedding to Improve Language Models", for `tied`.
     """
 
-    def __init__(self, vocabulary_size, cell, embedding_dim=None, bridge="dense", dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        vocabulary_size,
+        cell,
+        embedding_dim=None,
+        layers=1,
+        residual=False,
+        tied=False,
+        bridge="dense",
+        dropout=0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not isinstance(cell, DecoderCell):
             raise TypeError(f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {cell!r}.")
         self.vocabulary_size = vocabulary_size
         self.cell = cell
         self.embedding_dim = embedding_dim or cell.units
+        self.layers = layers
+        self.residual = residual
+        self.tied = tied
         self.dropout = dropout
-        self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy)
-        self.bridge = Bridge(cell.units, cell.state_count, kind=bridge, dtype=self.dtype_policy)
-        self.output_projection = keras.layers.Dense(vocabulary_size, dtype=self.dtype_policy, name="output")
-        self.dropouts = [keras.layers.Dropout(dropout) for _ in range(2)] if dropout else None
+        embedding_class, more = keras.layers.Embedding, {}
+        if tied:
+            embedding_class, more = keras.layers.ReversibleEmbedding, {"reverse_dtype": self.compute_dtype}
+        self.embedding = embedding_class(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy, **more)
+        self.lower_cells = [
+            get_recurrent_cell(cell.cell, cell.units, dtype=self.dtype_policy, name=f"lower_{index}")
+            for index in range(layers - 1)
+        ]
+        self.bridges = [
+            Bridge(cell.units, cell.state_count, kind=bridge, dtype=self.dtype_policy) for _ in range(layers)
+        ]
+        # To the vocabulary, or to the embedding's width, from where its matrix goes on.
+        self.output_projection = keras.layers.Dense(
+            self.embedding_dim if tied else vocabulary_size,
+            activation="tanh" if tied else None,
+            dtype=self.dtype_policy,
+            name="output",
+        )
+        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
 
     def build(self, ids_shape, value_shape, summary_shape):
         """Creates the weights.
@@ -82,9 +126,14 @@ class RecurrentDecoder(keras.layers.Layer):
             summary_shape: of the encoder's summary.
         """
         self.embedding.build(ids_shape)
-        self.bridge.build(summary_shape)
+        width = self.embedding_dim
+        for cell in self.lower_cells:
+            cell.build((None, width))
+            width = cell.units
+        for bridge in self.bridges:
+            bridge.build(summary_shape)
         if not self.cell.built:
-            self.cell.build((*ids_shape, self.embedding_dim), value_shape)
+            self.cell.build((*ids_shape, width), value_shape)
         self.output_projection.build((None, self.cell.output_dim))
 
     def prepare(self, value, value_mask=None):
@@ -92,23 +141,36 @@ class RecurrentDecoder(keras.layers.Layer):
         return self.cell.prepare(value, value_mask=value_mask)
 
     def start(self, summary):
-        """The state before the first target token."""
-        return self.cell.start(self.bridge(summary))
+        """The state before the first target token: one tuple a layer."""
+        *lower, last = (bridge(summary) for bridge in self.bridges)
+        return (*lower, self.cell.start(last))
 
-    def call(self, ids, memory, state, training=False):
-        inputs = self._drop(0, self.embedding(ids), training)
-        output, state, weights = self.cell.read(inputs, memory, state, training=training)
-        return DecoderOutput(self.output_projection(self._drop(1, output, training)), state, weights)
+    def call(self, ids, memory, state, training=False, return_attention_scores=True):
+        *lower_states, cell_state = state
+        inputs = self._drop(self.embedding(ids), training)
+        states = []
+        for index, (cell, lower_state) in enumerate(zip(self.lower_cells, lower_states, strict=True)):
+            outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state)
+            inputs = self._drop(outputs + inputs if self.residual and index else outputs, training)
+            states.append(lower_state)
+        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, training=training)
+        logits = self.output_projection(self._drop(output, training))
+        if self.tied:
+            logits = self.embedding(logits, reverse=True)
+        return DecoderOutput(logits, (*states, cell_state), weights)
 
-    def _drop(self, index, tensor, training):
-        return self.dropouts[index](tensor, training=training) if self.dropouts else tensor
+    def _drop(self, tensor, training):
+        return tensor if self._dropout is None else self._dropout(tensor, training=training)
 
     def get_config(self):
         return super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
             "cell": keras.saving.serialize_keras_object(self.cell),
             "embedding_dim": self.embedding_dim,
-            "bridge": self.bridge.kind,
+            "layers": self.layers,
+            "residual": self.residual,
+            "tied": self.tied,
+            "bridge": self.bridges[0].kind,
             "dropout": self.dropout,
         }
 

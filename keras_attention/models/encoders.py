@@ -13,8 +13,9 @@ class EncoderOutput(NamedTuple):
 
     Attributes:
         outputs: one vector a source position: `(batch, source, dim)`.
-        summary: what it knows at its end, for a `Bridge`: one tuple of
-            `(batch, units)` a direction.
+        summary: what the decoder starts from. Of a recurrent encoder the last
+            states, for a `Bridge`: one tuple of `(batch, units)` a direction;
+            of a Transformer the outputs.
     """
 
     outputs: Any
@@ -35,6 +36,8 @@ class RecurrentEncoder(keras.layers.Layer):
         cell: `"gru"` or `"lstm"`.
         bidirectional: read from both ends; the outputs are twice as wide.
         layers: number of recurrent layers.
+        residual: add to each layer's output its input, from the second layer
+            on.
         dropout: fraction dropped from each layer's input in training.
 
     Call args:
@@ -51,7 +54,7 @@ class RecurrentEncoder(keras.layers.Layer):
     >>> outputs.shape, forward[0].shape
     (TensorShape([1, 3, 8]), TensorShape([1, 4]))
 
-    Reference: Bahdanau et al. 2015, A.2.1.
+    Reference: Bahdanau et al. 2015, A.2.1; Wu et al. 2016, 3.1, for residuals.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class RecurrentEncoder(keras.layers.Layer):
         cell="gru",
         bidirectional=True,
         layers=1,
+        residual=False,
         dropout=0.0,
         **kwargs,
     ):
@@ -73,12 +77,13 @@ class RecurrentEncoder(keras.layers.Layer):
         self.cell = cell
         self.bidirectional = bidirectional
         self.layers = layers
+        self.residual = residual
         self.dropout = dropout
         self.directions = 2 if bidirectional else 1
         self.output_dim = units * self.directions
         self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy)
         self.cells = [get_recurrent_cell(cell, units, dtype=self.dtype_policy) for _ in range(layers * self.directions)]
-        self.input_dropout = keras.layers.Dropout(dropout) if dropout else None
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
 
     def build(self, ids_shape):
         self.embedding.build(ids_shape)
@@ -91,8 +96,11 @@ class RecurrentEncoder(keras.layers.Layer):
             if self.input_dropout is not None:
                 outputs = self.input_dropout(outputs, training=training)
             cells = self.cells[layer * self.directions : (layer + 1) * self.directions]
-            runs = [self._run(cell, outputs, mask, reverse=bool(index)) for index, cell in enumerate(cells)]
+            inputs = outputs
+            runs = [self._run(cell, inputs, mask, reverse=bool(index)) for index, cell in enumerate(cells)]
             outputs = ops.concatenate([outputs for outputs, _ in runs], axis=-1)
+            if self.residual and layer > 0:
+                outputs = outputs + inputs
         return EncoderOutput(outputs, tuple(state for _, state in runs))
 
     def compute_mask(self, ids, previous_mask=None):
@@ -110,5 +118,6 @@ class RecurrentEncoder(keras.layers.Layer):
             "cell": self.cell,
             "bidirectional": self.bidirectional,
             "layers": self.layers,
+            "residual": self.residual,
             "dropout": self.dropout,
         }

@@ -5,6 +5,7 @@ string exactly what training did.
 """
 
 import collections
+import pathlib
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -12,26 +13,62 @@ import tensorflow_text as tf_text
 from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID, Vocabulary
 
 
-def normalize(text):
-    """One form for every string: valid UTF-8, NFKC, single spaces, none at the ends.
+class Tokenizer:
+    """What every tokenizer is; a subclass splits strings and joins tokens.
 
-    Bytes that are not UTF-8 become U+FFFD.
+    A subclass sets `name` and defines `tokenize`, `detokenize`, `train`, `save`
+    and `load`.
 
     Args:
-        text: string tensor of any shape.
+        vocabulary: a `Vocabulary`.
 
-    Example:
-
-    >>> normalize(tf.constant(["  \\uff13\\u00a0May "])).numpy()[0].decode()
-    '3 May'
+    Attributes:
+        vocabulary: which token has which id.
+        files: what a SavedModel should carry beside the files that its graph
+            reads.
     """
-    text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-    text = tf_text.normalize_utf8(text, "NFKC")
-    text = tf.strings.regex_replace(text, r"[\s\pZ]+", " ")
-    return tf.strings.strip(text)
+
+    name = None
+    files = ()
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+
+    def tokenize(self, text):
+        """Tokens of each string: `(batch,)` to a ragged `(batch, tokens)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define tokenize(text).")
+
+    def detokenize(self, ids):
+        """Strings of ids up to the first end id: `(..., length)` to `(...)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define detokenize(ids).")
+
+    def ids(self, tokens):
+        """Ids of tokens; a token never seen gets the unknown id."""
+        return self.vocabulary.ids(tokens)
+
+    def encode(self, text):
+        """Ids of each string: `(batch,)` to a ragged `(batch, tokens)`."""
+        return self.ids(self.tokenize(text))
+
+    def tokens(self, ids):
+        """Tokens of ids, shaped alike; empty from the first end id on."""
+        return tf.where(before_end(ids), self.vocabulary.tokens_of(ids), "")
+
+    def save(self, folder, side):
+        """Writes the tokenizer's file into a folder; `side`, source or target, begins its name."""
+        self.vocabulary.save(self._file(folder, side))
+
+    @classmethod
+    def load(cls, folder, side):
+        """Reads what `save` wrote."""
+        return cls(Vocabulary.load(cls._file(folder, side)))
+
+    @classmethod
+    def _file(cls, folder, side):
+        return pathlib.Path(folder) / f"{side}_vocabulary.txt"
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """One token a character, in any script.
 
     Args:
@@ -50,42 +87,55 @@ class CharacterTokenizer:
     character.
     """
 
-    def __init__(self, vocabulary):
-        self.vocabulary = vocabulary
+    name = "characters"
 
     @classmethod
     def train(cls, texts):
         """A tokenizer that knows every character of `texts`, the most frequent first."""
-        texts = list(texts)
-        if not texts:
-            raise ValueError("CharacterTokenizer.train: expected at least one text, received none.")
         counts = collections.Counter()
-        for text in normalize(tf.constant(texts)).numpy():
+        for text in normalize(tf.constant(some_texts(cls, texts))).numpy():
             counts.update(text.decode("utf-8"))
-        return cls(Vocabulary([token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]))
+        return cls(Vocabulary.of_counts(counts))
 
     def tokenize(self, text):
-        """Tokens of each string: `(batch,)` to a ragged `(batch, tokens)`."""
         return tf.strings.unicode_split(normalize(text), "UTF-8")
 
-    def ids(self, tokens):
-        """Ids of tokens; a token never seen gets the unknown id."""
-        return self.vocabulary.ids(tokens)
-
-    def encode(self, text):
-        """Ids of each string: `(batch,)` to a ragged `(batch, tokens)`."""
-        return self.ids(self.tokenize(text))
-
     def detokenize(self, ids):
-        """Strings of ids up to the first end id: `(..., length)` to `(...)`."""
         return tf.strings.reduce_join(self.tokens(ids), axis=-1)
 
-    def tokens(self, ids):
-        """Tokens of ids, shaped alike; empty from the first end id on."""
-        return tf.where(before_end(ids), self.vocabulary.tokens_of(ids), "")
+
+def normalize(text):
+    """One form for every string: valid UTF-8, NFKC, single spaces, none at the ends.
+
+    Bytes that are not UTF-8 become U+FFFD.
+
+    Args:
+        text: string tensor of any shape.
+
+    Example:
+
+    >>> normalize(tf.constant(["  \\uff13\\u00a0May "])).numpy()[0].decode()
+    '3 May'
+    """
+    text = tf_text.normalize_utf8(valid_utf8(text), "NFKC")
+    text = tf.strings.regex_replace(text, r"[\s\pZ]+", " ")
+    return tf.strings.strip(text)
+
+
+def valid_utf8(text):
+    """Strings with U+FFFD where bytes are not UTF-8."""
+    return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
 
 
 def before_end(ids):
     """Which ids come before the first end id and are no padding or start: bool, shaped alike."""
     ended = tf.cumsum(tf.cast(ids == END_ID, tf.int32), axis=-1) > 0
     return ~ended & (ids != PAD_ID) & (ids != START_ID)
+
+
+def some_texts(owner, texts):
+    """A list of what a tokenizer learns from; not an empty one."""
+    texts = list(texts)
+    if not texts:
+        raise ValueError(f"{owner.__name__}.train: expected at least one text, received none.")
+    return texts

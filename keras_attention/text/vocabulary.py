@@ -6,6 +6,7 @@ vocabulary. The file has one token a line; an export carries it as an asset.
 
 import functools
 import pathlib
+import zlib
 
 import tensorflow as tf
 
@@ -44,6 +45,11 @@ class Vocabulary:
         if broken:
             raise ValueError(f"Vocabulary: a token must not hold a line break. Received {broken[:10]}.")
 
+    @classmethod
+    def of_counts(cls, counts):
+        """A vocabulary of counted tokens, the most frequent first."""
+        return cls([token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))])
+
     def __len__(self):
         return len(self.tokens)
 
@@ -54,6 +60,11 @@ class Vocabulary:
     def tokens_of(self, ids):
         """Tokens of ids, as strings."""
         return tf.gather(tf.constant(self.tokens), ids)
+
+    @property
+    def fingerprint(self):
+        """A number that tells this vocabulary from another of the same size."""
+        return zlib.crc32("\n".join(self.tokens).encode("utf-8"))
 
     def save(self, file):
         """Writes one token a line, in UTF-8."""

@@ -13,6 +13,10 @@ class MaskedCrossentropy(keras.losses.Loss):
     depend on how a batch is padded.
 
     Args:
+        label_smoothing: epsilon, taken from the right token and spread evenly
+            over all `V` of the vocabulary, `epsilon / V` each, as in Fairseq
+            and Keras; Tensor2Tensor and the Annotated Transformer leave out
+            one and two of them.
         name: of the loss.
 
     Call args:
@@ -27,18 +31,66 @@ class MaskedCrossentropy(keras.losses.Loss):
     >>> loss = MaskedCrossentropy()(np.array([[1, 1, 0]]), np.zeros((1, 3, 2)))
     >>> round(float(loss), 4)
     0.6931
+
+    Reference: Szegedy et al. 2016, "Rethinking the Inception Architecture for
+        Computer Vision", 7, for label smoothing; Vaswani et al. 2017, 5.4.
     """
 
-    def __init__(self, name="crossentropy", **kwargs):
+    def __init__(self, label_smoothing=0.0, name="crossentropy", **kwargs):
         super().__init__(name=name, reduction=None, **{key: kwargs[key] for key in kwargs if key == "dtype"})
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(
+                f"MaskedCrossentropy: label_smoothing must lie between 0 and 1. Received {label_smoothing!r}."
+            )
+        self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
         live = ops.cast(ops.not_equal(y_true, 0), "float32")
-        losses = ops.sparse_categorical_crossentropy(y_true, ops.cast(y_pred, "float32"), from_logits=True)
+        losses = self._losses(y_true, ops.cast(y_pred, "float32"))
         return ops.sum(losses * live) / ops.maximum(ops.sum(live), 1.0)
 
+    def _losses(self, labels, logits):
+        vocabulary, smoothing = logits.shape[-1], self.label_smoothing
+        rows = ops.reshape(logits, (-1, vocabulary))
+        return ops.reshape(_crossentropy(rows, ops.reshape(labels, (-1,)), smoothing), ops.shape(labels))
+
     def get_config(self):
-        return {"name": self.name}
+        return {"label_smoothing": self.label_smoothing, "name": self.name}
+
+
+def _crossentropy(logits, labels, smoothing):
+    """Of each row; the gradient is written down, since a large vocabulary makes every pass over the logits dear.
+
+    With `p` the softmax: `log_sum_exp - (1 - smoothing) logits[label] - smoothing mean(logits)`, whose gradient is
+    `p - (1 - smoothing) one_hot(label) - smoothing / vocabulary`.
+    """
+    vocabulary = logits.shape[-1]
+    labels = ops.cast(labels, "int32")
+
+    @ops.custom_gradient
+    def losses(logits):
+        probabilities = ops.softmax(logits, axis=-1)
+        # The largest probability is at least 1 / vocabulary: its logarithm is safe.
+        log_sum_exp = ops.max(logits, axis=-1) - ops.log(ops.max(probabilities, axis=-1))
+        right = ops.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
+        value = log_sum_exp - (1.0 - smoothing) * right
+        if smoothing:
+            value = value - smoothing * ops.mean(logits, axis=-1)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            rows = ops.arange(ops.shape(labels)[0], dtype="int32")
+            spread = (probabilities - smoothing / vocabulary) if smoothing else probabilities
+            places = ops.stack([rows, labels], axis=1)
+            return ops.scatter_update(
+                spread * upstream[:, None],
+                places,
+                (ops.take_along_axis(spread, labels[:, None], -1)[:, 0] - (1.0 - smoothing)) * upstream,
+            )
+
+        return value, gradient
+
+    return losses(logits)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -10,7 +10,16 @@ from babel.dates import format_date
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_attention.data import generate_dates, make_batches, read_pairs, split_by_target, write_pairs
+from keras_attention.data import (
+    TokenBatches,
+    generate_dates,
+    make_batches,
+    read_corpus,
+    read_lines,
+    read_pairs,
+    split_by_target,
+    write_pairs,
+)
 from keras_attention.text import END_ID, START_ID, CharacterTokenizer
 
 BOOK = pathlib.Path(__file__).parents[3] / "shared/data/date.txt.gz"
@@ -185,3 +194,91 @@ def test_shuffled_batches_hold_every_pair_in_a_new_order_each_epoch():
 def test_no_pair_is_refused():
     with pytest.raises(ValueError, match="at least one pair, received none"):
         make_batches([], TOKENIZER, TOKENIZER)
+
+
+CORPUS = [("a" * (1 + number % 9), "b" * (1 + number * 7 % 11)) for number in range(60)]
+
+
+def pairs_in(batches):
+    """Source and target lengths of all pairs of some batches."""
+    found = []
+    for inputs, labels in batches:
+        sources, targets = (inputs["source"].numpy() != 0).sum(1), (labels.numpy() != 0).sum(1) - 1
+        found += list(zip(sources.tolist(), targets.tolist(), strict=True))
+    return found
+
+
+def lengths_of(pairs):
+    return sorted((len(source), len(target)) for source, target in pairs)
+
+
+def test_each_epoch_has_every_pair_once_in_batches_under_the_budget():
+    batches = TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50)
+    for epoch in range(2):
+        taken = list(batches.dataset(start=epoch * batches.steps_per_epoch).take(batches.steps_per_epoch))
+        assert sorted(pairs_in(taken)) == lengths_of(CORPUS)
+        for inputs, labels in taken:
+            assert max(inputs["source"].shape[1], labels.shape[1]) * labels.shape[0] <= 50
+            assert inputs["source"].shape[1] % 4 == labels.shape[1] % 4 == 0
+            assert inputs["target"][0, 0] == START_ID
+
+
+def test_order_goes_on_after_any_batch_as_if_nothing_had_happened():
+    batches = TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50, seed=3)
+    steps = 2 * batches.steps_per_epoch + 1
+    whole = [labels.numpy() for _, labels in batches.dataset().take(steps)]
+    for start in (1, batches.steps_per_epoch, steps - 2):
+        rest = [labels.numpy() for _, labels in batches.dataset(start).take(steps - start)]
+        for expected, received in zip(whole[start:], rest, strict=True):
+            np.testing.assert_array_equal(received, expected)
+
+
+def test_order_differs_between_epochs_and_seeds():
+    def order(seed, epoch):
+        batches = TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50, seed=seed)
+        return pairs_in(batches.dataset(epoch * batches.steps_per_epoch).take(batches.steps_per_epoch))
+
+    assert order(0, 0) == order(0, 0)
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+
+
+def test_pairs_to_measure_on_come_once():
+    assert sorted(pairs_in(TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50).once())) == lengths_of(CORPUS)
+
+
+def test_long_unequal_and_empty_pairs_are_left_out():
+    batches = TokenBatches(CORPUS + [("", "b")], TOKENIZER, TOKENIZER, tokens=50, max_length=8, max_ratio=2.0)
+    kept = [(a, b) for a, b in CORPUS if max(len(a), len(b)) <= 8 and max(len(a), len(b)) <= 2 * min(len(a), len(b))]
+    assert batches.dropped == 61 - len(kept)
+    assert sorted(pairs_in(batches.once())) == lengths_of(kept)
+
+
+def test_nothing_left_is_an_error_that_says_why():
+    with pytest.raises(ValueError, match=r"none of 1 pairs is left.*max_length=2"):
+        TokenBatches([("aaa", "bbb")], TOKENIZER, TOKENIZER, max_length=2)
+
+
+def test_two_files_make_pairs_plain_or_gzipped(tmp_path):
+    (tmp_path / "a").write_text("one\n\ntwo \n", encoding="utf-8")
+    with gzip.open(tmp_path / "b.gz", "wt", encoding="utf-8") as file:
+        file.write("eins\nnichts\nzwei\n")
+    assert read_corpus(tmp_path / "a", tmp_path / "b.gz") == [("one", "eins"), ("", "nichts"), ("two", "zwei")]
+
+
+def test_tatoebas_third_column_is_left_out(tmp_path):
+    (tmp_path / "deu.txt").write_text("Go.\tGeh.\tCC-BY 2.0 (France) Attribution: tatoeba.org\n", encoding="utf-8")
+    assert read_corpus(tmp_path / "deu.txt") == [("Go.", "Geh.")]
+
+
+def test_files_of_different_lengths_are_refused_with_both_counts(tmp_path):
+    (tmp_path / "a").write_text("one\ntwo\n")
+    (tmp_path / "b").write_text("eins\n")
+    with pytest.raises(ValueError, match=r"Received 2 in .*a and 1 in .*b"):
+        read_corpus(tmp_path / "a", tmp_path / "b")
+
+
+def test_line_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "a").write_bytes(b"one\n\xff\n")
+    with pytest.raises(ValueError, match=r"a, line 2: not UTF-8"):
+        read_lines(tmp_path / "a")

@@ -5,8 +5,8 @@ missing from them.
 """
 
 from keras_attention import layers
-from keras_attention.decoding import Beam, Greedy
-from keras_attention.models import DateConverter, VanillaSeq2Seq
+from keras_attention.decoding import Beam, Greedy, Sample
+from keras_attention.models import DateConverter, RecurrentTranslator, TransformerTranslator, VanillaSeq2Seq
 
 # Name: a function of keyword arguments (such as dtype) that makes the layer. Query width 5, value width 5.
 ATTENTIONS = {
@@ -134,9 +134,46 @@ MODELS = {
     "vanilla LSTM": lambda **kw: VanillaSeq2Seq(SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, cell="lstm", **kw),
 }
 
+
+def _transformer(tied=None, target_ids=TARGET_IDS, **arguments):
+    """A function of keyword arguments that makes a small Transformer."""
+    sizes = {"layers": 2, "units": 8, "num_heads": 2, "feed_forward_units": 12, "decoder_layers": 1} | arguments
+    return lambda **kw: TransformerTranslator(SOURCE_IDS, target_ids, tied=tied, **(sizes | kw))
+
+
+MODELS |= {
+    "two layers, tied": lambda **kw: RecurrentTranslator(
+        SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, layers=2, residual=True, **kw
+    ),
+    "three LSTM layers, Luong": lambda **kw: RecurrentTranslator(
+        SOURCE_IDS,
+        TARGET_IDS,
+        units=6,
+        embedding_dim=5,
+        layers=3,
+        residual=True,
+        attention="luong",
+        cell="lstm",
+        tied=False,
+        **kw,
+    ),
+    "transformer": _transformer(dropout=0.0, norm="post"),
+    "transformer, output tied, pre-norm": _transformer("target", norm="pre", activation="swiglu", decoder_layers=2),
+    "transformer, all tied": _transformer("all", target_ids=SOURCE_IDS),
+    "transformer, rotary": _transformer(positions="rotary", attention_options={"kv_heads": 1}),
+    "transformer, ALiBi": _transformer(positions="alibi"),
+    "transformer, learned positions": _transformer(positions="learned", max_length=20),
+}
+
 STRATEGIES = {
     "greedy": Greedy(),
     "beam of 1": Beam(1),
     "beam of 3": Beam(3, n_best=3),
     "beam of 4 with length penalty": Beam(4, length_penalty=1.0, n_best=2),
+    "beam of 3 with both penalties": Beam(3, length_penalty=0.6, coverage_penalty=0.4, n_best=3),
+    "sample": Sample(temperature=0.7, top_p=0.9),
+    "sample of the best": Sample(top_k=1),
 }
+
+# They answer otherwise each time.
+RANDOM = {"sample"}

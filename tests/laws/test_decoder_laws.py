@@ -163,3 +163,26 @@ def test_model_trains_in_mixed_precision(name, policy):
     history = model.fit(inputs, inputs["target"], epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     assert keras.backend.standardize_dtype(model(inputs).dtype) == model.compute_dtype
+
+
+@EVERY_CELL
+def test_gradient_through_the_loop_in_graph_equals_that_through_the_python_loop(name):
+    rnn = layers.AttentionRNN(CELLS[name]())
+    inputs, value = normal(BATCH, TARGET, DIM), normal(BATCH, SOURCE, UNITS)
+    rnn(inputs, value)
+
+    def gradients(inputs, value):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(rnn(inputs, value).output ** 2)
+        return tape.gradient(loss, rnn.trainable_variables)
+
+    specs = [tf.TensorSpec([None, None, size]) for size in (DIM, UNITS)]
+    graph = tf.function(gradients, input_signature=specs)
+    for expected, received in zip(gradients(inputs, value), graph(inputs, value), strict=True):
+        assert_allclose(received, expected, atol=1e-4)
+
+
+@EVERY_MODEL
+def test_model_for_decoding_computes_the_same(name):
+    model, inputs = MODELS[name](), model_inputs()
+    assert_allclose(model.for_decoding()(inputs), model(inputs), atol=1e-5)

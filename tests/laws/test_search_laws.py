@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from keras_attention.decoding import Beam, Greedy, search
+from keras_attention.decoding import Beam, Greedy, Sample, search
 from keras_attention.decoding.scoring import length_penalty
-from tests.laws.cases import MODELS, SOURCE_IDS, STRATEGIES
+from tests.laws.cases import MODELS, RANDOM, SOURCE_IDS, STRATEGIES
 
 PAD, START, END = 0, 2, 3
 FORBIDDEN = (0, 1, 2)
@@ -32,6 +32,7 @@ class Table:
 
     def step(self, ids, memory, state):
         ids = tf.cast(ids, tf.int64)
+        memory = tf.repeat(memory, tf.shape(ids)[0] // BATCH)
         rows = tf.stack([memory, state[0], ids], axis=1)
         return tf.gather_nd(tf.constant(self.logits), rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
 
@@ -120,6 +121,65 @@ def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha):
         assert found == {ids for _, ids in scored}
 
 
+@EVERY_STRATEGY
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_hypotheses_begin_with_the_prefix_and_keep_the_log_probability_of_the_model(name, seed):
+    table, prefix = Table(seed), [[5, 4], [4, PAD]]
+    result = search(
+        table.step, *table.start(), STRATEGIES[name], START, END, MAX_LENGTH, FORBIDDEN, tf.constant(prefix)
+    )
+    for item, expected in enumerate(((5, 4), (4,))):
+        for ids, log_prob in zip(result.ids.numpy()[item], result.log_probs.numpy()[item], strict=True):
+            assert trimmed(ids)[: len(expected)] == expected
+            assert_allclose(log_prob, table.log_prob(item, trimmed(ids)), atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999), beta=st.sampled_from([0.2, 2.0]))
+def test_wide_beam_with_coverage_finds_what_exhaustive_search_finds(seed, beta):
+    table = Table(seed)
+    attention = np.random.default_rng(seed).dirichlet(np.ones(3) / 3, size=(BATCH, VOCABULARY))
+    attention = np.concatenate([attention, np.zeros((BATCH, VOCABULARY, 1))], axis=-1).astype("float32")  # padding
+
+    def step(ids, memory, state):
+        logits, state, _history = table.step(ids, memory, state)
+        rows = tf.stack([tf.repeat(memory, tf.shape(ids)[0] // BATCH), tf.cast(ids, tf.int64)], axis=1)
+        return logits, state, tf.gather_nd(tf.constant(attention), rows)
+
+    strategy = Beam(40, length_penalty=0.6, coverage_penalty=beta, n_best=40)
+    result = search(step, *table.start(), strategy, START, END, MAX_LENGTH, FORBIDDEN)
+    for item in range(BATCH):
+
+        def worth(ids, log_prob, item=item):
+            asked = (START, *ids)[: len(ids)]
+            coverage = attention[item, list(asked)].sum(axis=0)[:3]
+            return log_prob / float(length_penalty(len(ids), 0.6)) + beta * np.log(np.minimum(coverage, 1.0)).sum()
+
+        best = max(table.all_hypotheses(item), key=lambda hypothesis: worth(*hypothesis))
+        assert trimmed(result.ids.numpy()[item, 0]) == best[0]
+
+
+def test_draws_are_as_frequent_as_the_model_says():
+    logits = np.log(np.array([1e-9, 1e-9, 1e-9, 0.5, 0.4, 0.1], "float32"))
+
+    def draws(strategy):
+        def step(ids, memory, state):
+            return (
+                tf.repeat(tf.constant(logits)[None], tf.shape(ids)[0], axis=0),
+                state,
+                tf.zeros([tf.shape(ids)[0], 1]),
+            )
+
+        result = search(step, (), (tf.zeros([4000, 1]),), strategy, START, END, max_length=1)
+        return np.bincount(result.ids.numpy()[:, 0, 0], minlength=6) / 4000
+
+    assert_allclose(draws(Sample(seed=1)), np.exp(logits), atol=0.04)
+    assert_allclose(draws(Sample(seed=1, temperature=0.5))[3:], np.array([25, 16, 1]) / 42, atol=0.04)
+    assert_allclose(draws(Sample(seed=1, top_k=2))[3:], np.array([5, 4, 0]) / 9, atol=0.04)
+    assert_allclose(draws(Sample(seed=1, top_p=0.6))[3:], np.array([5, 4, 0]) / 9, atol=0.04)
+
+
 def test_fewer_hypotheses_than_asked_for_are_told_by_minus_infinity():
     result = Table(0).search(Beam(8, n_best=8), max_length=1)  # there are three: the end, 4, 5
     assert np.isfinite(result.log_probs.numpy()).sum(axis=1).tolist() == [3, 3]
@@ -180,15 +240,16 @@ def test_search_over_a_model_agrees_with_teacher_forcing(model_name, name):
             expected = sum(log_probs[item, time, token] for time, token in enumerate(tokens))
             assert_allclose(result.log_probs[item, rank], expected, atol=1e-4)
             assert_allclose(result.emissions[item, rank, : len(tokens)], forced.weights[item, : len(tokens)], atol=1e-5)
-            if STRATEGIES[name].width == 1:
+            if STRATEGIES[name].width == 1 and name not in RANDOM:
                 allowed = log_probs[item, : len(tokens)].copy()
                 allowed[:, list(FORBIDDEN)] = -np.inf
                 assert tuple(allowed.argmax(-1)) == tokens
 
 
-@EVERY_STRATEGY
-def test_search_in_graph_equals_eager(name):
-    model = MODELS["luong feeding, LSTM, one direction"]()
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in RANDOM])
+@pytest.mark.parametrize("model_name", ["luong feeding, LSTM, one direction", "transformer"])
+def test_search_in_graph_equals_eager(model_name, name):
+    model = MODELS[model_name]()
     source = np.random.default_rng(1).integers(2, SOURCE_IDS, size=(BATCH, 7)).astype("int32")
     eager = model_search(model, source, STRATEGIES[name])[0]
     for shape in ([None, None], [BATCH, 7]):

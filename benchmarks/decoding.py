@@ -1,0 +1,284 @@
+"""Decoding speed of an exported Transformer, beside CTranslate2 and KerasHub: sentences a second on one core.
+
+`python benchmarks/decoding.py` (needs `pip install ctranslate2 keras-hub`). 3 + 3 layers of width 256, feed-forward
+1,024, 8 heads, a vocabulary of 10,000, and random weights that never choose the end, so that every sentence takes 40
+steps. The sentences are those of Multi30k's test set if `../shared/data` has it, else made up with its lengths. Ours is
+measured from strings to strings through the SavedModel, the others from ids to ids. CTranslate2 gets our weights, and
+must find our sentences.
+"""
+
+import argparse
+import gzip
+import pathlib
+import statistics
+import tempfile
+import time
+
+import numpy as np
+from harness import ROOT, measure, one_core, report, save
+
+LAYERS, UNITS, HEADS, FEED_FORWARD, VOCABULARY, STEPS = 3, 256, 8, 1024, 10_000, 40
+WORK = {"greedy, batch 64": (1, 64), "greedy, batch 1": (1, 1), "beam 4, batch 64": (4, 64), "beam 4, batch 1": (4, 1)}
+GOALS = {"greedy, batch 64": 1.1, "greedy, batch 1": 0.8, "beam 4, batch 64": 0.8, "beam 4, batch 1": 0.6}
+DATA = ROOT.parent / "shared/data/multi30k"
+
+
+def sentences():
+    """A thousand sentences, and a tokenizer of 10,000 pieces."""
+    from keras_attention.text import SentencePieceTokenizer
+
+    def lines(name):
+        with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+            return [line.strip() for line in file]
+
+    if DATA.is_dir():
+        learned = lines("train.lc.norm.tok.en.gz") + lines("train.lc.norm.tok.de.gz")
+        return lines("test_2016_flickr.lc.norm.tok.en.gz"), SentencePieceTokenizer.train(learned, VOCABULARY)
+    print(f"{DATA} is not there: the sentences are made up.")
+    generator = np.random.default_rng(0)
+    words = ["".join(generator.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(9000)]
+    made = [" ".join(generator.choice(words, int(generator.normal(12, 4).clip(4, 35)))) for _ in range(1000)]
+    return made, SentencePieceTokenizer.train([*words, *made], VOCABULARY)
+
+
+def model():
+    """Ours, with random weights of which the end is never the best."""
+    import keras
+
+    from keras_attention import TransformerTranslator
+    from keras_attention.text import END_ID
+
+    keras.utils.set_random_seed(0)
+    made = TransformerTranslator(
+        VOCABULARY, VOCABULARY, layers=LAYERS, units=UNITS, num_heads=HEADS, feed_forward_units=FEED_FORWARD, norm="pre"
+    )
+    table = made.decoder.embedding.embeddings
+    rows = table.numpy()
+    rows[END_ID] = 0.0
+    table.assign(rows)
+    return made
+
+
+def ours(width, batch, texts, tokenizer):
+    import tensorflow as tf
+
+    from keras_attention import Beam, Greedy, TextToText
+
+    strategy = Greedy() if width == 1 else Beam(width)
+    with tempfile.TemporaryDirectory() as folder:
+        converter = TextToText(model(), tokenizer, tokenizer, strategy, max_length=STEPS - 1)
+        version = converter.export(folder)
+        begin = time.perf_counter()
+        loaded = tf.saved_model.load(str(version))
+        signature = loaded.signatures["serving_default"]
+        load_seconds = time.perf_counter() - begin
+
+        def run(rows):
+            return signature(text=tf.constant(rows))["text"].numpy()
+
+        begin = time.perf_counter()
+        run(texts[:batch])
+        first_seconds = time.perf_counter() - begin
+        return run, bytes.decode, {"load_s": load_seconds, "first_call_s": first_seconds}
+
+
+def ctranslate2(width, batch, texts, tokenizer):
+    import ctranslate2 as ct2
+    import tensorflow as tf
+
+    folder = pathlib.Path(tempfile.mkdtemp())
+    specification = _specification(ct2, model(), tokenizer)
+    specification.validate()
+    specification.save(str(folder))
+    translator = ct2.Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1, inter_threads=1)
+    tokens = {
+        text: [token.decode() for token in row]
+        for text, row in zip(texts, tokenizer.tokenize(tf.constant(texts)).to_list(), strict=True)
+    }
+
+    def run(rows):
+        found = translator.translate_batch(
+            [tokens[row] for row in rows], beam_size=width, max_decoding_length=STEPS, max_batch_size=batch,
+            length_penalty=0, suppress_sequences=[["[UNKNOWN]"], ["[PAD]"], ["[START]"]],
+        )  # fmt: skip
+        return [row.hypotheses[0] for row in found]
+
+    def text_of(pieces):
+        return tokenizer.detokenize(tokenizer.vocabulary.ids(tf.constant(pieces))).numpy().decode()
+
+    run(texts[:batch])
+    return run, text_of, {}
+
+
+def _specification(ct2, made, tokenizer):
+    """CTranslate2's form of our weights."""
+    from ctranslate2.specs import TransformerSpec
+
+    from keras_attention.layers.positions import sinusoid
+
+    specification = TransformerSpec.from_config((LAYERS, LAYERS), HEADS, pre_norm=True)
+    positions = sinusoid(np.arange(512), UNITS, "concatenated", "tensor2tensor").numpy()
+    table = made.decoder.embedding.embeddings.numpy()
+
+    def linear(target, *layers):
+        kernels = [np.asarray(layer.kernel) for layer in layers]
+        matrices = [kernel.reshape(-1, UNITS) if layer.name == "attention_output" else kernel.reshape(UNITS, -1)
+                    if kernel.ndim == 3 else kernel for layer, kernel in zip(layers, kernels, strict=True)]  # fmt: skip
+        target.weight = np.ascontiguousarray(np.concatenate(matrices, axis=1).T)
+        target.bias = np.concatenate([np.asarray(layer.bias).reshape(-1) for layer in layers])
+
+    def norm(target, layer):
+        target.gamma, target.beta = layer.gamma.numpy(), layer.beta.numpy()
+
+    def attention(target, layer, residual, own):
+        norm(target.layer_norm, residual.normalization)
+        inputs = [layer._query_dense, layer._key_dense, layer._value_dense]
+        groups = [inputs] if own else [inputs[:1], inputs[1:]]
+        for part, group in zip(target.linear, groups, strict=False):
+            linear(part, *group)
+        linear(target.linear[-1], layer._output_dense)
+
+    def feed_forward(target, block):
+        norm(target.layer_norm, block.feed_forward_residual.normalization)
+        linear(target.linear_0, block.feed_forward.hidden)
+        linear(target.linear_1, block.feed_forward.output_projection)
+
+    specification.encoder.embeddings[0].weight = table
+    specification.decoder.embeddings.weight = table
+    specification.decoder.projection.weight = table
+    for side, stack in ((specification.encoder, made.encoder), (specification.decoder, made.decoder)):
+        side.position_encodings.encodings = positions
+        norm(side.layer_norm, stack.final_norm)
+        for target, block in zip(side.layer, stack.blocks, strict=True):
+            attention(target.self_attention, block.self_attention, block.self_residual, own=True)
+            feed_forward(target.ffn, block)
+            if stack is made.decoder:
+                attention(target.attention, block.cross_attention, block.cross_residual, own=False)
+    for register in (specification.register_source_vocabulary, specification.register_target_vocabulary):
+        register(list(tokenizer.vocabulary.tokens))
+    specification.config.bos_token, specification.config.eos_token = "[START]", "[END]"
+    specification.config.unk_token, specification.config.decoder_start_token = "[UNKNOWN]", "[START]"
+    specification.config.add_source_bos = specification.config.add_source_eos = False
+    return specification
+
+
+def keras_hub(width, batch, texts, tokenizer):
+    """KerasHub's layers with their caches, and its samplers, in one graph."""
+    import keras
+    import keras_hub as hub
+    import tensorflow as tf
+
+    from keras_attention.text import START_ID
+
+    keras.utils.set_random_seed(0)
+    embed = hub.layers.TokenAndPositionEmbedding(VOCABULARY, 512, UNITS)
+    encoders = [hub.layers.TransformerEncoder(FEED_FORWARD, HEADS, normalize_first=True) for _ in range(LAYERS)]
+    decoders = [hub.layers.TransformerDecoder(FEED_FORWARD, HEADS, normalize_first=True) for _ in range(LAYERS)]
+    output = keras.layers.Dense(VOCABULARY)
+    sampler = hub.samplers.GreedySampler() if width == 1 else hub.samplers.BeamSampler(num_beams=width)
+    ids = {text: row for text, row in zip(texts, tokenizer.encode(tf.constant(texts)).to_list(), strict=True)}
+
+    def encode(source):
+        hidden, mask = embed(source), source != 0
+        for layer in encoders:
+            hidden = layer(hidden, padding_mask=mask)
+        return hidden, mask
+
+    def decode(tokens, hidden, mask, cache, cross, index, fresh=False):
+        positions = tf.cast(index, tf.int32)
+        outputs = embed(tokens, start_index=positions)
+        caches, crosses = [], []
+        for number, layer in enumerate(decoders):
+            outputs, own, other = layer(
+                outputs, hidden, encoder_padding_mask=mask, self_attention_cache=cache[:, number],
+                self_attention_cache_update_index=index, cross_attention_cache=cross[:, number],
+                cross_attention_cache_update_index=0 if fresh else None,
+            )  # fmt: skip
+            caches.append(own)
+            crosses.append(other)
+        return output(outputs), tf.stack(caches, 1), tf.stack(crosses, 1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def generate(source):
+        hidden, mask = encode(source)
+        rows, length = tf.unstack(tf.shape(source))
+        head = UNITS // HEADS
+        cache = tf.zeros([rows, LAYERS, 2, STEPS + 1, HEADS, head])
+        cross = tf.zeros([rows, LAYERS, 2, length, HEADS, head])
+        _, _, cross = decode(tf.fill([rows, 1], START_ID), hidden, mask, cache, cross, 0, fresh=True)
+
+        def step(prompt, cache, index):
+            rows_now = tf.shape(prompt)[0] // tf.shape(source)[0]
+            token = tf.slice(prompt, [0, index - 1], [tf.shape(prompt)[0], 1])
+            logits, cache, _ = decode(
+                token, tf.repeat(hidden, rows_now, 0), tf.repeat(mask, rows_now, 0), cache,
+                tf.repeat(cross, rows_now, 0), index - 1,
+            )  # fmt: skip
+            return tf.squeeze(logits, 1), None, cache
+
+        prompt = tf.concat([tf.fill([rows, 1], START_ID), tf.zeros([rows, STEPS], tf.int32)], 1)
+        return sampler(step, prompt, cache=cache, index=1, mask=tf.sequence_mask([1], STEPS + 1) & (prompt >= 0),
+                       stop_token_ids=[-1])  # fmt: skip
+
+    def run(rows):
+        source = tf.keras.utils.pad_sequences([ids[row] for row in rows], padding="post", dtype="int32")
+        return generate(source).numpy()
+
+    decode(tf.ones([1, 1], tf.int32), *encode(tf.ones([1, 3], tf.int32)),
+           tf.zeros([1, LAYERS, 2, STEPS + 1, HEADS, UNITS // HEADS]),
+           tf.zeros([1, LAYERS, 2, 3, HEADS, UNITS // HEADS]), 0, fresh=True)  # fmt: skip
+    run(texts[:batch])
+    return run, str, {}
+
+
+CONTESTANTS = {"ours": ours, "CTranslate2": ctranslate2, "KerasHub": keras_hub}
+
+
+def contest(name, work, count):
+    width, batch = WORK[work]
+    texts, tokenizer = sentences()
+    texts = sorted(texts[:count], key=len)
+    run, text_of, figures = CONTESTANTS[name](width, batch, texts, tokenizer)
+    begin, cpu, found, single = time.perf_counter(), time.process_time(), [], []
+    for row in range(0, len(texts), batch):
+        before = time.perf_counter()
+        found += list(run(texts[row : row + batch]))
+        single.append(time.perf_counter() - before)
+    cpu = time.process_time() - cpu
+    report(
+        sentences_per_s=len(texts) / (time.perf_counter() - begin),
+        sentences_per_cpu_s=len(texts) / cpu,
+        median_ms=1000 * statistics.median(single),
+        texts=[text_of(result) for result in found[:50]] if name != "KerasHub" else [],
+        **figures,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", help="for internal use")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help="for internal use")
+    parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
+    parser.add_argument("--only", choices=WORK, action="append", help="not all the work")
+    options = parser.parse_args()
+    if options.work:
+        one_core()
+        contest(options.contestant, options.work, options.count)
+        return
+    figures = {}
+    for work in options.only or WORK:
+        count = options.count or (1000 if WORK[work][1] > 1 else 200)
+        row = {}
+        for name in CONTESTANTS:
+            row[name] = measure(__file__, work, "--contestant", name, "--count", count)
+            print(f"{work:18} {name:12} {row[name]['sentences_per_cpu_s']:7.1f} sentences a CPU second", flush=True)
+        ratio = row["ours"]["sentences_per_cpu_s"] / row["CTranslate2"]["sentences_per_cpu_s"]
+        same = np.mean([a == b for a, b in zip(row["ours"].pop("texts"), row["CTranslate2"].pop("texts"), strict=True)])
+        print(f"  {ratio:.2f} of CTranslate2 (goal {GOALS[work]}); the same result for {same:.0%}")
+        figures[work] = row | {"ratio": ratio, "goal": GOALS[work], "same_as_ctranslate2": same}
+    if not options.only:
+        save("decoding", "python benchmarks/decoding.py", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The subcommands for sentences: `vocabulary`, `train translation`, `translate`.
+
+As in `cli.py`, what needs TensorFlow is imported inside the functions.
+"""
+
+import argparse
+import sys
+
+MODELS = ("transformer", "bahdanau", "luong", "none")
+STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each flag's default, where it has one."""
+
+
+def positive(text):
+    """An integer of at least one."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
+    return number
+
+
+def add_vocabulary(commands):
+    vocabulary = commands.add_parser("vocabulary", help="train a subword vocabulary", formatter_class=Formatter)
+    vocabulary.add_argument("files", metavar="FILE", nargs="+", help="text, both languages' for a joint vocabulary")
+    vocabulary.add_argument("--output", metavar="FILE", default="vocabulary.sentencepiece", help="file to write")
+    vocabulary.add_argument("--size", type=positive, default=10_000, help="number of ids, special ones among them")
+    vocabulary.set_defaults(run=_vocabulary)
+
+
+def add_train_translation(kinds):
+    train = kinds.add_parser("translation", help="your own parallel corpus of sentences", formatter_class=Formatter)
+    corpus = train.add_argument_group("corpus")
+    corpus.add_argument(
+        "--source", metavar="FILE", required=True, help="sentences, or source, tab, target without --target"
+    )
+    corpus.add_argument("--target", metavar="FILE", help="their translations, line by line")
+    corpus.add_argument("--validation-source", metavar="FILE", help="to measure on; else some of the corpus")
+    corpus.add_argument("--validation-target", metavar="FILE", help="their translations")
+    corpus.add_argument(
+        "--held-out", type=float, default=0.02, help="fraction of the corpus to measure on, without such files"
+    )
+    corpus.add_argument("--vocabulary", metavar="FILE", help="joint, from `keras-attention vocabulary`; else trained")
+    corpus.add_argument("--source-vocabulary", metavar="FILE", help="of the source alone")
+    corpus.add_argument("--target-vocabulary", metavar="FILE", help="of the target alone")
+    corpus.add_argument("--vocabulary-size", type=positive, default=10_000, help="of a joint one that is trained")
+    corpus.add_argument(
+        "--max-length", type=positive, default=256, help="tokens of a sentence; longer pairs are left out"
+    )
+    corpus.add_argument("--max-ratio", type=float, help="of the lengths of a pair; others are left out")
+    model = train.add_argument_group("model")
+    model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
+    model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
+    model.add_argument("--layers", type=positive, help="instead of the preset's")
+    model.add_argument("--units", type=positive, help="instead of the preset's")
+    model.add_argument("--dropout", type=float, help="instead of the preset's")
+    model.add_argument("--num-heads", type=positive, help="of the transformer, instead of the preset's")
+    model.add_argument("--feed-forward-units", type=positive, help="of the transformer, instead of the preset's")
+    model.add_argument("--norm", choices=("pre", "post"), help="of the transformer; its default is pre")
+    model.add_argument("--positions", choices=("sinusoid", "learned", "rotary", "alibi"), help="of the transformer")
+    model.add_argument("--cell", choices=("gru", "lstm"), help="of the recurrent models; their default is gru")
+    training = train.add_argument_group("training")
+    training.add_argument(
+        "--run", metavar="FOLDER", dest="folder", default="runs/translation", help="what training leaves"
+    )
+    training.add_argument("--updates", type=positive, default=8000, help="how many")
+    training.add_argument("--tokens", type=positive, default=4096, help="positions in a batch")
+    training.add_argument("--learning-rate", type=float, help="highest of the schedule; else (units * warmup) ** -0.5")
+    training.add_argument("--warmup", type=positive, default=4000, help="updates until then")
+    training.add_argument("--label-smoothing", type=float, default=0.1, help="taken from the right token")
+    training.add_argument("--clip-norm", type=float, default=25.0, help="largest norm of a gradient")
+    training.add_argument("--average", type=positive, default=10, help="rounds whose weights are averaged")
+    training.add_argument("--ema", type=float, help="momentum of a moving average of the weights, instead")
+    training.add_argument("--round-updates", type=positive, help="updates between two saves; else one pass")
+    training.add_argument("--patience", type=positive, default=10, help="rounds without a better result; then it ends")
+    training.add_argument(
+        "--bleu", action="store_true", help="measure BLEU after each round, and let patience look at it"
+    )
+    training.add_argument(
+        "--precision", choices=("float32", "mixed_bfloat16", "mixed_float16"), default="float32", help="dtype policy"
+    )
+    training.add_argument("--tensorboard", metavar="FOLDER", help="write results for TensorBoard")
+    training.add_argument("--seed", type=int, default=0, help="of weights and order")
+    train.set_defaults(run=_train_translation)
+
+
+def add_translate(commands, add_model):
+    translate = commands.add_parser(
+        "translate",
+        help="translate files, line by line",
+        description="Translates a file, or standard input; lines of about one length together, in their order.",
+        formatter_class=Formatter,
+    )
+    add_model(translate)
+    translate.add_argument("file", metavar="FILE", nargs="?", help="text, plain or .gz; none means standard input")
+    translate.add_argument("--output", metavar="FILE", help="where to write; none means standard output")
+    translate.add_argument("--batch-size", type=positive, default=64, help="lines that go through the model at once")
+    translate.add_argument("--long", choices=("truncate", "refuse"), default="truncate", help="lines over the limit")
+    translate.add_argument("--prefix", help="what each translation must begin with")
+    translate.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
+    add_strategy(translate)
+    translate.set_defaults(run=_translate)
+
+
+def add_strategy(parser):
+    """The flags of a search; `strategy_of` reads them."""
+    parser.add_argument("--beam", type=positive, default=None, help="hypotheses kept; 1 is greedy search")
+    parser.add_argument("--length-penalty", type=float, default=None, help="alpha; above 0 favours longer results")
+    parser.add_argument("--coverage-penalty", type=float, default=None, help="beta; above 0 minds what was not read")
+    parser.add_argument("--n-best", type=positive, default=None, help="results for each string, best first")
+    parser.add_argument("--sample", action="store_true", default=None, help="draw tokens at random instead")
+    parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
+    parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
+    parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
+
+
+def strategy_of(options):
+    """The strategy that the flags describe; None if none was given."""
+    from keras_attention.decoding.strategies import Beam, Greedy, Sample
+
+    given = {name: getattr(options, name) for name in STRATEGY_FLAGS if getattr(options, name) is not None}
+    if not given:
+        return None
+    drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p") if name in given}
+    if given.pop("sample", False):
+        if given:
+            raise ValueError(f"--sample does not go with --{', --'.join(given)}.".replace("_", "-"))
+        return Sample(**drawing)
+    if drawing:
+        raise ValueError("--temperature, --top-k and --top-p need --sample.")
+    width = given.pop("beam", given.get("n_best", 1))
+    return Greedy() if width == 1 and not given.keys() - {"n_best"} else Beam(width, **given)
+
+
+def _vocabulary(options):
+    from keras_attention.data.pairs import read_lines
+    from keras_attention.text.subwords import SentencePieceTokenizer
+
+    lines = [line for file in options.files for line in read_lines(file) if line]
+    tokenizer = SentencePieceTokenizer.train(lines, options.size)
+    with open(options.output, "wb") as file:
+        file.write(tokenizer.model)
+    print(f"{options.output}: {len(tokenizer.vocabulary):,} ids from {len(lines):,} lines.")
+
+
+def _train_translation(options):
+    import keras
+
+    from keras_attention import recipes
+    from keras_attention.data.pairs import read_corpus, split_by_target
+
+    pairs = read_corpus(options.source, options.target)
+    if options.validation_source:
+        held_out = read_corpus(options.validation_source, options.validation_target)
+    else:
+        pairs, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
+    print(f"Learning from {len(pairs):,} pairs; val_loss is measured on {len(held_out):,} others.", flush=True)
+    keras.utils.set_random_seed(options.seed)
+    source_tokenizer, target_tokenizer = _tokenizers(options, pairs)
+    names = ("layers", "units", "dropout", "num_heads", "feed_forward_units", "norm", "positions", "cell")
+    model = recipes.make_translator(
+        options.model,
+        options.preset,
+        source_tokenizer,
+        target_tokenizer,
+        dtype=options.precision,
+        **{name: getattr(options, name) for name in names if getattr(options, name) is not None},
+    )
+    recipes.train_translator(
+        model,
+        pairs,
+        held_out,
+        source_tokenizer,
+        target_tokenizer,
+        options.folder,
+        updates=options.updates,
+        tokens=options.tokens,
+        learning_rate=options.learning_rate,
+        warmup=options.warmup,
+        label_smoothing=options.label_smoothing,
+        clip_norm=options.clip_norm,
+        ema_momentum=options.ema,
+        round_updates=options.round_updates,
+        average=options.average,
+        patience=options.patience,
+        measure_bleu=options.bleu,
+        max_length=options.max_length,
+        max_ratio=options.max_ratio,
+        seed=options.seed,
+        callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
+    )
+    print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
+
+
+def _tokenizers(options, pairs):
+    """Of files, if they are given; else a joint one of the corpus."""
+    from keras_attention.text.subwords import SentencePieceTokenizer
+
+    of_file = SentencePieceTokenizer.of_file
+    if options.source_vocabulary or options.target_vocabulary:
+        if options.vocabulary or not (options.source_vocabulary and options.target_vocabulary):
+            raise ValueError("Give either --vocabulary, or both --source-vocabulary and --target-vocabulary.")
+        return of_file(options.source_vocabulary), of_file(options.target_vocabulary)
+    if options.vocabulary:
+        joint = of_file(options.vocabulary)
+    else:
+        joint = SentencePieceTokenizer.train((text for pair in pairs for text in pair), options.vocabulary_size)
+    return joint, joint
+
+
+def _translate(options):
+    from keras_attention.text_to_text import load
+
+    lines = _lines(options.file)
+    converter = load(options.model, strategy_of(options))
+    conversions = converter(lines, batch_size=options.batch_size, prefix=options.prefix)
+    for number, conversion in enumerate(conversions, start=1):
+        if conversion.truncated:
+            message = f"line {number} is longer than the {len(conversion.source_tokens)} tokens that are read"
+            if options.long == "refuse":
+                raise ValueError(f"{message}; nothing was written. Divide it, or use --long truncate.")
+            print(f"keras-attention: {message}; the rest was left out.", file=sys.stderr)
+    every = options.n_best is not None
+    with open(options.output, "w", encoding="utf-8") if options.output else _standard_output() as out:
+        for conversion in conversions:
+            for text, log_prob in conversion.n_best if every else [(conversion.text, conversion.log_prob)]:
+                out.write(f"{log_prob:.4f}\t{text}\n" if options.log_prob else f"{text}\n")
+
+
+def _lines(file):
+    """The lines of a file or of standard input; those that are not UTF-8 are named."""
+    if file is not None:
+        from keras_attention.data.pairs import read_lines
+
+        return read_lines(file)
+    lines = sys.stdin.buffer.read().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            lines[number - 1] = line.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"standard input, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
+            ) from error
+    return lines
+
+
+def _standard_output():
+    return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)

@@ -1,0 +1,199 @@
+"""Subword tokenizers: frequent words whole, rare ones in pieces, in graph.
+
+`SentencePieceTokenizer` loses nothing: what it has no piece for goes byte by
+byte. `WordPieceTokenizer` is tensorflow-text's own, and needs no other package.
+"""
+
+import collections
+import functools
+import io
+import pathlib
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from keras_attention.text.tokenizers import Tokenizer, before_end, some_texts, valid_utf8
+from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """Byte-pair encoding by SentencePiece, with bytes for what has no piece.
+
+    A piece that begins a word begins with U+2581. Runs of spaces count as one
+    and those at the ends do not count; nothing else of a text is changed, so
+    that the pieces of any text of single spaces give that text back.
+
+    Args:
+        model: bytes of a SentencePiece model whose first four pieces are those
+            of `SPECIAL_TOKENS`, as `train` makes it.
+        file: path of a file with these bytes, which an export then carries as
+            an asset.
+
+    Raises:
+        ValueError: for a model with other first pieces.
+
+    Example:
+
+    >>> tokenizer = SentencePieceTokenizer.train(["the cat", "the hat", "the bat"], vocabulary_size=277)
+    >>> [piece.decode() for piece in tokenizer.tokenize(tf.constant(["the hat"])).to_list()[0]]
+    ['▁the', '▁hat']
+    >>> ids = tokenizer.encode(tf.constant(["the 🐈"]))
+    >>> tokenizer.detokenize(ids.to_tensor()).numpy()[0].decode()
+    'the 🐈'
+
+    Reference: Sennrich et al. 2016, "Neural Machine Translation of Rare Words
+        with Subword Units"; Kudo and Richardson 2018, "SentencePiece".
+    """
+
+    name = "sentencepiece"
+
+    def __init__(self, model, file=None):
+        self.model = model
+        self.file = file
+        with tf.init_scope():
+            pieces = self._pieces.id_to_string(tf.range(self._pieces.vocab_size())).numpy()
+        pieces = tuple(piece.decode("utf-8") for piece in pieces)
+        if pieces[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS:
+            raise ValueError(
+                f"SentencePieceTokenizer: the model's first pieces must be {', '.join(SPECIAL_TOKENS)}. Received "
+                f"{pieces[: len(SPECIAL_TOKENS)]}. Train it with `keras-attention vocabulary`, or with "
+                "SentencePieceTokenizer.train."
+            )
+        super().__init__(Vocabulary(pieces[len(SPECIAL_TOKENS) :]))
+
+    @classmethod
+    def train(cls, texts, vocabulary_size=10_000, **options):
+        """A tokenizer of byte-pair encoding, trained by the `sentencepiece` package.
+
+        Args:
+            texts: strings to learn from; both languages' for a joint
+                vocabulary.
+            vocabulary_size: number of ids, with the four special tokens and
+                the 256 bytes.
+            **options: of `sentencepiece.SentencePieceTrainer.train`.
+
+        Raises:
+            ImportError: without the `sentencepiece` package.
+            ValueError: without a text, or if `vocabulary_size` does not suit
+                the texts.
+        """
+        texts = some_texts(cls, texts)
+        try:
+            import sentencepiece
+        except ImportError as error:
+            raise ImportError(
+                "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
+                "pip install 'keras-attention-layers[translation]'."
+            ) from error
+        model = io.BytesIO()
+        settings = {
+            "model_type": "bpe",
+            "byte_fallback": True,
+            "character_coverage": 1.0,
+            "normalization_rule_name": "identity",
+            "num_threads": 1,  # more would make the vocabulary depend on the machine
+            "minloglevel": 2,
+        } | options
+        for token, number in zip(("pad", "unk", "bos", "eos"), (PAD_ID, UNKNOWN_ID, START_ID, END_ID), strict=True):
+            settings |= {f"{token}_id": number, f"{token}_piece": SPECIAL_TOKENS[number]}
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts), model_writer=model, vocab_size=vocabulary_size, **settings
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"SentencePieceTokenizer.train: vocabulary_size={vocabulary_size} does not suit these "
+                f"{len(texts):,} texts: {error}"
+            ) from error
+        return cls(model.getvalue())
+
+    @property
+    def files(self):
+        return () if self.file is None else (self.file,)
+
+    def tokenize(self, text):
+        return self._pieces.tokenize(valid_utf8(text))
+
+    def detokenize(self, ids):
+        flat = tf.reshape(tf.cast(ids, tf.int32), [-1, tf.shape(ids)[-1]])
+        return tf.reshape(self._pieces.detokenize(tf.ragged.boolean_mask(flat, before_end(flat))), tf.shape(ids)[:-1])
+
+    def save(self, folder, side):
+        self._file(folder, side).write_bytes(self.model)
+
+    @classmethod
+    def load(cls, folder, side):
+        return cls.of_file(cls._file(folder, side))
+
+    @classmethod
+    def of_file(cls, file):
+        """The tokenizer of a model file."""
+        return cls(pathlib.Path(file).read_bytes(), file=file)
+
+    @classmethod
+    def _file(cls, folder, side):
+        return pathlib.Path(folder) / f"{side}.sentencepiece"
+
+    @property
+    def _pieces(self):
+        # Made anew wherever it is used: one that is kept dies when `keras.utils.set_random_seed` empties TensorFlow's
+        # caches, and in a graph the model then is part of the graph.
+        return tf_text.SentencepieceTokenizer(self.model, out_type=tf.string)
+
+
+class WordPieceTokenizer(Tokenizer):
+    """WordPiece over words that are divided by spaces.
+
+    Each word is cut, from its left, into the longest pieces of the vocabulary;
+    a piece that goes on within a word begins with `##`. A word that holds a
+    character never seen is unknown as a whole, so prefer
+    `SentencePieceTokenizer` where nothing may be lost.
+
+    Args:
+        vocabulary: a `Vocabulary` of pieces.
+
+    Example:
+
+    >>> tokenizer = WordPieceTokenizer(Vocabulary(["the", "c", "##at", "##s"]))
+    >>> tokens = tokenizer.tokenize(tf.constant(["the cats"]))
+    >>> tokens.to_list()
+    [[b'the', b'c', b'##at', b'##s']]
+    >>> tokenizer.detokenize(tokenizer.ids(tokens).to_tensor()).numpy().tolist()
+    [b'the cats']
+
+    Reference: Wu et al. 2016, 4.1; Song et al. 2021, "Fast WordPiece
+        Tokenization".
+    """
+
+    name = "wordpiece"
+
+    @classmethod
+    def train(cls, texts, vocabulary_size=10_000):
+        """A tokenizer trained by tensorflow-text's learner; its size comes close to what is asked for."""
+        from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
+
+        counts = collections.Counter()
+        for text in some_texts(cls, texts):
+            counts.update(text.split())
+        pieces = learner.learn(
+            counts.items(), vocabulary_size - len(SPECIAL_TOKENS), reserved_tokens=[], lower_thresh=2
+        )
+        return cls(Vocabulary(pieces))
+
+    def tokenize(self, text):
+        words = tf.strings.split(valid_utf8(text))
+        return self._pieces.tokenize(words).merge_dims(-2, -1)
+
+    def detokenize(self, ids):
+        joined = tf.strings.reduce_join(self.tokens(ids), axis=-1, separator=" ")
+        return tf.strings.strip(tf.strings.regex_replace(joined, " ##", ""))
+
+    @functools.cached_property
+    def _pieces(self):
+        with tf.init_scope():
+            return tf_text.FastWordpieceTokenizer(
+                list(self.vocabulary.tokens),
+                token_out_type=tf.string,
+                unknown_token=SPECIAL_TOKENS[UNKNOWN_ID],
+                no_pretokenization=True,
+            )

@@ -1,0 +1,233 @@
+"""From two files to translations: vocabulary, training, a kill, decoding, scores, an export."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from keras_attention import Beam, Greedy, Sample, cli, load
+from keras_attention.bleu import corpus_scores
+from keras_attention.recipes import make_translator, train_translator
+from keras_attention.text import SentencePieceTokenizer
+from keras_attention.text_to_text import TextToText
+
+NOUNS = {"dog": "Hund", "cat": "Katze", "child": "Kind", "horse": "Pferd", "bird": "Vogel"}
+VERBS = {"sees": "sieht", "hears": "hört", "likes": "mag"}
+PAIRS = [
+    (f"the {first} {verb} the {second} .", f"{NOUNS[second]} : {NOUNS[first]} {VERBS[verb]} .")
+    for first in NOUNS
+    for verb in VERBS
+    for second in NOUNS
+    if first != second
+]
+FLAGS = ["--units", "16", "--layers", "1", "--num-heads", "2", "--feed-forward-units", "32", "--dropout", "0"]
+FLAGS += ["--tokens", "256", "--warmup", "40", "--learning-rate", "0.01", "--average", "2", "--vocabulary-size", "330"]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "en").write_text("".join(f"{source}\n" for source, _ in PAIRS), encoding="utf-8")
+    (folder / "de").write_text("".join(f"{target}\n" for _, target in PAIRS), encoding="utf-8")
+    return folder
+
+
+def train_command(corpus, run, *more):
+    files = ["--source", corpus / "en", "--target", corpus / "de"]
+    files += ["--validation-source", corpus / "en", "--validation-target", corpus / "de"]
+    return ["train", "translation", *map(str, files), "--run", str(run), *FLAGS, *map(str, more)]
+
+
+@pytest.fixture(scope="session")
+def run(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translation") / "run"
+    assert cli.main(train_command(corpus, folder, "--updates", 240, "--round-updates", 40)) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converter(run):
+    return load(run)
+
+
+@pytest.fixture(scope="session")
+def exported(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translation") / "export"
+    arguments = ["--beam", "3", "--n-best", "2", "--length-penalty", "0.6", "--coverage-penalty", "0.1"]
+    assert cli.main(["export", str(run), str(folder), *arguments, "--head-weights"]) == 0
+    return folder
+
+
+def test_translator_learns_a_small_language(converter):
+    assert converter.evaluate(PAIRS).exact_match > 0.95
+
+
+def test_weights_are_the_mean_of_those_of_the_heads(run, converter):
+    (conversion,) = TextToText.load(run, Beam(3), head_weights=True)([PAIRS[0][0]])
+    assert conversion.head_weights.shape == (1, 2, len(conversion.tokens), len(conversion.source_tokens))
+    np.testing.assert_allclose(conversion.head_weights.mean((0, 1)), conversion.weights, atol=1e-6)
+    np.testing.assert_allclose(conversion.weights.sum(-1), 1.0, atol=1e-5)
+
+
+def test_prefix_is_kept(converter):
+    forced = converter([PAIRS[0][0], PAIRS[1][0]], prefix="Vogel")
+    assert [conversion.text.split()[0] for conversion in forced] == ["Vogel", "Vogel"]
+    free, other = converter([PAIRS[0][0], PAIRS[1][0]], prefix=["", "Kind"])
+    assert free.text == PAIRS[0][1]
+    assert other.text.split()[0] == "Kind"
+
+
+def test_one_prefix_for_each_text_or_one_for_all(converter):
+    with pytest.raises(ValueError, match=r"one for each of the 2 texts\. Received 3"):
+        converter(["a", "b"], prefix=["a", "b", "c"])
+
+
+def test_order_of_the_lines_stays_whatever_their_lengths(converter):
+    sources = [source for source, _ in PAIRS[:7]]
+    sources[3] += " the dog sees the cat ."
+    alone = [converter(source).text for source in sources]
+    assert [conversion.text for conversion in converter(sources, batch_size=2)] == alone
+
+
+def test_empty_lines_stay_empty_and_in_their_place(corpus, run, tmp_path, capsys):
+    (tmp_path / "in").write_text(f"\n{PAIRS[0][0]}\n   \n{PAIRS[1][0]}\n", encoding="utf-8")
+    assert cli.main(["translate", "--model", str(run), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out").read_text(encoding="utf-8").split("\n") == ["", PAIRS[0][1], "", PAIRS[1][1], ""]
+
+
+def test_long_line_is_cut_with_a_warning_or_refused(run, tmp_path, capfd):
+    (tmp_path / "in").write_text(f"{PAIRS[0][0]}\n{'the dog ' * 200}\n", encoding="utf-8")
+    arguments = ["translate", "--model", str(run), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    assert "line 2 is longer than the 256 tokens" in capfd.readouterr().err
+    assert len((tmp_path / "out").read_text(encoding="utf-8").splitlines()) == 2
+    (tmp_path / "out").unlink()
+    assert cli.main([*arguments, "--long", "refuse"]) == 1
+    assert "line 2 is longer than the 256 tokens" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_standard_input_is_translated_and_what_is_not_utf_8_is_named(exported):
+    command = [sys.executable, "-m", "keras_attention", "translate", "--model", str(exported)]
+    done = subprocess.run(command, input=PAIRS[5][0].encode() + b"\r\n\n", capture_output=True, check=True)
+    assert done.stdout.decode().split("\n") == [PAIRS[5][1], "", ""]
+    done = subprocess.run(command, input=b"a\n\xff\n", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"standard input, line 2: not UTF-8" in done.stderr
+
+
+def test_n_best_and_log_probabilities_are_printed(run, tmp_path):
+    (tmp_path / "in").write_text(PAIRS[0][0], encoding="utf-8")
+    arguments = ["translate", "--model", str(run), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--n-best", "3", "--log-prob"]) == 0
+    lines = [line.split("\t") for line in (tmp_path / "out").read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 3
+    assert lines[0][1] == PAIRS[0][1]
+    assert float(lines[0][0]) > float(lines[1][0])
+
+
+def test_export_answers_as_the_run_does_with_the_weights_of_each_head(run, exported):
+    expected = TextToText.load(run, Beam(3, length_penalty=0.6, coverage_penalty=0.1, n_best=2), head_weights=True)
+    sources = [PAIRS[0][0], "", PAIRS[9][0] + " 😀"]
+    for one, other in zip(expected(sources), load(exported)(sources), strict=True):
+        assert one.text == other.text
+        np.testing.assert_allclose(one.head_weights, other.head_weights, atol=1e-4)
+        assert [text for text, _ in one.n_best] == [text for text, _ in other.n_best]
+
+
+def test_export_carries_the_vocabulary_as_an_asset(exported):
+    names = {file.name for file in (exported / "1" / "assets").iterdir()}
+    assert {"source.sentencepiece", "target.sentencepiece"} <= names
+
+
+def test_search_of_an_export_is_fixed(exported):
+    with pytest.raises(ValueError, match="the search of an export is fixed"):
+        load(exported, Greedy())
+
+
+def test_what_is_drawn_cannot_be_exported(run, tmp_path):
+    with pytest.raises(ValueError, match="cannot be checked"):
+        TextToText.load(run, Sample()).export(tmp_path)
+
+
+def test_scores_are_printed_with_their_signatures(corpus, exported, capsys):
+    assert cli.main(["evaluate", "--model", str(exported), str(corpus / "en"), str(corpus / "de"), "--tokenized"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"BLEU = 9\d\.|BLEU = 100\.", out)
+    assert "tok:none" in out
+    assert "chrF2 = " in out
+    assert cli.main(["evaluate", "--model", str(exported), str(corpus / "en"), str(corpus / "de")]) == 0
+    assert "tok:13a" in capsys.readouterr().out
+
+
+def test_vocabulary_is_trained_and_used(corpus, tmp_path, capsys):
+    file = tmp_path / "joint.sentencepiece"
+    assert cli.main(["vocabulary", str(corpus / "en"), str(corpus / "de"), "--size", "340", "--output", str(file)]) == 0
+    assert "340 ids from 120 lines" in capsys.readouterr().out
+    assert len(SentencePieceTokenizer.of_file(file).vocabulary) == 340
+    more = ["--updates", 2, "--round-updates", 1, "--vocabulary", file, "--model", "bahdanau", "--ema", 0.9]
+    recurrent = [flag for flag in train_command(corpus, tmp_path / "run", *more)]
+    for name in ("--num-heads", "--feed-forward-units"):
+        place = recurrent.index(name)
+        del recurrent[place : place + 2]
+    assert cli.main(recurrent) == 0
+    assert len(load(tmp_path / "run").source_tokenizer.vocabulary) == 340
+
+
+def test_other_vocabulary_is_refused(corpus, run, tmp_path):
+    other = SentencePieceTokenizer.train([text for pair in PAIRS for text in pair][::-1] + ["zzz"] * 99, 330)
+    model = make_translator("transformer", "tiny", other, other, units=16, layers=1, num_heads=2)
+    with pytest.raises(ValueError, match="source vocabulary does not belong to the checkpoint"):
+        train_translator(model, PAIRS, PAIRS, other, other, run)
+    (tmp_path / "saved").mkdir()
+    load(run).save(tmp_path / "saved")
+    other.save(tmp_path / "saved", "source")
+    with pytest.raises(ValueError, match=r"source vocabulary in .* is not the one that the model was saved with"):
+        load(tmp_path / "saved")
+
+
+def test_checkpoint_of_other_sizes_is_refused(run, converter):
+    tokenizer = converter.source_tokenizer
+    model = make_translator("transformer", "tiny", tokenizer, tokenizer, units=24, layers=1, num_heads=2)
+    with pytest.raises(ValueError, match="another configuration"):
+        train_translator(model, PAIRS, PAIRS, tokenizer, tokenizer, run)
+
+
+def test_loss_that_is_not_a_number_is_an_error_and_keeps_the_last_good_checkpoint(converter, tmp_path):
+    tokenizer = converter.source_tokenizer
+    model = make_translator("transformer", "tiny", tokenizer, tokenizer, units=16, layers=1, num_heads=2, norm="post")
+    with pytest.raises(FloatingPointError, match="last good checkpoint is kept"):
+        train_translator(
+            model, PAIRS, PAIRS, tokenizer, tokenizer, tmp_path, updates=20, round_updates=10, learning_rate=1e30,
+            warmup=1, clip_norm=None, verbose=0,
+        )  # fmt: skip
+    assert not (tmp_path / "converter.json").exists()
+
+
+def test_training_that_is_killed_goes_on_and_ends_with_the_same_weights(corpus, tmp_path):
+    more = ["--updates", 24, "--round-updates", 6]
+    whole = [sys.executable, "-m", "keras_attention", *train_command(corpus, tmp_path / "whole", *more)]
+    subprocess.run(whole, check=True, capture_output=True)
+    cut = [sys.executable, "-m", "keras_attention", *train_command(corpus, tmp_path / "cut", *more)]
+    killed = subprocess.Popen(cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 300
+    while not (tmp_path / "cut" / "checkpoints" / "round-00001.weights.h5").exists() and time.time() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    subprocess.run(cut, check=True, capture_output=True)
+    expected, received = (load(tmp_path / name).model.get_weights() for name in ("whole", "cut"))
+    for one, other in zip(expected, received, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_bleu_of_a_known_pair():
+    # Four of five words, three of four pairs, two of three triples, one of two quadruples: the geometric mean.
+    bleu, _ = corpus_scores(["a b c d x"], ["a b c d e"], tokenized=True)
+    assert bleu.value == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25, abs=0.01)
+    with pytest.raises(ValueError, match="as many hypotheses as references"):
+        corpus_scores(["a"], [])

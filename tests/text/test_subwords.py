@@ -1,0 +1,128 @@
+"""Subword tokenizers: nothing is lost, files and graphs agree, vocabularies are what they should be."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_attention.text import END_ID, PAD_ID, SPECIAL_TOKENS, SentencePieceTokenizer, WordPieceTokenizer
+
+SENTENCES = [
+    "ein Mann schläft auf einem grünen Sofa .",
+    "deux chiens jouent près de l'eau , ça c'est sûr .",
+    "a man sleeps on a green couch .",
+]
+SCRIPTS = "abzäöüßéèçœ 안녕하세요 日本語のテスト مرحبا بالعالم 😀👩‍👩‍👧 ½™<>[]#@\t"
+ROUND_TRIP = st.text(SCRIPTS, max_size=30) | st.text(st.characters(exclude_characters="▁", codec="utf-8"), max_size=20)
+
+
+@pytest.fixture(scope="module")
+def sentencepiece():
+    return SentencePieceTokenizer.train(SENTENCES, vocabulary_size=320)
+
+
+@pytest.fixture(scope="module")
+def wordpiece():
+    return WordPieceTokenizer.train(SENTENCES * 3, vocabulary_size=80)
+
+
+def single_spaced(text):
+    return " ".join(part for part in text.split(" ") if part)
+
+
+def there_and_back(tokenizer, texts):
+    ids = tokenizer.encode(tf.constant(texts)).to_tensor(PAD_ID)
+    return [text.decode("utf-8") for text in tokenizer.detokenize(ids).numpy()]
+
+
+@given(st.lists(ROUND_TRIP, min_size=1, max_size=3))
+@settings(max_examples=100, deadline=None)
+def test_pieces_of_any_text_give_the_text_back(sentencepiece, texts):
+    assert there_and_back(sentencepiece, texts) == [single_spaced(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Straße, größer: „ja“!", "l'œuvre où ça naît", "한국어 문장입니다.", "日本語の文。", "مرحبا بالعالم", "👩‍👩‍👧 😀"],
+)
+def test_text_of_any_script_comes_back(sentencepiece, text):
+    assert there_and_back(sentencepiece, [text]) == [text]
+
+
+def test_special_tokens_in_a_text_are_text(sentencepiece):
+    for token in (*SPECIAL_TOKENS, "<0x41>"):
+        ids = sentencepiece.encode(tf.constant([token])).numpy()[0]
+        assert (ids > END_ID).all()
+        assert there_and_back(sentencepiece, [token]) == [token]
+
+
+def test_text_ends_at_the_first_end_id_in_any_rank(sentencepiece):
+    ids = sentencepiece.encode(tf.constant(["a man"])).numpy()[0]
+    row = [*ids, END_ID, *ids]
+    found = sentencepiece.detokenize(tf.constant([[row, row], [[END_ID] * len(row), row]])).numpy()
+    assert found.tolist() == [[b"a man", b"a man"], [b"", b"a man"]]
+
+
+def test_what_is_not_utf_8_becomes_the_replacement_character(sentencepiece):
+    ids = sentencepiece.encode(tf.constant([b"\xff man"])).to_tensor()
+    assert sentencepiece.detokenize(ids).numpy()[0].decode("utf-8") == "\ufffd man"
+
+
+def test_empty_text_has_no_token(sentencepiece, wordpiece):
+    for tokenizer in (sentencepiece, wordpiece):
+        assert tokenizer.encode(tf.constant(["", "  "])).row_lengths().numpy().tolist() == [0, 0]
+
+
+def test_special_tokens_come_first_and_frequent_words_are_whole(sentencepiece):
+    assert sentencepiece.vocabulary.tokens[:4] == SPECIAL_TOKENS
+    assert len(sentencepiece.vocabulary) == 320
+    again = SentencePieceTokenizer.train(["green"] * 9, vocabulary_size=270)
+    assert [token.decode() for token in again.tokenize(tf.constant(["green"])).numpy()[0]] == ["▁green"]
+
+
+def test_training_twice_gives_the_same_model(sentencepiece):
+    assert SentencePieceTokenizer.train(SENTENCES, vocabulary_size=320).model == sentencepiece.model
+
+
+def test_tokenizer_survives_a_file_a_graph_and_a_new_seed(sentencepiece, wordpiece, tmp_path):
+    for tokenizer in (sentencepiece, wordpiece):
+        tokenizer.save(tmp_path, "source")
+        again = type(tokenizer).load(tmp_path, "source")
+        assert again.vocabulary.tokens == tokenizer.vocabulary.tokens
+        encode = tf.function(lambda text, again=again: again.encode(text).to_tensor())
+        text = tf.constant(SENTENCES)
+        expected = tokenizer.encode(text).to_tensor().numpy()
+        np.testing.assert_array_equal(encode(text), expected)
+        keras.utils.set_random_seed(1)  # which empties TensorFlow's caches
+        np.testing.assert_array_equal(encode(text), expected)
+        np.testing.assert_array_equal(again.encode(text).to_tensor(), expected)
+
+
+def test_words_that_are_known_come_back_from_word_pieces(wordpiece):
+    assert there_and_back(wordpiece, SENTENCES) == SENTENCES
+
+
+@pytest.mark.parametrize("tokenizer", [SentencePieceTokenizer, WordPieceTokenizer])
+def test_vocabulary_of_nothing_is_an_error(tokenizer):
+    with pytest.raises(ValueError, match=rf"{tokenizer.__name__}.train: expected at least one text"):
+        tokenizer.train([])
+
+
+def test_vocabulary_that_the_texts_cannot_fill_is_an_error():
+    with pytest.raises(ValueError, match="vocabulary_size=5000 does not suit these 3 texts"):
+        SentencePieceTokenizer.train(SENTENCES, vocabulary_size=5000)
+
+
+def test_model_with_other_special_tokens_is_refused():
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES), model_writer=model, vocab_size=40, model_type="bpe", minloglevel=2
+    )
+    with pytest.raises(ValueError, match=r"first pieces must be \[PAD\].*keras-attention vocabulary"):
+        SentencePieceTokenizer(model.getvalue())
