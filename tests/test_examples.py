@@ -30,3 +30,25 @@ def test_date_conversion(tmp_path):
 
 def test_date_conversion_stays_under_a_hundred_lines():
     assert len((EXAMPLES / "date_conversion/date_conversion.py").read_text().splitlines()) < 100
+
+
+def test_translation_with_a_transformer(tmp_path):
+    script = EXAMPLES / "translation_transformer/translation_transformer.py"
+    printed = run(tmp_path, script, "--updates", "4", "--output", "out")
+    assert "tok:13a" in printed
+    assert (tmp_path / "out/model/1/saved_model.pb").is_file()
+    assert (tmp_path / "out/attention.png").is_file()
+
+
+def test_translation_with_recurrent_networks_on_files_of_ones_own(tmp_path):
+    sys.path.insert(0, str(EXAMPLES))
+    from toy_corpus import toy_corpus
+
+    for name, lines in zip(("en", "de"), zip(*toy_corpus(400), strict=True), strict=True):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    script = EXAMPLES / "translation_rnn/translation_rnn.py"
+    files = ["--source", "en", "--target", "de", "--vocabulary-size", "400"]
+    printed = run(tmp_path, script, *files, "--attention", "none", "--updates", "2", "--output", "out")
+    assert "tok:13a" in printed
+    assert (tmp_path / "out/none/model/1/saved_model.pb").is_file()
+    assert (tmp_path / "out/none/attention.png").is_file()

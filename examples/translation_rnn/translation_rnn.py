@@ -24,14 +24,14 @@ def main():
     parser.add_argument("--target", metavar="FILE", help="their translations, line by line")
     parser.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="bahdanau", help="who asks, when")
     parser.add_argument("--vocabulary-size", type=int, default=10_000, help="of the joint vocabulary of your files")
-    parser.add_argument("--updates", type=int, help="4,000 for your files, 500 for the toy corpus")
+    parser.add_argument("--updates", type=int, help="4,000 for your files, 400 for the toy corpus")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/rnn"), help="where to write")
     options = parser.parse_args()
 
     toy = options.source is None
     pairs = toy_corpus(5000) if toy else read_corpus(options.source, options.target)
     held_out, training = pairs[: len(pairs) // 20], pairs[len(pairs) // 20 :]
-    updates = options.updates or (500 if toy else 4000)
+    updates = options.updates or (400 if toy else 4000)
 
     # One vocabulary of subwords for both languages: nothing is out of it, since it goes down to bytes.
     keras.utils.set_random_seed(0)

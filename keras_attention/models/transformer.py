@@ -65,8 +65,7 @@ class _Stack(keras.layers.Layer):
                 dropout=dropout,
                 attention_dropout=attention_dropout,
                 activation_dropout=activation_dropout,
-                attention_options=self.attention_options
-                | ({"positions": positions} if positions in ("rotary", "alibi") else {}),
+                attention_options=self._attention_options(),
                 dtype=self.dtype_policy,
                 name=f"block_{index}",
             )
@@ -75,6 +74,11 @@ class _Stack(keras.layers.Layer):
         self.final_norm = (
             keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy) if norm == "pre" else None
         )
+
+    def _attention_options(self):
+        """Those of a block. Sentences are short, and a graph that asks how long they are is slow to trace."""
+        positions = {"positions": self.positions} if self.positions in ("rotary", "alibi") else {}
+        return {"blockwise": False} | self.attention_options | positions
 
     def build(self, ids_shape, *block_shapes):
         shape = (None, None, self.units)
@@ -131,7 +135,9 @@ class TransformerEncoder(_Stack):
             `"alibi"`.
         max_length: number of learned positions.
         norm, activation, attention_dropout, activation_dropout,
-            attention_options: as in `EncoderBlock`.
+            attention_options: as in `EncoderBlock`. Attention is computed as a
+            whole; `{"blockwise": "auto"}` is for documents of thousands of
+            tokens.
         dropout: fraction dropped of the embedded tokens and of each sublayer's
             output, in training.
 

@@ -8,6 +8,7 @@ import collections
 import functools
 import io
 import pathlib
+import tempfile
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -15,13 +16,17 @@ import tensorflow_text as tf_text
 from keras_attention.text.tokenizers import Tokenizer, before_end, some_texts, valid_utf8
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
+# U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
+_NORMALIZATION = "2581\t5F\n"
+
 
 class SentencePieceTokenizer(Tokenizer):
     """Byte-pair encoding by SentencePiece, with bytes for what has no piece.
 
-    A piece that begins a word begins with U+2581. Runs of spaces count as one
-    and those at the ends do not count; nothing else of a text is changed, so
-    that the pieces of any text of single spaces give that text back.
+    A piece that begins a word begins with U+2581, so a text's own U+2581 is
+    read as an underscore. Runs of spaces count as one and those at the ends do
+    not count; nothing else of a text is changed, so that the pieces of any text
+    of single spaces give that text back.
 
     Args:
         model: bytes of a SentencePiece model whose first four pieces are those
@@ -80,6 +85,7 @@ class SentencePieceTokenizer(Tokenizer):
         texts = some_texts(cls, texts)
         try:
             import sentencepiece
+            from sentencepiece import sentencepiece_model_pb2
         except ImportError as error:
             raise ImportError(
                 "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
@@ -90,22 +96,29 @@ class SentencePieceTokenizer(Tokenizer):
             "model_type": "bpe",
             "byte_fallback": True,
             "character_coverage": 1.0,
-            "normalization_rule_name": "identity",
             "num_threads": 1,  # more would make the vocabulary depend on the machine
             "minloglevel": 2,
         } | options
         for token, number in zip(("pad", "unk", "bos", "eos"), (PAD_ID, UNKNOWN_ID, START_ID, END_ID), strict=True):
             settings |= {f"{token}_id": number, f"{token}_piece": SPECIAL_TOKENS[number]}
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts), model_writer=model, vocab_size=vocabulary_size, **settings
-            )
-        except RuntimeError as error:
+            with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+                rules.write(_NORMALIZATION)
+                rules.flush()
+                sentencepiece.SentencePieceTrainer.train(
+                    sentence_iterator=iter(texts),
+                    model_writer=model,
+                    vocab_size=vocabulary_size,
+                    **{"normalization_rule_name": "user_defined", "normalization_rule_tsv": rules.name, **settings},
+                )
+        except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"SentencePieceTokenizer.train: vocabulary_size={vocabulary_size} does not suit these "
                 f"{len(texts):,} texts: {error}"
             ) from error
-        return cls(model.getvalue())
+        proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+        proto.normalizer_spec.ClearField("normalization_rule_tsv")  # the name of a file that is gone
+        return cls(proto.SerializeToString(deterministic=True))
 
     @property
     def files(self):

@@ -51,6 +51,10 @@ def test_text_of_any_script_comes_back(sentencepiece, text):
     assert there_and_back(sentencepiece, [text]) == [text]
 
 
+def test_mark_of_a_space_is_read_as_an_underscore(sentencepiece):
+    assert there_and_back(sentencepiece, ["a▁man"]) == ["a_man"]
+
+
 def test_special_tokens_in_a_text_are_text(sentencepiece):
     for token in (*SPECIAL_TOKENS, "<0x41>"):
         ids = sentencepiece.encode(tf.constant([token])).numpy()[0]
