@@ -1,5 +1,6 @@
 """From two files to translations: vocabulary, training, a kill, decoding, scores, an export."""
 
+import json
 import re
 import signal
 import subprocess
@@ -176,6 +177,17 @@ def test_vocabulary_is_trained_and_used(corpus, tmp_path, capsys):
         del recurrent[place : place + 2]
     assert cli.main(recurrent) == 0
     assert len(load(tmp_path / "run").source_tokenizer.vocabulary) == 340
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_curves_and_bleu_in_training(corpus, tmp_path, precision):
+    more = ["--updates", 2, "--round-updates", 1, "--bleu", "--tensorboard", tmp_path / "curves"]
+    assert cli.main(train_command(corpus, tmp_path / "run", *more, "--precision", precision)) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run/checkpoints/history.jsonl").read_text().splitlines()]
+    assert [row["updates"] for row in rows] == [1, 2]
+    assert all({"loss", "val_loss", "val_bleu", "tokens/s"} <= row.keys() for row in rows)
+    assert list((tmp_path / "curves").rglob("events.*"))
+    assert load(tmp_path / "run").model.compute_dtype == precision.removeprefix("mixed_")
 
 
 def test_other_vocabulary_is_refused(corpus, run, tmp_path):

@@ -202,6 +202,43 @@ def test_any_cut_through_a_cache_gives_what_one_call_gives(name, cuts, seed):
 
 
 @EVERY
+@settings(max_examples=6, deadline=None)
+@given(cuts=st.sets(st.integers(1, TARGET - 1), max_size=4), seed=st.integers(0, 9))
+def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(name, cuts, seed):
+    layer = self_attention(name, blockwise=False)
+    inputs = normal(BATCH, TARGET, DIM, seed=seed)
+    whole, weights = layer(inputs, use_causal_mask=True, return_attention_scores=True)
+    cache, contexts = layer.allocate(BATCH), []
+    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), TARGET], strict=True):
+        output, cache = layer.extend(inputs[:, begin:end], cache)
+        contexts.append(output.context)
+        assert_allclose(output.weights, weights[:, :, begin:end, :end], atol=1e-5)
+    assert int(cache.length) == TARGET
+    assert_allclose(np.concatenate(contexts, 1), whole, atol=1e-5)
+
+
+def test_cache_that_grows_refuses_a_mask():
+    layer = self_attention("plain")
+    layer.build((BATCH, 1, DIM))
+    with pytest.raises(ValueError, match="every position must hold a token"):
+        layer.extend(normal(BATCH, 1, DIM), layer.allocate(BATCH), mask=np.ones((BATCH, 1), bool))
+
+
+@EVERY
+def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
+    layer = cross_attention(name)
+    query, value = normal(BATCH * 3, TARGET, DIM, seed=1), normal(BATCH, SOURCE, DIM, seed=2)
+    layer.build(query.shape, value.shape)
+    live = np.arange(TARGET) < np.arange(BATCH * 3)[:, None] + 2
+    mask = lengths_mask(4, 13, length=SOURCE)
+    context, weights = layer.read_shared(query, layer.prepare(value, value_mask=mask), query_mask=live)
+    repeated = layer.prepare(np.repeat(value, 3, axis=0), value_mask=np.repeat(mask, 3, axis=0))
+    expected = layer.read(query, repeated, query_mask=live)
+    assert_allclose(context, expected.context, atol=1e-5)
+    assert_allclose(weights, expected.weights, atol=1e-5)
+
+
+@EVERY
 def test_reading_a_prepared_memory_equals_the_call(name):
     layer = cross_attention(name)
     query, value = normal(BATCH, TARGET, DIM, seed=1), normal(BATCH, SOURCE, DIM, seed=2)
