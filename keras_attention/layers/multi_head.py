@@ -220,6 +220,15 @@ class MultiHeadAttention(AttentionLayer):
             context, weights = self._by_length(*arguments), None
         return AttentionOutput(self._output_dense(ops.swapaxes(context, 1, 2)), weights)
 
+    def read_shared(self, query, memory, query_mask=None, **arguments):
+        if self.positions is not None or self.sliding_window is not None:
+            raise ValueError(
+                f"{type(self).__name__}: rows that share a memory are folded into one, where a query's place is lost. "
+                f"Received positions={self.positions!r}, sliding_window={self.sliding_window}. Read a memory that is "
+                "repeated for each row."
+            )
+        return super().read_shared(query, memory, query_mask, **arguments)
+
     def call(
         self,
         query,

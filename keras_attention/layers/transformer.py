@@ -263,7 +263,7 @@ class DecoderBlock(_Block):
     target into calls gives what one call gives.
 
     Args: those of `EncoderBlock`; `attention_options` are for both attentions,
-        positions for the self-attention only.
+        positions and a window for the self-attention only.
 
     Call args:
         inputs: `(batch, target, dim)`.
@@ -290,7 +290,8 @@ class DecoderBlock(_Block):
 
     def build(self, inputs_shape, value_shape):
         self._build_shared(inputs_shape)
-        options = {name: option for name, option in self.attention_options.items() if name != "positions"}
+        own = ("positions", "sliding_window")  # between languages a distance means nothing
+        options = {name: option for name, option in self.attention_options.items() if name not in own}
         self.cross_attention = self._attention(MultiHeadAttention, inputs_shape[-1], "cross_attention", options)
         self.cross_attention.build(inputs_shape, value_shape)
         self.cross_residual.build(inputs_shape)

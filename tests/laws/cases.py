@@ -160,7 +160,7 @@ MODELS |= {
     "transformer": _transformer(dropout=0.0, norm="post"),
     "transformer, output tied, pre-norm": _transformer("target", norm="pre", activation="swiglu", decoder_layers=2),
     "transformer, all tied": _transformer("all", target_ids=SOURCE_IDS),
-    "transformer, rotary": _transformer(positions="rotary", attention_options={"kv_heads": 1}),
+    "transformer, rotary": _transformer(positions="rotary", attention_options={"kv_heads": 1, "sliding_window": 3}),
     "transformer, ALiBi": _transformer(positions="alibi"),
     "transformer, learned positions": _transformer(positions="learned", max_length=20),
 }
