@@ -37,7 +37,6 @@ def test_translation_with_a_transformer(tmp_path):
     printed = run(tmp_path, script, "--updates", "4", "--output", "out")
     assert "tok:13a" in printed
     assert (tmp_path / "out/model/1/saved_model.pb").is_file()
-    assert (tmp_path / "out/attention.png").is_file()
 
 
 def test_translation_with_recurrent_networks_on_files_of_ones_own(tmp_path):
@@ -51,4 +50,3 @@ def test_translation_with_recurrent_networks_on_files_of_ones_own(tmp_path):
     printed = run(tmp_path, script, *files, "--attention", "none", "--updates", "2", "--output", "out")
     assert "tok:13a" in printed
     assert (tmp_path / "out/none/model/1/saved_model.pb").is_file()
-    assert (tmp_path / "out/none/attention.png").is_file()

@@ -52,7 +52,7 @@ def main():
         updates=updates,
         tokens=2048 if toy else 4096,
         learning_rate=4e-3 if toy else 2e-3,
-        warmup=updates // 8,
+        warmup=max(1, updates // 8),
         clip_norm=1.0,
         average=3 if toy else 5,
     )
@@ -67,7 +67,9 @@ def main():
         print(f"{score.text}\n  {score.signature}")
     for source, expected, received in results.mistakes[:3]:
         print(f"  {source}\n    expected {expected}\n    received {received}")
-    plot_attention(exported(held_out[0][0])).savefig(options.output / options.attention / "attention.png", dpi=150)
+    conversion = exported(held_out[0][0])
+    if conversion.tokens:  # a model that has hardly learnt may say nothing
+        plot_attention(conversion).savefig(options.output / options.attention / "attention.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def main():
         updates=updates,
         tokens=2048 if toy else 4096,
         learning_rate=options.learning_rate,
-        warmup=updates // 8,
+        warmup=max(1, updates // 8),
         average=3 if toy else 10,
     )
 
@@ -70,7 +70,8 @@ def main():
         print(f"  {source}\n    expected {expected}\n    received {received}")
     conversion = exported(held_out[0][0])
     print(f"{held_out[0][0]} -> {conversion.text}; weights of {conversion.head_weights.shape[:2]} layers and heads")
-    plot_attention(conversion).savefig(options.output / "attention.png", dpi=150)
+    if conversion.tokens:  # a model that has hardly learnt may say nothing
+        plot_attention(conversion).savefig(options.output / "attention.png", dpi=150)
 
 
 if __name__ == "__main__":
