@@ -21,7 +21,7 @@ def measure(script, work, *arguments):
         file = os.path.join(folder, "report.json")
         environment = os.environ | {"BENCHMARK_REPORT": file, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
         subprocess.run(
-            [sys.executable, script, "--work", work, *map(str, arguments)], env=environment, check=True, cwd=ROOT
+            [sys.executable, script, *map(str, ("--work", work, *arguments))], env=environment, check=True, cwd=ROOT
         )
         with open(file) as lines:
             return json.load(lines)

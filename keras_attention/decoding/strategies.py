@@ -28,7 +28,7 @@ class Greedy:
 
     def candidates(self, logits):
         """Id of the best token: `(rows, vocabulary)` to `(rows, 1)`."""
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
+        return best(logits, 1)
 
     def score(self, log_probs, lengths):
         """What is compared between hypotheses: the log-probability itself."""

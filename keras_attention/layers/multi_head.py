@@ -3,14 +3,13 @@
 A call returns the context alone, as Keras' does.
 """
 
-import math
-
 import keras
 from keras import ops
 
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
+from keras_attention.layers.dense import AsMatrix, HeadsDense
 from keras_attention.layers.masks import check_mask, combine_masks
 from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.positions import positions_from, rotary
@@ -218,7 +217,7 @@ class MultiHeadAttention(AttentionLayer):
             context, weights = self._as_a_whole(*arguments)
         else:
             context, weights = self._by_length(*arguments), None
-        return AttentionOutput(self._output_dense(ops.swapaxes(context, 1, 2)), weights)
+        return AttentionOutput(self._output_dense(_swapped(context)), weights)
 
     def read_shared(self, query, memory, query_mask=None, **arguments):
         if self.positions is not None or self.sliding_window is not None:
@@ -296,7 +295,7 @@ class MultiHeadAttention(AttentionLayer):
 
     def _heads(self, dense, inputs, norms=(), offset=None):
         """Projects to `(batch, heads, length, head_dim)`; queries and keys get their norm and position."""
-        heads = ops.swapaxes(dense(inputs), 1, 2)
+        heads = _swapped(dense(inputs))
         for norm in norms:
             heads = norm(heads)
         if offset is not None and self.positions == "rotary":
@@ -316,11 +315,11 @@ class MultiHeadAttention(AttentionLayer):
             return thing.clone() if isinstance(thing, keras.Initializer) else thing
 
         input_axes = len(equation.partition(",")[0]) - 2
-        dense = _HeadsDense(
+        dense = HeadsDense(
             equation,
             output_shape=output_shape,
             bias_axes=bias_axes if self.use_bias else None,
-            kernel_initializer=_AsMatrix(fresh(self.kernel_initializer), input_axes),
+            kernel_initializer=AsMatrix(fresh(self.kernel_initializer), input_axes),
             bias_initializer=fresh(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
             bias_regularizer=self.bias_regularizer,
@@ -382,33 +381,9 @@ class MultiHeadAttention(AttentionLayer):
         return super().get_config() | config
 
 
-class _HeadsDense(keras.layers.EinsumDense):
-    """The weights of Keras' projection to or from heads, applied as one product of two matrices.
-
-    Keras' einsum multiplies item by item on TensorFlow, and sums the gradients of the kernel over the batch.
-    """
-
-    def call(self, inputs, training=None):
-        axes = len(inputs.shape) - 2  # of a position: its width, or heads and width
-        kernel = ops.cast(self.kernel, self.compute_dtype)
-        input_dim = math.prod(kernel.shape[:axes])
-        outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
-        if self.bias is not None:
-            outputs = outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), (-1,))
-        return ops.reshape(outputs, (*ops.shape(inputs)[:2], *kernel.shape[axes:]))
-
-
-class _AsMatrix(keras.Initializer):
-    """Initialises a kernel of heads as the matrix that it is.
-
-    Keras' own would take the axes of a `(dim, heads, head_dim)` kernel for
-    those of a convolution, and start the projections several times too small.
-    """
-
-    def __init__(self, initializer, input_axes):
-        self.initializer = initializer
-        self.input_axes = input_axes
-
-    def __call__(self, shape, dtype=None):
-        matrix = (math.prod(shape[: self.input_axes]), math.prod(shape[self.input_axes :]))
-        return ops.reshape(self.initializer(matrix, dtype=dtype), shape)
+def _swapped(tensor):
+    """`(batch, length, heads, dim)` to `(batch, heads, length, dim)`, or back; nothing moves where one of them is 1."""
+    _, first, second, dim = tensor.shape
+    if 1 in (first, second) and None not in (first, second):
+        return ops.reshape(tensor, (-1, second, first, dim))
+    return ops.swapaxes(tensor, 1, 2)

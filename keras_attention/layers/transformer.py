@@ -2,7 +2,9 @@
 
 import keras
 
+from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.multi_head import MultiHeadAttention
+from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 
 ACTIVATIONS = ("relu", "gelu", "swiglu")
@@ -40,7 +42,7 @@ class Residual(keras.layers.Layer):
         self.epsilon = epsilon
         self.seed = seed
         self.supports_masking = True
-        self.normalization = keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+        self.normalization = LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
         self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 
     def build(self, inputs_shape):
@@ -100,7 +102,7 @@ class FeedForward(keras.layers.Layer):
         gated = self.activation == "swiglu"
 
         def dense(units, input_dim, activation, name):
-            layer = keras.layers.Dense(units, activation, use_bias=not gated, dtype=self.dtype_policy, name=name)
+            layer = PositionsDense(units, activation, use_bias=not gated, dtype=self.dtype_policy, name=name)
             layer.build((None, input_dim))
             return layer
 

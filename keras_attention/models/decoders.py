@@ -13,6 +13,7 @@ import keras
 
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import DecoderCell
+from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 
@@ -109,7 +110,7 @@ class RecurrentDecoder(keras.layers.Layer):
             Bridge(cell.units, cell.state_count, kind=bridge, dtype=self.dtype_policy) for _ in range(layers)
         ]
         # To the vocabulary, or to the embedding's width, from where its matrix goes on.
-        self.output_projection = keras.layers.Dense(
+        self.output_projection = PositionsDense(
             self.embedding_dim if tied else vocabulary_size,
             activation="tanh" if tied else None,
             dtype=self.dtype_policy,

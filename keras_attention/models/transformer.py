@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.models.decoders import DecoderOutput
@@ -71,9 +73,7 @@ class _Stack(keras.layers.Layer):
             )
             for index in range(layers)
         ]
-        self.final_norm = (
-            keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy) if norm == "pre" else None
-        )
+        self.final_norm = LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy) if norm == "pre" else None
 
     def _attention_options(self):
         """Those of a block. Sentences are short, and a graph that asks how long they are is slow to trace."""
@@ -217,7 +217,7 @@ class TransformerDecoder(_Stack):
         self.output_projection = (
             None
             if isinstance(embedding, keras.layers.ReversibleEmbedding)
-            else keras.layers.Dense(embedding.input_dim, use_bias=False, dtype=self.dtype_policy, name="output")
+            else PositionsDense(embedding.input_dim, use_bias=False, dtype=self.dtype_policy, name="output")
         )
 
     def build(self, ids_shape, value_shape, summary_shape=None):

@@ -1,0 +1,60 @@
+"""Dense layers of Keras, with Keras' weights, applied to all positions as one product of two matrices.
+
+Keras multiplies item by item where the batch is unknown on TensorFlow, sums the
+gradients of the kernel over the batch, and spends a dozen operations on
+finding out shapes that are mostly known.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+
+class PositionsDense(keras.layers.Dense):
+    """`activation(x W + b)` at every position: `(batch, ..., dim)` to `(batch, ..., units)`."""
+
+    def call(self, inputs, training=None):
+        outputs = multiply(inputs, self.kernel, self.bias, self.compute_dtype)
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+class HeadsDense(keras.layers.EinsumDense):
+    """A projection to heads, `(batch, length, heads, head_dim)`, or from them."""
+
+    def call(self, inputs, training=None):
+        return multiply(inputs, self.kernel, self.bias, self.compute_dtype, input_axes=len(inputs.shape) - 2)
+
+
+class AsMatrix(keras.Initializer):
+    """Initialises a kernel of heads as the matrix that it is.
+
+    Keras' own would take the axes of a `(dim, heads, head_dim)` kernel for
+    those of a convolution, and start the projections several times too small.
+    """
+
+    def __init__(self, initializer, input_axes):
+        self.initializer = initializer
+        self.input_axes = input_axes
+
+    def __call__(self, shape, dtype=None):
+        matrix = (math.prod(shape[: self.input_axes]), math.prod(shape[self.input_axes :]))
+        return ops.reshape(self.initializer(matrix, dtype=dtype), shape)
+
+
+def multiply(inputs, kernel, bias, dtype, input_axes=1):
+    """The last `input_axes` axes of the inputs with the first of a kernel, plus a bias or None."""
+    kernel = ops.cast(kernel, dtype)
+    input_dim = math.prod(kernel.shape[:input_axes])
+    outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
+    if bias is not None:
+        outputs = outputs + ops.reshape(ops.cast(bias, dtype), (-1,))
+    return ops.reshape(outputs, (*_leading(inputs, input_axes), *kernel.shape[input_axes:]))
+
+
+def _leading(inputs, input_axes):
+    """The sizes of the other axes; -1 for one that a graph does not know, since asking takes operations."""
+    known = inputs.shape[:-input_axes]
+    if sum(size is None for size in known) > 1 or 0 in known:
+        return ops.shape(inputs)[:-input_axes]
+    return tuple(-1 if size is None else size for size in known)
