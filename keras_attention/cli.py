@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 
-from keras_attention import cli_translation
+from keras_attention import cli_serving, cli_translation
 from keras_attention.cli_translation import Formatter, positive
 
 DEFAULT_MODEL = "saved_models/date_converter"
@@ -38,6 +38,7 @@ def build_parser():
     _add_evaluate(commands)
     _add_plot(commands)
     _add_export(commands)
+    cli_serving.add_serve(commands)
     return parser
 
 

@@ -6,8 +6,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that an export uses
 
 from keras_attention.conversion import Converter
-
-SIGNATURE = "serving_default"
+from keras_attention.export.signature import SIGNATURE
 
 
 def versions(folder):

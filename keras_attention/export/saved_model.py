@@ -1,7 +1,7 @@
 """Export: a SavedModel that takes strings, written whole or not at all.
 
     FOLDER/<version>/     what TensorFlow Serving serves
-        saved_model.pb, variables/, assets/
+        saved_model.pb, variables/, assets/, assets.extra/
 
 The SavedModel is written by Keras' `ExportArchive`: what `tf.saved_model.save`
 writes of a Keras model does not load in TensorFlow Serving's graph loader. It
@@ -22,7 +22,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.export.saved_converter import SIGNATURE, versions
+from keras_attention.export.saved_converter import versions
+from keras_attention.export.signature import SIGNATURE
+from keras_attention.export.warmup import WarmupRequest, write_warmup_requests
 
 # What the self-check converts: one string, several lengths together, none, a long one, other scripts, broken bytes.
 _CHECKS = (
@@ -31,6 +33,8 @@ _CHECKS = (
     [b"3 May 1979", b"", b" ", b"2/10/93", "2014年10月7日 🗓".encode(), b"\xff\xfe1"],
     [b"0123456789 " * 100],
 )
+# Tracing depends on no shape, so one string and several together are enough.
+_WARMUP = [WarmupRequest(SIGNATURE, {"text": texts}) for texts in ([b"Warm-up"], [b"Two", b"together"])]
 
 
 class ExportError(RuntimeError):
@@ -69,6 +73,7 @@ def export_saved_model(converter, folder, examples=()):
         _write(converter, staging / "saved_model", staging)
         batches = [*_CHECKS, [text.encode("utf-8") for text in examples]]
         _check(converter, staging / "saved_model", [batch for batch in batches if batch], staging)
+        write_warmup_requests(staging / "saved_model", folder.resolve().name, _WARMUP)
         return _publish(staging / "saved_model", folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

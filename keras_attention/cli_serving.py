@@ -1,0 +1,66 @@
+"""The subcommand `serve`."""
+
+import argparse
+
+from keras_attention.cli_translation import Formatter, positive
+
+
+def add_serve(commands):
+    serve = commands.add_parser(
+        "serve",
+        help="answer over TensorFlow Serving's protocol",
+        description="Serves every FOLDER/<name>/<version>/ over TensorFlow Serving's REST protocol, with a page at /.",
+        formatter_class=Formatter,
+    )
+    serve.add_argument("folder", metavar="FOLDER", nargs="?", default="saved_models", help="of the models")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for other machines too")
+    serve.add_argument("--port", type=_port, default=8501, help="of HTTP")
+    serve.add_argument("--grpc-port", type=_port, help="of TensorFlow Serving's gRPC; none without it")
+    serve.add_argument("--token-file", metavar="FILE", help="holds what clients must send as a bearer token")
+    serve.add_argument("--no-page", dest="page", action="store_false", help="serve the protocol alone")
+    serve.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
+    limits = serve.add_argument_group("limits")
+    limits.add_argument("--max-body", type=positive, default=1_000_000, help="bytes of a request")
+    limits.add_argument("--max-text-length", type=positive, default=10_000, help="bytes of a string")
+    limits.add_argument("--max-batch", type=positive, default=1024, help="strings of a request")
+    limits.add_argument("--max-queue", type=positive, default=512, help="requests that wait; others are answered 503")
+    limits.add_argument("--body-seconds", type=float, default=30.0, help="for a request to arrive")
+    serve.set_defaults(run=_serve)
+
+
+def _serve(options):
+    try:
+        from keras_attention.serving.app import Limits
+        from keras_attention.serving.server import serve
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
+        ) from error
+    serve(
+        options.folder,
+        options.host,
+        options.port,
+        Limits(options.max_body, options.max_text_length, options.max_batch, options.max_queue, options.body_seconds),
+        token=read_token(options.token_file),
+        page=options.page,
+        poll_seconds=options.poll_seconds,
+        grpc_port=options.grpc_port,
+    )
+
+
+def read_token(file):
+    """The token in a file; None without a file."""
+    if file is None:
+        return None
+    with open(file, encoding="utf-8") as lines:
+        token = lines.read().strip()
+    if not token:
+        raise ValueError(f"{file} is empty; it must hold the token.")
+    return token
+
+
+def _port(text):
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"must lie between 1 and 65535, received {number}")
+    return number

@@ -1,0 +1,39 @@
+"""The string signature that every export of this package has, as others must know it to serve it."""
+
+import numpy as np
+
+SIGNATURE = "serving_default"
+INPUTS = ("text",)
+OUTPUTS = ("text", "log_prob", "tokens", "source_tokens", "source_length", "weights")
+
+
+def is_text_signature(inputs, outputs):
+    """Whether names of inputs and outputs are those of this package's exports."""
+    return set(inputs) == set(INPUTS) and set(OUTPUTS) <= set(outputs)
+
+
+def cut_back(outputs):
+    """An answer without the padding that longer strings of its batch brought.
+
+    Args:
+        outputs: dict of arrays as the string signature gives them, some rows of
+            a larger batch.
+
+    Returns:
+        The dict that these rows alone would have got.
+    """
+    source = max(1, _longest(outputs["source_tokens"]))
+    target = _longest(outputs["tokens"])
+    cut = outputs | {
+        "tokens": outputs["tokens"][:, :target],
+        "source_tokens": outputs["source_tokens"][:, :source],
+        "weights": outputs["weights"][:, :target, :source],
+    }
+    if "head_weights" in outputs:
+        cut["head_weights"] = outputs["head_weights"][:, :target, :, :, :source]
+    return cut
+
+
+def _longest(tokens):
+    """Tokens in the row that has most."""
+    return int(np.max(np.sum(tokens != b"", axis=-1), initial=0))

@@ -1,0 +1,238 @@
+"""The server's application: TensorFlow Serving's REST routes, health, metrics.
+
+A request is answered on one of many threads, where TensorFlow joins it with the
+others that wait; the event loop only reads and writes.
+"""
+
+import asyncio
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from fastapi import FastAPI, Request, Response
+
+from keras_attention.serving import protocol
+from keras_attention.serving.metrics import PATH as METRICS_PATH
+from keras_attention.serving.metrics import Metrics
+from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.protocol import RequestError
+
+# /v1/models/NAME, /versions/N, /metadata, :predict
+_PLACE = re.compile(r"(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,18}))?(?P<what>/metadata|:[A-Za-z]+)?")
+_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 408: "DEADLINE_EXCEEDED", 413: "INVALID_ARGUMENT",
+          503: "UNAVAILABLE"}  # fmt: skip
+
+
+class Limits(NamedTuple):
+    """What a server accepts.
+
+    Attributes:
+        body: bytes of a request.
+        text_length: bytes of a string.
+        batch: rows of a request.
+        queue: predictions that wait or run; those beyond are answered 503.
+        seconds: for a body to arrive.
+    """
+
+    body: int = 1_000_000
+    text_length: int = 10_000
+    batch: int = 1024
+    queue: int = 512
+    seconds: float = 30.0
+
+
+def make_app(store, limits=Limits(), token=None, metrics=None):
+    """The application over a `ModelStore`.
+
+    Args:
+        store: of the models; the caller starts and stops it.
+        limits: see `Limits`.
+        token: what clients must send as `Authorization: Bearer TOKEN`; None
+            asks for nothing.
+        metrics: a `Metrics` to share; made if there is none.
+
+    Returns:
+        A `fastapi.FastAPI`.
+    """
+    app = FastAPI(title="keras-attention", docs_url=None, redoc_url=None, openapi_url=None)
+    metrics = metrics or Metrics()
+    predictor = Predictor(store, limits, metrics)
+    app.state.predictor = predictor
+
+    @app.get("/healthz")
+    async def healthz():
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz")
+    async def readyz():
+        names = ", ".join(store.names)
+        text = f"ready: {names}\n" if store.ready else f"not ready; loaded: {names or 'nothing'}\n"
+        return Response(text, 200 if store.ready else 503, media_type="text/plain")
+
+    @app.get(METRICS_PATH)
+    async def prometheus():
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/models/{path:path}")
+    async def describe(path: str):
+        name, version, what = _place("GET", path)
+        if what not in ("", "/metadata"):
+            raise RequestError(400, f"Malformed request: GET /v1/models/{path}")
+        if what == "":
+            return _json(_status_of(store.statuses(name, version)))
+        return _json(_metadata_of(store.get(name, version)))
+
+    @app.post("/v1/models/{path:path}")
+    async def predict(path: str, request: Request):
+        name, version, what = _place("POST", path)
+        if what != ":predict":
+            raise RequestError(400, f"Malformed request: POST /v1/models/{path}. This server answers :predict.")
+        return Response(await predictor.answer(request, name, version), media_type="application/json")
+
+    @app.exception_handler(RequestError)
+    async def refuse(request, error):
+        headers = {"Retry-After": "1"} if error.status == 503 else {}
+        body = protocol.format_error(error.message)
+        return Response(body, error.status, headers, media_type="application/json")
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def not_found(request, error):
+        body = protocol.format_error(f"Malformed request: {request.method} {request.url.path}")
+        return Response(body, error.status_code, error.headers, media_type="application/json")
+
+    if token:
+        app.add_middleware(Token, token=token)
+    app.add_middleware(AccessLog)
+    return app
+
+
+class Predictor:
+    """Answers `:predict`: reads, parses, computes on a thread, formats.
+
+    Args:
+        store: of the models.
+        limits: see `Limits`.
+        metrics: to note in.
+    """
+
+    def __init__(self, store, limits, metrics):
+        self.store = store
+        self.limits = limits
+        self.metrics = metrics
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(min(limits.queue, 64), thread_name_prefix="predict")
+
+    async def answer(self, request, name, version):
+        """The body of the answer, bytes.
+
+        Raises:
+            RequestError: with the status that TensorFlow Serving gives.
+        """
+        begin = time.perf_counter()
+        servable = self.store.get(name, version)
+        status = "INTERNAL"
+        try:
+            body = await self._body(request)
+            if self._waiting >= self.limits.queue:
+                raise RequestError(503, f"{self._waiting} requests are waiting already. Try again later.")
+            self._waiting += 1
+            self.metrics.in_flight.set(self._waiting)
+            try:
+                answer = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self.compute, servable, body
+                )  # fmt: skip
+            finally:
+                self._waiting -= 1
+                self.metrics.in_flight.set(self._waiting)
+            status = "OK"
+            return answer
+        except RequestError as error:
+            status = _CODES.get(error.status, "INTERNAL")
+            raise
+        finally:
+            self.metrics.count_request(name, status, time.perf_counter() - begin)
+
+    def compute(self, servable, body):
+        """From the body of a request to that of its answer."""
+        inputs = {name: signature.inputs for name, signature in servable.signatures.items()}
+        asked = protocol.parse_request(body, inputs)
+        self.check(asked.inputs)
+        begin = time.perf_counter()
+        outputs = servable.predict(
+            asked.signature_name, asked.inputs, lambda rows: self.metrics.observe_batch(servable.name, rows)
+        )
+        self.metrics.observe_runtime(servable.name, time.perf_counter() - begin)
+        return protocol.format_answer(outputs, asked.by_row)
+
+    def check(self, inputs):
+        """Holds arrays to the limits.
+
+        Raises:
+            RequestError: 400.
+        """
+        for name, array in inputs.items():
+            if array.ndim and len(array) > self.limits.batch:
+                raise RequestError(
+                    400, f"input '{name}' has {len(array):,} rows; this server takes {self.limits.batch:,} at once."
+                )
+            if array.ndim and len(array) == 0:
+                raise RequestError(400, f"input '{name}' must have at least one row. Received an empty batch.")
+            if array.dtype == object:
+                longest = max((len(text) for text in array.reshape(-1)), default=0)
+                if longest > self.limits.text_length:
+                    raise RequestError(
+                        400, f"input '{name}' has a string of {longest:,} bytes; this server takes "
+                        f"{self.limits.text_length:,}.",
+                    )  # fmt: skip
+
+    async def _body(self, request):
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await self._read(request)
+        except TimeoutError:
+            raise RequestError(408, f"The body did not arrive within {self.limits.seconds:g} seconds.") from None
+
+    async def _read(self, request):
+        announced = request.headers.get("content-length", "0")
+        too_large = RequestError(413, f"The body is larger than {self.limits.body:,} bytes.")
+        if announced.isdecimal() and int(announced) > self.limits.body:
+            raise too_large
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self.limits.body:
+                raise too_large
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def _place(method, path):
+    found = _PLACE.fullmatch(path)
+    if not found:
+        raise RequestError(400, f"Malformed request: {method} /v1/models/{path}")
+    version = found["version"]
+    return found["name"], None if version is None else int(version), found["what"] or ""
+
+
+def _status_of(statuses):
+    return {
+        "model_version_status": [
+            {
+                "version": str(status.version),
+                "state": status.state,
+                "status": {"error_code": "UNKNOWN" if status.error else "OK", "error_message": status.error},
+            }
+            for status in statuses
+        ]
+    }
+
+
+def _metadata_of(servable):
+    spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
+    return {"model_spec": spec, "metadata": servable.metadata}
+
+
+def _json(content):
+    return Response(protocol.dump(content), media_type="application/json")

@@ -1,0 +1,112 @@
+"""What every request passes: the access log, and the token."""
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+import time
+
+from keras_attention.serving import protocol
+
+ACCESS = logging.getLogger("keras_attention.access")
+
+_OPEN = ("/healthz", "/readyz")  # for whoever watches over the process
+
+
+class AccessLog:
+    """Writes a line of JSON for each request, and answers 500 in the protocol's form if anything was overlooked."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begin, sent = time.perf_counter(), {"status": 0, "bytes": 0}
+
+        async def note(message):
+            if message["type"] == "http.response.start":
+                sent["status"] = message["status"]
+            elif message["type"] == "http.response.body":
+                sent["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception:
+            logging.getLogger("keras_attention.serving").exception("a fault of the server")
+            if not sent["status"]:
+                await _respond(note, 500, b"Internal error")
+        finally:
+            if ACCESS.isEnabledFor(logging.INFO):
+                client = scope.get("client")
+                fields = {
+                    "client": client[0] if client else "",
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": sent["status"],
+                    "bytes": sent["bytes"],
+                    "ms": round(1000 * (time.perf_counter() - begin), 2),
+                }
+                ACCESS.info("request", extra={"fields": fields})
+
+
+class Token:
+    """Lets those pass who know the token.
+
+    Programs send `Authorization: Bearer TOKEN`. A browser asks its user, and
+    sends the token as the password of any name.
+
+    Args:
+        app: what they pass to.
+        token: compared in constant time.
+    """
+
+    def __init__(self, app, token):
+        self.app = app
+        self.token = token.encode()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] not in ("http", "websocket") or scope["path"] in _OPEN or self._knows(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            challenge = [(b"www-authenticate", b'Basic realm="keras-attention"')]
+            await _respond(send, 401, b"A token is needed: Authorization: Bearer TOKEN", challenge)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _knows(self, scope):
+        header = dict(scope["headers"]).get(b"authorization", b"")
+        kind, _, given = header.partition(b" ")
+        if kind.lower() == b"basic":
+            try:
+                given = base64.b64decode(given, validate=True).partition(b":")[2]
+            except (binascii.Error, ValueError):
+                given = b""
+        elif kind.lower() != b"bearer":
+            given = b""
+        return hmac.compare_digest(given, self.token)
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON."""
+
+    def format(self, record):
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+async def _respond(send, status, message, headers=()):
+    body = protocol.format_error(message.decode())
+    start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

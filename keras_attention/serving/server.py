@@ -1,0 +1,83 @@
+"""`keras-attention serve`: the application under uvicorn, on one machine."""
+
+import logging
+import sys
+import threading
+
+import uvicorn
+
+from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.middleware import ACCESS, JsonLines
+from keras_attention.serving.store import LOG, ModelStore
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(
+    folder, host="127.0.0.1", port=8501, limits=Limits(), token=None, page=True, poll_seconds=1.0, grpc_port=None
+):
+    """Serves the models of a folder until it is told to stop; requests that are under way then are finished.
+
+    Args:
+        folder: see `ModelStore`.
+        host: address to listen at; the default hears this machine only.
+        port: of HTTP.
+        limits: see `Limits`.
+        token: what clients must know; see `make_app`.
+        page: whether to show a page at `/`.
+        poll_seconds: how often to look for new versions.
+        grpc_port: where to listen for TensorFlow Serving's gRPC, if at all.
+
+    Raises:
+        FileNotFoundError: if the folder is not there.
+    """
+    set_up_logs()
+    if host not in LOOPBACK and token is None:
+        LOG.warning("open to other machines without a token: whoever reaches the port can use it. Use --token-file")
+    store = make_store(folder, poll_seconds, limits)
+    app = make_app(store, limits, token)
+    config = uvicorn.Config(
+        app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False
+    )
+    store.start()
+    if page:
+        threading.Thread(target=_mount_page, args=(app, store), name="page", daemon=True).start()
+    grpc_server = None
+    if grpc_port is not None:
+        from keras_attention.serving.grpc_server import start_grpc
+
+        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token)
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        if grpc_server is not None:
+            grpc_server.stop(grace=30).wait()
+        store.stop()
+
+
+def make_store(folder, poll_seconds=1.0, limits=Limits()):
+    """A `ModelStore` of `Servable`s."""
+
+    def load(name, version, place):
+        from keras_attention.serving.servable import Servable
+
+        return Servable(name, version, place, max_queue=limits.queue)
+
+    return ModelStore(folder, load, poll_seconds)
+
+
+def set_up_logs(stream=None):
+    """Log lines of JSON on standard error."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    for logger in (LOG, ACCESS, logging.getLogger("uvicorn.error")):
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def _mount_page(app, store):
+    """Adds the page once a model answers: its library takes seconds to import, which no client should wait for."""
+    from keras_attention.serving.page import mount_page
+
+    mount_page(app, store)

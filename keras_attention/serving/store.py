@@ -1,0 +1,183 @@
+"""The models in a folder: found, loaded, replaced while they are in use.
+
+    FOLDER/<name>/<version>/saved_model.pb
+
+A new version is loaded and warmed up beside the old one and takes its place by
+one assignment. Whoever holds the old one finishes with it. A version that
+cannot be loaded is reported, and the one before it goes on.
+"""
+
+import logging
+import pathlib
+import threading
+from typing import NamedTuple
+
+from keras_attention.export.saved_converter import versions
+from keras_attention.serving.protocol import RequestError
+
+LOG = logging.getLogger("keras_attention.serving")
+
+
+class VersionStatus(NamedTuple):
+    """How a version stands.
+
+    Attributes:
+        version: its number.
+        state: `"LOADING"`, `"AVAILABLE"` or `"END"`.
+        error: why it could not be loaded; empty if it could.
+    """
+
+    version: int
+    state: str
+    error: str = ""
+
+
+class ModelStore:
+    """Keeps the newest version of each model loaded.
+
+    Args:
+        folder: the models' folder, or one model's, with versions right in it.
+        load: `load(name, version, folder)`, which gives a `Servable`.
+        poll_seconds: how often to look for new versions.
+
+    Raises:
+        FileNotFoundError: if the folder is not there.
+    """
+
+    def __init__(self, folder, load, poll_seconds=1.0):
+        self.folder = pathlib.Path(folder)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder} is not a folder. Export a model into it: `keras-attention export RUN {folder}/NAME`."
+            )
+        self.poll_seconds = poll_seconds
+        self._load = load
+        self._loaded = {}
+        self._statuses = {}
+        self._failed = {}  # how a version looked that could not be loaded: it is tried again when that changes
+        self._looked = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="model-store", daemon=True)
+
+    def start(self):
+        """Begins to look and to load, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self):
+        """Ends that thread, after what it is loading."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def names(self):
+        """Of the models that can be asked, sorted."""
+        return sorted(self._loaded)
+
+    @property
+    def ready(self):
+        """Whether everything was looked at once, and each model that was found has a version that answers."""
+        return self._looked and bool(self._statuses) and self._statuses.keys() <= self._loaded.keys()
+
+    def get(self, name, version=None):
+        """The servable that answers for a model.
+
+        Raises:
+            RequestError: 404 for a model or version that is not loaded.
+        """
+        servable = self._loaded.get(name)
+        if servable is None or version not in (None, servable.version):
+            asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            raise RequestError(404, f"Servable not found for request: {asked}")
+        return servable
+
+    def statuses(self, name, version=None):
+        """The `VersionStatus` of a model's versions, the newest first.
+
+        Raises:
+            RequestError: 404 if there is none.
+        """
+        found = [
+            status
+            for status in sorted(self._statuses.get(name, {}).values(), reverse=True)
+            if version in (None, status.version)
+        ]
+        if not found:
+            which = "any versions" if version is None else f"version {version}"
+            raise RequestError(404, f"Could not find {which} of model {name}")
+        return found
+
+    def look(self):
+        """Loads what is new, and drops what is gone."""
+        found = self._find()
+        for name in self._statuses.keys() - found.keys():
+            LOG.info("model removed", extra={"fields": {"model": name}})
+            self._loaded.pop(name, None)
+            self._statuses.pop(name)
+        for name, (folder, numbers) in found.items():
+            self._update(name, folder, numbers)
+        self._looked = True
+
+    def _watch(self):
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except OSError as error:  # the folder may be gone for a moment
+                LOG.error("cannot read the models' folder", extra={"fields": {"error": str(error)}})
+            self._stop.wait(self.poll_seconds)
+
+    def _find(self):
+        """Folder and version numbers by model name."""
+        numbers = versions(self.folder)
+        if numbers:
+            return {self.folder.resolve().name: (self.folder, numbers)}
+        folders = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return {path.name: (path, versions(path)) for path in folders if versions(path)}
+
+    def _update(self, name, folder, numbers):
+        """Makes the newest version that can be loaded the one that answers."""
+        current = self._loaded.get(name)
+        statuses = self._statuses.setdefault(name, {})
+        for number in statuses.keys() - set(numbers):
+            statuses.pop(number)
+        for number in sorted(numbers, reverse=True):
+            if current is not None and number == current.version:
+                break
+            place = folder / str(number)
+            look = _look_of(place)
+            if self._failed.get(place) == look:
+                continue
+            statuses[number] = VersionStatus(number, "LOADING")
+            servable = self._try_to_load(name, number, place, look, statuses)
+            if servable is not None:
+                self._replace(name, current, servable, statuses)
+                break
+        if current is not None and current.version not in numbers and self._loaded.get(name) is current:
+            statuses[current.version] = VersionStatus(current.version, "AVAILABLE")  # gone from disk, alive in memory
+
+    def _try_to_load(self, name, number, place, look, statuses):
+        try:
+            servable = self._load(name, number, place)
+            servable.warm_up()
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"[:500]
+            self._failed[place] = look
+            statuses[number] = VersionStatus(number, "END", message)
+            fields = {"model": name, "version": number, "error": message}
+            LOG.error("version cannot be loaded; an older one goes on if there is one", extra={"fields": fields})
+            return None
+        return servable
+
+    def _replace(self, name, old, new, statuses):
+        self._loaded[name] = new
+        statuses[new.version] = VersionStatus(new.version, "AVAILABLE")
+        if old is not None:
+            statuses[old.version] = VersionStatus(old.version, "END")
+        LOG.info("version available", extra={"fields": {"model": name, "version": new.version}})
+
+
+def _look_of(place):
+    """Names, sizes and times of a version's files: what changes while it is being copied."""
+    return sorted(
+        (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in place.rglob("*") if path.is_file()
+    )
