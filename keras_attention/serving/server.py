@@ -1,5 +1,6 @@
 """`keras-attention serve`: the application under uvicorn, on one machine."""
 
+import gc
 import logging
 import sys
 import threading
@@ -56,12 +57,17 @@ def serve(
 
 
 def make_store(folder, poll_seconds=1.0, limits=Limits()):
-    """A `ModelStore` of `Servable`s."""
+    """A `ModelStore` of `Servable`s, which are warm when they come."""
 
     def load(name, version, place):
         from keras_attention.serving.servable import Servable
 
-        return Servable(name, version, place, max_queue=limits.queue)
+        servable = Servable(name, version, place, max_queue=limits.queue)
+        servable.warm_up()
+        # TensorFlow's million objects stay: to look through them for garbage halts all clients for a fifth of a second.
+        gc.collect()
+        gc.freeze()
+        return servable
 
     return ModelStore(folder, load, poll_seconds)
 

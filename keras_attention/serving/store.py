@@ -37,7 +37,7 @@ class ModelStore:
 
     Args:
         folder: the models' folder, or one model's, with versions right in it.
-        load: `load(name, version, folder)`, which gives a `Servable`.
+        load: `load(name, version, folder)`, which gives a `Servable` that is warm.
         poll_seconds: how often to look for new versions.
 
     Raises:
@@ -158,7 +158,6 @@ class ModelStore:
     def _try_to_load(self, name, number, place, look, statuses):
         try:
             servable = self._load(name, number, place)
-            servable.warm_up()
         except Exception as error:
             message = f"{type(error).__name__}: {error}"[:500]
             self._failed[place] = look

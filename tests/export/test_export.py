@@ -13,6 +13,7 @@ import tensorflow as tf
 import keras_attention
 from keras_attention import Beam, TextToText
 from keras_attention.export import ExportError, SavedConverter, saved_model, versions
+from keras_attention.export.warmup import read_warmup_requests
 
 TEXTS = ["3 May 1979", "", "한 3 May 1979", "1 June 2001"]
 
@@ -74,6 +75,46 @@ def test_graph_loader_of_serving_loads_and_runs_it(exported, converter):
         answer = session.run(outputs, {signature.inputs["text"].name: [text.encode() for text in TEXTS]})
     assert [text.decode() for text in answer["text"]] == [conversion.text for conversion in converter(TEXTS)]
     assert answer["weights"].shape[0] == len(TEXTS)
+
+
+def test_real_request_of_serving_is_answered_by_its_graph_loader(exported, converter):
+    apis = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    request = apis.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "dates", "serving_default"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([text.encode() for text in TEXTS]))
+    request = apis.PredictRequest.FromString(request.SerializeToString())
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "1"))
+        signature = meta_graph.signature_def[request.model_spec.signature_name]
+        feed = {signature.inputs[name].name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        answer = session.run({name: info.name for name, info in signature.outputs.items()}, feed)
+    response = apis.PredictResponse()
+    for name, array in answer.items():
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+    texts = tf.make_ndarray(apis.PredictResponse.FromString(response.SerializeToString()).outputs["text"])
+    assert [text.decode() for text in texts] == [conversion.text for conversion in converter(TEXTS)]
+
+
+def test_graph_holds_no_op_that_serving_lacks(exported):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel.FromString((exported / "1" / "saved_model.pb").read_bytes())
+    graph = saved_model.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    functions = {function.signature.name for function in graph.library.function}
+    foreign = {node.op for node in nodes} - functions - set(dir(tf.raw_ops))
+    # tensorflow-text 2.20, which TensorFlow Serving links, has these and those of SentencePiece.
+    assert foreign == {"NormalizeUTF8"}
+
+
+def test_export_carries_requests_that_warm_it_up(exported):
+    requests = read_warmup_requests(exported / "1")
+    signature = tf.saved_model.load(str(exported / "1")).signatures["serving_default"]
+    for request in requests:
+        assert (
+            signature(text=tf.constant(request.inputs["text"].tolist()))["text"].shape == request.inputs["text"].shape
+        )
+    assert len(requests) == 2
 
 
 def test_saved_converter_is_called_like_the_one_it_was_made_of(exported, converter):
