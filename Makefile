@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo test test-backends lint format clean
+.PHONY: demo serve test test-backends lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -14,6 +14,11 @@ demo: $(VENV)/installed
 	$(BIN)/keras-attention evaluate --model $(MODEL) $(RUN)/held_out.tsv
 	$(BIN)/keras-attention convert --model $(MODEL) --log-prob "Tuesday, September 25, 1984" "3 May 1979" "2/10/93" "07, jan 2031"
 	$(BIN)/keras-attention plot --model $(MODEL) "Tuesday, September 25, 1984" --output saved_models/date_converter.png
+
+# Serves the date converter, and its page at http://localhost:8501/; makes it first if there is none.
+serve: $(VENV)/installed-serve
+	test -d $(MODEL)/1 || $(MAKE) demo
+	$(BIN)/keras-attention serve saved_models
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n auto
@@ -38,6 +43,10 @@ clean:
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-serve: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[serve]"
 	touch $@
 
 $(VENV)/installed-backends: $(VENV)/installed-test

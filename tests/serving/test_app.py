@@ -7,6 +7,7 @@ import socket
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_attention import load
 from keras_attention.serving.app import Limits
@@ -77,6 +78,24 @@ def test_a_model_of_another_maker_is_served(server):
     status, answer = server.predict({"instances": [{"x": [1, 2], "y": [3, 4]}]}, "sums")
     assert (status, answer) == (200, {"predictions": [[4.0, 6.0]]})
     assert server.predict({"inputs": {"x": [[1, 2]], "y": [[3, 4]]}}, "sums")[1] == {"outputs": [[4.0, 6.0]]}
+
+
+def test_a_row_that_fails_harms_no_other_request_of_its_batch(tmp_path):
+    def call(x):
+        tf.debugging.assert_greater(x, 0.0, message="x must be above 0")
+        return {"root": tf.sqrt(x)}
+
+    module = tf.Module()
+    module.call = tf.function(call, autograph=False)
+    signature = module.call.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
+    tf.saved_model.save(module, str(tmp_path / "roots" / "1"), signatures=signature)
+    with running(tmp_path) as server, concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert server.store.get("roots").signatures["serving_default"].batched is not None
+        values = [4.0, -1.0] * 40
+        answers = list(pool.map(lambda value: server.predict({"instances": [value]}, "roots"), values))
+    for value, (status, answer) in zip(values, answers, strict=True):
+        assert status == (200 if value > 0 else 400)
+        assert answer == {"predictions": [2.0]} if value > 0 else "x must be above 0" in answer["error"]
 
 
 @pytest.mark.parametrize(
