@@ -20,8 +20,14 @@ from keras_attention.serving.protocol import RequestError
 
 # /v1/models/NAME, /versions/N, /metadata, :predict
 _PLACE = re.compile(r"(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,18}))?(?P<what>/metadata|:[A-Za-z]+)?")
-_CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 408: "DEADLINE_EXCEEDED", 413: "INVALID_ARGUMENT",
-          503: "UNAVAILABLE"}  # fmt: skip
+_STATUSES = {
+    200: "OK",
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    413: "INVALID_ARGUMENT",
+    503: "UNAVAILABLE",
+}
 
 
 class Limits(NamedTuple):
@@ -134,22 +140,21 @@ class Predictor:
         servable = self.store.get(name, version)
         status = "INTERNAL"
         try:
-            body = await self._body(request)
+            body = await read_body(request, self.limits)
             if self._waiting >= self.limits.queue:
                 raise RequestError(503, f"{self._waiting} requests are waiting already. Try again later.")
             self._waiting += 1
             self.metrics.in_flight.set(self._waiting)
             try:
-                answer = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self.compute, servable, body
-                )  # fmt: skip
+                loop = asyncio.get_running_loop()
+                answer = await loop.run_in_executor(self._threads, self.compute, servable, body)
             finally:
                 self._waiting -= 1
                 self.metrics.in_flight.set(self._waiting)
             status = "OK"
             return answer
         except RequestError as error:
-            status = _CODES.get(error.status, "INTERNAL")
+            status = name_of_status(error.status)
             raise
         finally:
             self.metrics.count_request(name, status, time.perf_counter() - begin)
@@ -187,25 +192,32 @@ class Predictor:
                         f"{self.limits.text_length:,}.",
                     )  # fmt: skip
 
-    async def _body(self, request):
-        try:
-            async with asyncio.timeout(self.limits.seconds):
-                return await self._read(request)
-        except TimeoutError:
-            raise RequestError(408, f"The body did not arrive within {self.limits.seconds:g} seconds.") from None
 
-    async def _read(self, request):
-        announced = request.headers.get("content-length", "0")
-        too_large = RequestError(413, f"The body is larger than {self.limits.body:,} bytes.")
-        if announced.isdecimal() and int(announced) > self.limits.body:
-            raise too_large
-        chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.limits.body:
-                raise too_large
-            chunks.append(chunk)
-        return b"".join(chunks)
+async def read_body(request, limits):
+    """The body of a request, held to the limits while it arrives.
+
+    Raises:
+        RequestError: 413 if it is too large, 408 if it does not arrive in time.
+    """
+    too_large = RequestError(413, f"The body is larger than {limits.body:,} bytes.")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limits.body:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.body:
+                    raise too_large
+    except TimeoutError:
+        raise RequestError(408, f"The body did not arrive within {limits.seconds:g} seconds.") from None
+    return bytes(body)
+
+
+def name_of_status(status):
+    """TensorFlow's word for a status of HTTP."""
+    return _STATUSES.get(status, "INTERNAL")
 
 
 def _place(method, path):

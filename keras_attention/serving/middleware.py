@@ -3,13 +3,11 @@
 import base64
 import binascii
 import hmac
-import json
 import logging
 import time
 
 from keras_attention.serving import protocol
-
-ACCESS = logging.getLogger("keras_attention.access")
+from keras_attention.serving.logs import ACCESS, LOG
 
 _OPEN = ("/healthz", "/readyz")  # for whoever watches over the process
 
@@ -36,7 +34,7 @@ class AccessLog:
         try:
             await self.app(scope, receive, note)
         except Exception:
-            logging.getLogger("keras_attention.serving").exception("a fault of the server")
+            LOG.exception("a fault of the server")
             if not sent["status"]:
                 await _respond(note, 500, b"Internal error")
         finally:
@@ -88,21 +86,6 @@ class Token:
         elif kind.lower() != b"bearer":
             given = b""
         return hmac.compare_digest(given, self.token)
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
-
-    def format(self, record):
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
 
 
 async def _respond(send, status, message, headers=()):

@@ -1,17 +1,13 @@
 """`keras-attention serve`: the application under uvicorn, on one machine."""
 
 import gc
-import logging
-import sys
 import threading
 
 import uvicorn
 
 from keras_attention.serving.app import Limits, make_app
-from keras_attention.serving.middleware import ACCESS, JsonLines
-from keras_attention.serving.store import LOG, ModelStore
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from keras_attention.serving.logs import set_up_logs, warn_if_open
+from keras_attention.serving.store import ModelStore
 
 
 def serve(
@@ -33,8 +29,7 @@ def serve(
         FileNotFoundError: if the folder is not there.
     """
     set_up_logs()
-    if host not in LOOPBACK and token is None:
-        LOG.warning("open to other machines without a token: whoever reaches the port can use it. Use --token-file")
+    warn_if_open(host, token)
     store = make_store(folder, poll_seconds, limits)
     app = make_app(store, limits, token)
     config = uvicorn.Config(
@@ -70,16 +65,6 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
         return servable
 
     return ModelStore(folder, load, poll_seconds)
-
-
-def set_up_logs(stream=None):
-    """Log lines of JSON on standard error."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
-    for logger in (LOG, ACCESS, logging.getLogger("uvicorn.error")):
-        logger.handlers = [handler]
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
 
 
 def _mount_page(app, store):

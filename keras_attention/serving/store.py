@@ -7,15 +7,13 @@ one assignment. Whoever holds the old one finishes with it. A version that
 cannot be loaded is reported, and the one before it goes on.
 """
 
-import logging
 import pathlib
 import threading
 from typing import NamedTuple
 
 from keras_attention.export.saved_converter import versions
+from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError
-
-LOG = logging.getLogger("keras_attention.serving")
 
 
 class VersionStatus(NamedTuple):
