@@ -19,6 +19,14 @@ def add_serve(commands):
     serve.add_argument("--token-file", metavar="FILE", help="holds what clients must send as a bearer token")
     serve.add_argument("--no-page", dest="page", action="store_false", help="serve the protocol alone")
     serve.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
+    several = serve.add_argument_group("several processes, on Ray Serve")
+    several.add_argument("--replicas", type=positive, help="processes that answer; without it one, and no Ray")
+    several.add_argument("--max-replicas", type=positive, help="most of them under load; --replicas is then the fewest")
+    several.add_argument(
+        "--target-ongoing-requests", type=positive, default=32, help="in a replica, before another one is started"
+    )
+    several.add_argument("--replica-gpus", type=float, default=0.0, help="of each replica; several may share one")
+    several.add_argument("--ray-address", default="local", help="of a Ray cluster; local starts one for this command")
     limits = serve.add_argument_group("limits")
     limits.add_argument("--max-body", type=positive, default=1_000_000, help="bytes of a request")
     limits.add_argument("--max-text-length", type=positive, default=10_000, help="bytes of a string")
@@ -36,15 +44,31 @@ def _serve(options):
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
-    serve(
+    limits = Limits(
+        options.max_body, options.max_text_length, options.max_batch, options.max_queue, options.body_seconds
+    )
+    shared = {
+        "host": options.host,
+        "port": options.port,
+        "limits": limits,
+        "token": read_token(options.token_file),
+        "poll_seconds": options.poll_seconds,
+    }
+    if options.replicas is None:
+        serve(options.folder, page=options.page, grpc_port=options.grpc_port, **shared)
+        return
+    if options.grpc_port is not None:
+        raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
+    from keras_attention.serving.replicas import serve_replicas
+
+    serve_replicas(
         options.folder,
-        options.host,
-        options.port,
-        Limits(options.max_body, options.max_text_length, options.max_batch, options.max_queue, options.body_seconds),
-        token=read_token(options.token_file),
-        page=options.page,
-        poll_seconds=options.poll_seconds,
-        grpc_port=options.grpc_port,
+        options.replicas,
+        max_replicas=options.max_replicas,
+        target_ongoing_requests=options.target_ongoing_requests,
+        gpus=options.replica_gpus,
+        address=options.ray_address,
+        **shared,
     )
 
 

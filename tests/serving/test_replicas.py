@@ -1,0 +1,167 @@
+"""Replicas: right answers, and no request lost when one of them is killed."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import unittest.mock
+
+import pytest
+import tensorflow as tf
+import uvicorn
+from fastapi.testclient import TestClient
+
+from keras_attention.serving import replicas
+from keras_attention.serving.app import Limits
+from keras_attention.serving.replicas import ATTEMPTS, Answer
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`")
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A folder with the model `double`, which takes a while: there is always a request under way."""
+
+    def double(x):
+        square = tf.fill([400, 400], tf.cast(tf.shape(x)[0] > 0, tf.float32))  # ones, which TensorFlow does not foresee
+        for _ in range(40):
+            square = tf.matmul(square, square) / 400.0
+        return {"y": 2.0 * x * square[0, 0]}
+
+    module = tf.Module()
+    module.call = tf.function(double, autograph=False)
+    signature = module.call.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
+    tf.saved_model.save(module, str(tmp_path / "double" / "1"), signatures=signature)
+    return tmp_path
+
+
+@contextlib.contextmanager
+def listening(app):
+    """The port at which an application answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)  # from now on connections wait for the server instead of being refused
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def ask_once(port, x):
+    """Status and answer for one number, without a second try."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/v1/models/double:predict", json.dumps({"instances": [x]}))
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return answer.status, body
+
+
+def process_of_a_replica():
+    """The number of its process."""
+    import ray
+    from ray.util import list_named_actors
+
+    name = next(actor["name"] for actor in list_named_actors(True) if "#replica#" in actor["name"])
+    return ray.get(ray.get_actor(name, namespace="serve").__ray_call__.remote(lambda actor: os.getpid()))
+
+
+@needs_ray
+def test_no_request_is_lost_when_a_replica_is_killed(models, monkeypatch):
+    log = unittest.mock.Mock()
+    monkeypatch.setattr(replicas, "LOG", log)
+    with (
+        replicas.running_replicas(models, replicas=2) as handle,
+        listening(replicas.make_front(handle)) as port,
+        concurrent.futures.ThreadPoolExecutor(16) as clients,
+    ):
+        victim = process_of_a_replica()
+        asked = [clients.submit(ask_once, port, x) for x in range(64)]
+        while sum(future.done() for future in asked) < 16:
+            time.sleep(0.01)
+        time.sleep(0.2)  # what was answered together is asked again together: now it is being computed
+        os.kill(victim, signal.SIGKILL)
+        answers = [future.result() for future in asked]
+    assert answers == [(200, {"predictions": [2.0 * x]}) for x in range(64)]
+    assert log.warning.called, "no request was under way in the replica: the test shows nothing"
+
+
+class Handle:
+    """Stands for Ray's handle of replicas, some of which die."""
+
+    def __init__(self, *outcomes):
+        self.answer = self
+        self.outcomes = list(outcomes)
+
+    async def remote(self, method, path, body):
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def ask_front(handle, body=b"{}", limits=Limits(), **options):
+    client = TestClient(replicas.make_front(handle, limits, **options))
+    return client.post("/v1/models/double:predict", content=body)
+
+
+@needs_ray
+def test_request_goes_to_another_replica_if_its_own_dies():
+    from ray.exceptions import ActorDiedError, ActorUnavailableError
+
+    handle = Handle(ActorDiedError(), ActorUnavailableError("gone", None), Answer(200, [], b"yes"))
+    assert ask_front(handle).text == "yes"
+
+
+@needs_ray
+def test_request_that_kills_every_replica_is_given_up():
+    from ray.exceptions import ActorDiedError
+
+    handle = Handle(*[ActorDiedError()] * (ATTEMPTS + 1))
+    answer = ask_front(handle)
+    assert answer.status_code == 500 and len(handle.outcomes) == 1
+    assert answer.json() == {"error": f"{ATTEMPTS} replicas died before they had answered this request."}
+
+
+@needs_ray
+def test_full_queue_is_answered_503():
+    from ray.serve.exceptions import BackPressureError
+
+    answer = ask_front(Handle(BackPressureError(num_queued_requests=3, max_queued_requests=3)))
+    assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
+
+
+def test_front_refuses_a_body_that_is_too_large():
+    answer = ask_front(Handle(), b"x" * 11, Limits(body=10))
+    assert answer.status_code == 413 and answer.json() == {"error": "The body is larger than 10 bytes."}
+
+
+def test_front_asks_for_the_token():
+    assert ask_front(Handle(), token="secret").status_code == 401
+
+
+@needs_ray
+def test_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing is not a folder\. Export a model into it"):
+        replicas.build({"folder": tmp_path / "nothing"})
+
+
+@needs_ray
+def test_fewer_at_most_than_at_least_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"at most max_replicas \(2\). Received 3."):
+        replicas.build({"folder": tmp_path, "replicas": 3, "max_replicas": 2})
+
+
+def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RuntimeError, match=r"pip install 'keras-attention-layers\[ray\]'"):
+        replicas.build({"folder": tmp_path})
