@@ -19,6 +19,9 @@ def add_serve(commands):
     serve.add_argument("--token-file", metavar="FILE", help="holds what clients must send as a bearer token")
     serve.add_argument("--no-page", dest="page", action="store_false", help="serve the protocol alone")
     serve.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
+    serve.add_argument(
+        "--intra-op-threads", type=positive, default=1, help="in one operation; more for models that are much larger"
+    )
     several = serve.add_argument_group("several processes, on Ray Serve")
     several.add_argument("--replicas", type=positive, help="processes that answer; without it one, and no Ray")
     several.add_argument("--max-replicas", type=positive, help="most of them under load; --replicas is then the fewest")
@@ -55,7 +58,13 @@ def _serve(options):
         "poll_seconds": options.poll_seconds,
     }
     if options.replicas is None:
-        serve(options.folder, page=options.page, grpc_port=options.grpc_port, **shared)
+        serve(
+            options.folder,
+            page=options.page,
+            grpc_port=options.grpc_port,
+            intra_op_threads=options.intra_op_threads,
+            **shared,
+        )
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")

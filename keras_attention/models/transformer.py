@@ -12,6 +12,14 @@ from keras_attention.models.encoders import EncoderOutput
 
 POSITIONS = ("sinusoid", "learned", "rotary", "alibi")
 
+# Glorot's for a matrix of query, key and value together: smaller by the root of two. See docs/decisions/0006.
+_PROJECTIONS = {
+    "module": "keras.initializers",
+    "class_name": "VarianceScaling",
+    "config": {"scale": 0.5, "mode": "fan_avg", "distribution": "uniform", "seed": None},
+    "registered_name": None,
+}
+
 
 class _Stack(keras.layers.Layer):
     """What the two share: embedding, positions, blocks, and the last norm of a `"pre"` stack."""
@@ -78,7 +86,8 @@ class _Stack(keras.layers.Layer):
     def _attention_options(self):
         """Those of a block. Sentences are short, and a graph that asks how long they are is slow to trace."""
         positions = {"positions": self.positions} if self.positions in ("rotary", "alibi") else {}
-        return {"blockwise": False} | self.attention_options | positions
+        defaults = {"blockwise": False, "kernel_initializer": _PROJECTIONS}
+        return defaults | self.attention_options | positions
 
     def build(self, ids_shape, *block_shapes):
         shape = (None, None, self.units)

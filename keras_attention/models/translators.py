@@ -36,8 +36,7 @@ class TransformerTranslator(EncoderDecoder):
         num_heads: attention heads of a block.
         feed_forward_units: width of the hidden layer of a block.
         decoder_layers: blocks of the decoder, if not `layers`.
-        norm: `"pre"`, or the paper's `"post"`, which needs a small learning
-            rate: see docs/decisions/0006.
+        norm: `"pre"`, or the paper's `"post"`; see docs/decisions/0006.
         positions: `"sinusoid"`, `"learned"`, `"rotary"` or `"alibi"`.
         tied: which embeddings are one matrix: `"all"`: of source, target and
             output (the paper; the vocabularies must be one); `"inputs"`: of

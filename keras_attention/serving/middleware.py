@@ -9,7 +9,8 @@ import time
 from keras_attention.serving import protocol
 from keras_attention.serving.logs import ACCESS, LOG
 
-_OPEN = ("/healthz", "/readyz")  # for whoever watches over the process
+# For whoever watches over the process; and what browsers fetch without the password, which says nothing.
+_OPEN = ("/healthz", "/readyz", "/manifest.json")
 
 
 class AccessLog:

@@ -49,6 +49,7 @@ class Servable:
         folder: of the version.
         max_batch_size: most rows that are computed together.
         max_queue: most batches that wait.
+        batch_threads: batches that are computed beside each other.
 
     Attributes:
         signatures: `Signature` by name.
@@ -59,13 +60,14 @@ class Servable:
         ValueError: if there is no signature.
     """
 
-    def __init__(self, name, version, folder, max_batch_size=256, max_queue=64):
+    def __init__(self, name, version, folder, max_batch_size=256, max_queue=64, batch_threads=1):
         self.name = name
         self.version = version
         self.folder = pathlib.Path(folder)
         self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
         self.signatures = {
-            key: _signature(function, max_batch_size, max_queue) for key, function in self._loaded.signatures.items()
+            key: _signature(function, max_batch_size, max_queue, batch_threads)
+            for key, function in self._loaded.signatures.items()
         }
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
@@ -121,12 +123,12 @@ class Servable:
         return outputs
 
 
-def _signature(function, max_batch_size, max_queue):
+def _signature(function, *batching):
     inputs = {name: _spec(spec) for name, spec in function.structured_input_signature[1].items()}
     outputs = {name: _spec(spec) for name, spec in function.structured_outputs.items()}
     is_text = is_text_signature(inputs, outputs)
     apart = is_text or _keeps_rows_apart(inputs, outputs)
-    batched = _batched(function, max_batch_size, max_queue) if apart else None
+    batched = _batched(function, *batching) if apart else None
     return Signature(inputs, outputs, function, batched, is_text)
 
 
@@ -138,12 +140,12 @@ def _keeps_rows_apart(inputs, outputs):
     )
 
 
-def _batched(function, max_batch_size, max_queue):
+def _batched(function, max_batch_size, max_queue, batch_threads):
     specs = function.structured_input_signature[1]
     names, output_names = list(specs), list(function.structured_outputs)
 
     @tf.nondifferentiable_batch_function(
-        num_batch_threads=1,  # while one batch is computed, the next one gathers
+        num_batch_threads=batch_threads,  # while they are busy, the next batch gathers
         max_batch_size=max_batch_size,
         batch_timeout_micros=0,
         max_enqueued_batches=max_queue,

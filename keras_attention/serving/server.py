@@ -1,17 +1,27 @@
 """`keras-attention serve`: the application under uvicorn, on one machine."""
 
 import gc
-import threading
+import os
+import sys
 
 import uvicorn
 
 from keras_attention.serving.app import Limits, make_app
 from keras_attention.serving.logs import set_up_logs, warn_if_open
+from keras_attention.serving.page import mount_page
 from keras_attention.serving.store import ModelStore
 
 
 def serve(
-    folder, host="127.0.0.1", port=8501, limits=Limits(), token=None, page=True, poll_seconds=1.0, grpc_port=None
+    folder,
+    host="127.0.0.1",
+    port=8501,
+    limits=Limits(),
+    token=None,
+    page=True,
+    poll_seconds=1.0,
+    grpc_port=None,
+    intra_op_threads=1,
 ):
     """Serves the models of a folder until it is told to stop; requests that are under way then are finished.
 
@@ -24,20 +34,22 @@ def serve(
         page: whether to show a page at `/`.
         poll_seconds: how often to look for new versions.
         grpc_port: where to listen for TensorFlow Serving's gRPC, if at all.
+        intra_op_threads: see `set_threads`.
 
     Raises:
         FileNotFoundError: if the folder is not there.
     """
     set_up_logs()
     warn_if_open(host, token)
+    set_threads(intra_op_threads)
     store = make_store(folder, poll_seconds, limits)
     app = make_app(store, limits, token)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False
     )
-    store.start()
     if page:
-        threading.Thread(target=_mount_page, args=(app, store), name="page", daemon=True).start()
+        mount_page(app, store)
+    store.start()
     grpc_server = None
     if grpc_port is not None:
         from keras_attention.serving.grpc_server import start_grpc
@@ -51,13 +63,34 @@ def serve(
         store.stop()
 
 
+def set_threads(intra_op):
+    """How TensorFlow shares the processor; call it before TensorFlow has computed anything.
+
+    Models of this size gain nothing from several threads in an operation, which
+    then wait for each other and take twice the processor's time. Batches
+    beside each other use the cores.
+
+    Args:
+        intra_op: threads in one operation.
+    """
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(intra_op)
+    tf.config.threading.set_inter_op_parallelism_threads(processors())
+
+
+def processors():
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def make_store(folder, poll_seconds=1.0, limits=Limits()):
     """A `ModelStore` of `Servable`s, which are warm when they come."""
 
     def load(name, version, place):
         from keras_attention.serving.servable import Servable
 
-        servable = Servable(name, version, place, max_queue=limits.queue)
+        servable = Servable(name, version, place, max_queue=limits.queue, batch_threads=processors())
         servable.warm_up()
         # TensorFlow's million objects stay: to look through them for garbage halts all clients for a fifth of a second.
         gc.collect()
@@ -65,10 +98,3 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
         return servable
 
     return ModelStore(folder, load, poll_seconds)
-
-
-def _mount_page(app, store):
-    """Adds the page once a model answers: its library takes seconds to import, which no client should wait for."""
-    from keras_attention.serving.page import mount_page
-
-    mount_page(app, store)

@@ -1,0 +1,299 @@
+"""The page, in a browser as a person uses it."""
+
+import contextlib
+import json
+import logging
+import shutil
+import socket
+import threading
+import urllib.parse
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import uvicorn
+
+from keras_attention.serving import page as page_module
+from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.page import mount_page
+from keras_attention.serving.protocol import RequestError, TensorSpec
+from keras_attention.serving.store import ModelStore
+
+from .conftest import Running, wait_until
+
+RESULTS = {  # tokens of source and result
+    "3 May 1979": (list("3 May 1979"), list("1979-05-03")),
+    "the third of May 1979": (list("the third of May 1979"), list("1979-05-03")),
+    "Das ist schön": (["▁Das", "▁ist", "▁schön"], ["▁That", "▁is", "▁beautiful"]),
+    "${1+1} {{name}} <b>": (["${1+1}", " ", "{{name}}", " ", "<b>"], ["<i>", "${name}"]),
+    "٣ مايو": (["▁٣", "▁مايو"], ["▁", "5월", "▁", "3일"]),
+}
+
+
+class Signature(NamedTuple):
+    """What the page asks about a signature."""
+
+    inputs: dict
+    is_text: bool
+
+
+class Fixed:
+    """A servable that knows a few texts, and attends from the first token to the first and so on."""
+
+    def __init__(self, name, version, folder):
+        self.name, self.version = name, version
+        self.signatures = {
+            "serving_default": Signature({"text": TensorSpec("string", (None,))}, is_text=name != "sums")
+        }
+
+    def predict(self, signature_name, inputs, observe=None):
+        (text,) = inputs["text"]
+        if text.decode() not in RESULTS:
+            raise RequestError(400, f"{self.name} refused the inputs: it does not know <{text.decode()}>")
+        source, target = RESULTS[text.decode()]
+        weights = np.full((1, len(target), len(source)), 0.2 / len(source), "float32")
+        weights[0, np.arange(len(target)), np.arange(len(target)) % len(source)] += 0.8
+        best = "".join(target).replace("▁", " ").strip().encode()
+        return {
+            "text": np.array([best], object),
+            "log_prob": np.log([0.75]),
+            "tokens": np.array([[token.encode() for token in target]], object),
+            "source_tokens": np.array([[token.encode() for token in source]], object),
+            "source_length": np.array([len(source)]),
+            "weights": weights,
+            "n_best_text": np.array([[best, b"<1979>"]], object),
+            "n_best_log_prob": np.log([[0.75, 0.125]]),
+        }
+
+
+@contextlib.contextmanager
+def serving(folder, limits=Limits(), token=None):
+    """A server with a page over a folder of models that are `Fixed`."""
+    store = ModelStore(folder, Fixed, poll_seconds=0.05)
+    app = make_app(store, limits, token)
+    mount_page(app, store)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        store.start()
+        thread.start()
+        wait_until(lambda: server.started)
+        yield Running(store, app, listener.getsockname()[1])
+        server.should_exit = True
+        thread.join()
+        store.stop()
+
+
+def add_model(folder, name):
+    place = folder / name / "1"
+    place.mkdir(parents=True)
+    (place / "saved_model.pb").touch()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("dates", "sums"):
+        add_model(folder, name)
+    with serving(folder, Limits(body=20_000, text_length=100)) as server:
+        wait_until(lambda: server.ask("GET", "/")[0] == 200)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, which drives a browser, is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium or its driver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in [*flags.split(), "disable-component-update", "disable-sync", "window-size=1280,900"]:
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page, opened anew; in the end, what the browser noted on the way is looked at."""
+    browser.get("about:blank")  # what the page before says when it is left is not this one's
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    page = Page(browser, server.port)
+    yield page
+    assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert page.asked() == {f"127.0.0.1:{server.port}"}
+
+
+class Page:
+    """What a person sees and does."""
+
+    def __init__(self, browser, port):
+        self.browser = browser
+        browser.get(f"http://127.0.0.1:{port}/")
+        wait_until(lambda: self.run("return document.querySelector('#model input')?.value"))
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def find(self, selector):
+        return self.browser.find_element("css selector", selector)
+
+    def type(self, text):
+        self.find("#text textarea, #text input").send_keys(text)
+
+    def clear(self):
+        self.find("#text textarea, #text input").clear()
+
+    def choose(self, model):
+        self.find("#model input").click()
+        wait_until(lambda: self.texts("[role=option]"))
+        self.find(f"[role=option][aria-label={model}]").click()
+
+    def texts(self, selector):
+        """Of all elements that are there."""
+        return self.run("return [...document.querySelectorAll(arguments[0])].map(one => one.innerText)", selector)
+
+    def text(self, selector):
+        """Of one element, once it is there."""
+        wait_until(lambda: self.texts(selector))
+        (text,) = self.texts(selector)
+        return text
+
+    def titles(self):
+        """What the cells of the heatmap say when one points at them."""
+        return self.run("return [...document.querySelectorAll('td[title]')].map(cell => cell.title)")
+
+    def asked(self):
+        """The hosts that the browser asked for anything."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        addresses = [urllib.parse.urlsplit(request["request"]["url"]) for request in sent]
+        return {address.netloc for address in addresses if address.scheme not in ("data", "blob", "chrome")}
+
+
+def test_button_shows_result_probability_and_other_results(page):
+    page.type("3 May 1979")
+    page.find("#convert").click()
+    assert page.text("#conversion .answer") == "1979-05-03"
+    assert page.texts("#conversion .about") == ["probability 75 % · dates, version 1"]
+    assert page.texts("#conversion .results td") == ["1979-05-03", "75 %", "<1979>", "12.5 %"]
+
+
+def test_enter_shows_attention(page):
+    page.type("Das ist schön\n")
+    assert page.text("#conversion .answer") == "That is beautiful"
+    assert page.texts(".attention-map thead th") == ["▁Das", "▁ist", "▁schön"]
+    assert page.texts(".attention-map tbody th") == ["▁That", "▁is", "▁beautiful"]
+    assert page.titles()[:3] == ["▁That ← ▁Das: 0.87", "▁That ← ▁ist: 0.07", "▁That ← ▁schön: 0.07"]
+    colours = page.run(
+        "return [...document.querySelectorAll('td[title]')].map(cell => getComputedStyle(cell).backgroundColor)"
+    )
+    assert len(colours) == 9 and len(set(colours)) == 2 and colours[0] == colours[4] == colours[8]
+
+
+def test_markup_and_templates_in_a_text_are_text(page):
+    page.type("${1+1} {{name}} <b>\n")
+    assert page.text("#conversion .answer") == "<i>${name}"
+    assert page.texts(".attention-map thead th") == ["${1+1}", "␣", "{{name}}", "␣", "<b>"]
+
+
+@pytest.mark.parametrize("text", ["unknown <b>text</b>", "9" * 101])
+def test_wrong_input_is_told_as_the_protocol_tells_it(page, server, text):
+    page.type(f"{text}\n")
+    assert page.text("#conversion .error") == server.error({"instances": [text]})[1]
+
+
+def test_second_result_takes_the_place_of_the_first(page):
+    page.type("3 May 1979\n")
+    assert page.text("#conversion .answer") == "1979-05-03"
+    page.clear()
+    page.type("Das ist schön\n")
+    wait_until(lambda: page.text("#conversion .answer") == "That is beautiful")
+    assert page.titles()[:2] == ["▁That ← ▁Das: 0.87", "▁That ← ▁ist: 0.07"] and len(page.titles()) == 9
+    page.clear()
+    page.type("what\n")
+    assert "it does not know <what>" in page.text("#conversion .error")
+    assert page.titles() == []
+
+
+def test_nothing_typed_is_told(page):
+    page.find("#convert").click()
+    assert page.text("#conversion .error") == "There is nothing to convert yet. Type a text."
+
+
+def test_model_of_another_kind_is_told(page):
+    page.choose("sums")
+    page.type("3 May 1979\n")
+    assert page.text("#conversion .error").startswith("sums is no model of this package")
+
+
+@pytest.fixture
+def later(server):
+    """A model that the page did not know when it was made."""
+    add_model(server.store.folder, "later")
+    wait_until(lambda: "later" in server.store.names)
+    return "later"
+
+
+def test_model_that_came_later_can_be_chosen(later, page):
+    page.choose(later)
+    page.type("3 May 1979\n")
+    assert page.text("#conversion .about") == "probability 75 % · later, version 1"
+
+
+def test_phone_scrolls_the_heatmap_and_not_the_page(page):
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.type("the third of May 1979\n")
+    assert page.text("#conversion .answer") == "1979-05-03"
+    page.run("document.querySelector('.attention-map-scroll').scrollLeft = 100")
+    inner, outer, left = page.run(
+        "const scroller = document.querySelector('.attention-map-scroll');"
+        "return [scroller.scrollWidth, scroller.clientWidth, scroller.getBoundingClientRect().left]"
+    )
+    assert inner > outer
+    assert page.run("return document.documentElement.scrollWidth") == 390
+    assert page.run("return document.querySelector('tbody th').getBoundingClientRect().left") == pytest.approx(left)
+    page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_routes_of_the_server_are_as_without_a_page(server):
+    assert server.ask("GET", "/healthz") == (200, "ok\n")
+    assert server.ask("POST", "/healthz")[0] == 405
+    assert server.ask("GET", "/v1/models/dates")[0] == 200
+    assert server.ask("GET", "/nothing") == (404, {"error": "Malformed request: GET /nothing"})
+
+
+def test_page_takes_no_files_and_no_large_bodies(server):
+    assert server.ask("POST", "/gradio_api/upload", b"file")[0] == 404
+    assert server.ask("POST", "/gradio_api/run/convert", b"9" * 20_001)[0] == 413
+
+
+def test_page_comes_with_the_first_model(tmp_path):
+    with serving(tmp_path) as server:
+        status, text = server.ask("GET", "/")
+        assert status == 503 and "The page appears as soon as a model answers" in text
+        add_model(tmp_path, "dates")
+        wait_until(lambda: server.ask("GET", "/")[0] == 200)
+        assert server.headers["content-security-policy"].startswith("default-src 'self'")
+
+
+def test_page_that_cannot_be_made_harms_nothing(tmp_path, monkeypatch):
+    monkeypatch.delattr(page_module, "make_page")
+    add_model(tmp_path, "dates")
+    logging.getLogger("keras_attention.serving").setLevel(logging.CRITICAL + 1)
+    with serving(tmp_path) as server:
+        wait_until(lambda: server.ask("GET", "/")[0] == 500)
+        assert server.ask("GET", "/v1/models/dates")[0] == 200
+
+
+def test_page_asks_for_the_token(tmp_path):
+    with serving(tmp_path, token="secret") as server:
+        assert server.ask("GET", "/")[0] == 401
+        assert server.ask("GET", "/", headers={"Authorization": "Bearer secret"})[0] == 503
