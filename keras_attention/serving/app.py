@@ -18,7 +18,9 @@ from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, Token
 from keras_attention.serving.protocol import RequestError
 
-# /v1/models/NAME, /versions/N, /metadata, :predict
+_MODELS = "/v1/models/"
+
+# Behind it: NAME, /versions/N, /metadata, :predict
 _PLACE = re.compile(r"(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,18}))?(?P<what>/metadata|:[A-Za-z]+)?")
 _STATUSES = {
     200: "OK",
@@ -86,21 +88,12 @@ def make_app(store, limits=Limits(), token=None, metrics=None):
         if what not in ("", "/metadata"):
             raise RequestError(400, f"Malformed request: GET /v1/models/{path}")
         if what == "":
-            return _json(_status_of(store.statuses(name, version)))
-        return _json(_metadata_of(store.get(name, version)))
-
-    @app.post("/v1/models/{path:path}")
-    async def predict(path: str, request: Request):
-        name, version, what = _place("POST", path)
-        if what != ":predict":
-            raise RequestError(400, f"Malformed request: POST /v1/models/{path}. This server answers :predict.")
-        return Response(await predictor.answer(request, name, version), media_type="application/json")
+            return _json(protocol.dump(_status_of(store.statuses(name, version))))
+        return _json(protocol.dump(_metadata_of(store.get(name, version))))
 
     @app.exception_handler(RequestError)
     async def refuse(request, error):
-        headers = {"Retry-After": "1"} if error.status == 503 else {}
-        body = protocol.format_error(error.message)
-        return Response(body, error.status, headers, media_type="application/json")
+        return refusal(error)
 
     @app.exception_handler(404)
     @app.exception_handler(405)
@@ -108,10 +101,37 @@ def make_app(store, limits=Limits(), token=None, metrics=None):
         body = protocol.format_error(f"Malformed request: {request.method} {request.url.path}")
         return Response(body, error.status_code, error.headers, media_type="application/json")
 
+    app.add_middleware(Predictions, predictor=predictor)
     if token:
         app.add_middleware(Token, token=token)
     app.add_middleware(AccessLog)
     return app
+
+
+class Predictions:
+    """Takes the predictions before FastAPI looks for their route, which would take as long as all else in Python.
+
+    Args:
+        app: answers everything else.
+        predictor: a `Predictor`.
+    """
+
+    def __init__(self, app, predictor):
+        self.app = app
+        self.predictor = predictor
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(_MODELS):
+            await self.app(scope, receive, send)
+            return
+        try:
+            name, version, what = _place("POST", scope["path"][len(_MODELS) :])
+            if what != ":predict":
+                raise RequestError(400, f"Malformed request: POST {scope['path']}. This server answers :predict.")
+            response = _json(await self.predictor.answer(Request(scope, receive), name, version))
+        except RequestError as error:
+            response = refusal(error)
+        await response(scope, receive, send)
 
 
 class Predictor:
@@ -220,6 +240,12 @@ def name_of_status(status):
     return _STATUSES.get(status, "INTERNAL")
 
 
+def refusal(error):
+    """The response to a request that cannot be answered."""
+    headers = {"Retry-After": "1"} if error.status == 503 else {}
+    return Response(protocol.format_error(error.message), error.status, headers, media_type="application/json")
+
+
 def _place(method, path):
     found = _PLACE.fullmatch(path)
     if not found:
@@ -246,5 +272,5 @@ def _metadata_of(servable):
     return {"model_spec": spec, "metadata": servable.metadata}
 
 
-def _json(content):
-    return Response(protocol.dump(content), media_type="application/json")
+def _json(body):
+    return Response(body, media_type="application/json")

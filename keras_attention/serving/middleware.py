@@ -7,7 +7,7 @@ import logging
 import time
 
 from keras_attention.serving import protocol
-from keras_attention.serving.logs import ACCESS, LOG
+from keras_attention.serving.logs import ACCESS, LOG, log_request
 
 # For whoever watches over the process; and what browsers fetch without the password, which says nothing.
 _OPEN = ("/healthz", "/readyz", "/manifest.json")
@@ -41,15 +41,14 @@ class AccessLog:
         finally:
             if ACCESS.isEnabledFor(logging.INFO):
                 client = scope.get("client")
-                fields = {
-                    "client": client[0] if client else "",
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": sent["status"],
-                    "bytes": sent["bytes"],
-                    "ms": round(1000 * (time.perf_counter() - begin), 2),
-                }
-                ACCESS.info("request", extra={"fields": fields})
+                log_request(
+                    client=client[0] if client else "",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=sent["status"],
+                    bytes=sent["bytes"],
+                    ms=round(1000 * (time.perf_counter() - begin), 2),
+                )
 
 
 class Token:

@@ -49,7 +49,6 @@ class Servable:
         folder: of the version.
         max_batch_size: most rows that are computed together.
         max_queue: most batches that wait.
-        batch_threads: batches that are computed beside each other.
 
     Attributes:
         signatures: `Signature` by name.
@@ -60,14 +59,13 @@ class Servable:
         ValueError: if there is no signature.
     """
 
-    def __init__(self, name, version, folder, max_batch_size=256, max_queue=64, batch_threads=1):
+    def __init__(self, name, version, folder, max_batch_size=256, max_queue=64):
         self.name = name
         self.version = version
         self.folder = pathlib.Path(folder)
         self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
         self.signatures = {
-            key: _signature(function, max_batch_size, max_queue, batch_threads)
-            for key, function in self._loaded.signatures.items()
+            key: _signature(function, max_batch_size, max_queue) for key, function in self._loaded.signatures.items()
         }
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
@@ -140,12 +138,12 @@ def _keeps_rows_apart(inputs, outputs):
     )
 
 
-def _batched(function, max_batch_size, max_queue, batch_threads):
+def _batched(function, max_batch_size, max_queue):
     specs = function.structured_input_signature[1]
     names, output_names = list(specs), list(function.structured_outputs)
 
     @tf.nondifferentiable_batch_function(
-        num_batch_threads=batch_threads,  # while they are busy, the next batch gathers
+        num_batch_threads=1,  # while one batch is computed the next one gathers; two at once are smaller, and dearer
         max_batch_size=max_batch_size,
         batch_timeout_micros=0,
         max_enqueued_batches=max_queue,

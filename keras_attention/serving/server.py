@@ -1,8 +1,6 @@
 """`keras-attention serve`: the application under uvicorn, on one machine."""
 
 import gc
-import os
-import sys
 
 import uvicorn
 
@@ -67,8 +65,7 @@ def set_threads(intra_op):
     """How TensorFlow shares the processor; call it before TensorFlow has computed anything.
 
     Models of this size gain nothing from several threads in an operation, which
-    then wait for each other and take twice the processor's time. Batches
-    beside each other use the cores.
+    then wait for each other and take twice the processor's time.
 
     Args:
         intra_op: threads in one operation.
@@ -76,12 +73,6 @@ def set_threads(intra_op):
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(intra_op)
-    tf.config.threading.set_inter_op_parallelism_threads(processors())
-
-
-def processors():
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def make_store(folder, poll_seconds=1.0, limits=Limits()):
@@ -90,7 +81,7 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
     def load(name, version, place):
         from keras_attention.serving.servable import Servable
 
-        servable = Servable(name, version, place, max_queue=limits.queue, batch_threads=processors())
+        servable = Servable(name, version, place, max_queue=limits.queue)
         servable.warm_up()
         # TensorFlow's million objects stay: to look through them for garbage halts all clients for a fifth of a second.
         gc.collect()
