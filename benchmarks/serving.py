@@ -188,6 +188,7 @@ def soak(models, minutes):
             if generator.random() < 1 / 3:
                 place, body, expected = generator.choice(hostile)
             hangs_up = generator.random() < 0.02
+            await asyncio.sleep(0.05)
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
                 head = f"POST {place} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
