@@ -54,6 +54,7 @@ _SUBPACKAGES = (
     "layers",
     "models",
     "recipes",
+    "serving",
     "testing",
     "text",
     "text_to_text",

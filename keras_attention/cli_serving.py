@@ -42,6 +42,7 @@ def add_serve(commands):
 def _serve(options):
     try:
         from keras_attention.serving.app import Limits
+        from keras_attention.serving.middleware import read_token
         from keras_attention.serving.server import serve
     except ModuleNotFoundError as error:
         raise RuntimeError(
@@ -79,17 +80,6 @@ def _serve(options):
         address=options.ray_address,
         **shared,
     )
-
-
-def read_token(file):
-    """The token in a file; None without a file."""
-    if file is None:
-        return None
-    with open(file, encoding="utf-8") as lines:
-        token = lines.read().strip()
-    if not token:
-        raise ValueError(f"{file} is empty; it must hold the token.")
-    return token
 
 
 def _port(text):

@@ -88,6 +88,22 @@ class Token:
         return hmac.compare_digest(given, self.token)
 
 
+def read_token(file):
+    """The token in a file; None without a file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is empty.
+    """
+    if file is None:
+        return None
+    with open(file, encoding="utf-8") as lines:
+        token = lines.read().strip()
+    if not token:
+        raise ValueError(f"{file} is empty; it must hold the token.")
+    return token
+
+
 async def _respond(send, status, message, headers=()):
     body = protocol.format_error(message.decode())
     start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]

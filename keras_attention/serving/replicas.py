@@ -25,13 +25,12 @@ from typing import NamedTuple
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from keras_attention.cli_serving import read_token
 from keras_attention.serving import protocol
 from keras_attention.serving.app import Limits, make_app, name_of_status, read_body
 from keras_attention.serving.logs import ACCESS, LOG, set_up_logs, warn_if_open
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
-from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.middleware import AccessLog, Token, read_token
 from keras_attention.serving.protocol import RequestError
 
 NAME = "keras-attention"  # of Ray Serve's application

@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "export": {"conversion"},
     "text_to_text": {"models", "decoding", "text", "conversion", "export"},
     "visualization": set(),
+    "serving": {"export", "conversion", "visualization"},
     "testing": set(),
     "bleu": set(),
     "__init__": set(),
     "__main__": {"cli"},
 }
-FREE = {"cli", "cli_translation", "recipes"}
+FREE = {"cli", "cli_serving", "cli_translation", "recipes"}
 
 
 def public_subclasses(module, base):
