@@ -34,6 +34,7 @@ def add_serve(commands):
     limits.add_argument("--max-body", type=positive, default=1_000_000, help="bytes of a request")
     limits.add_argument("--max-text-length", type=positive, default=10_000, help="bytes of a string")
     limits.add_argument("--max-batch", type=positive, default=1024, help="strings of a request")
+    limits.add_argument("--max-positions", type=positive, default=262_144, help="strings times bytes of the longest")
     limits.add_argument("--max-queue", type=positive, default=512, help="requests that wait; others are answered 503")
     limits.add_argument("--body-seconds", type=float, default=30.0, help="for a request to arrive")
     serve.set_defaults(run=_serve)
@@ -49,7 +50,12 @@ def _serve(options):
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
     limits = Limits(
-        options.max_body, options.max_text_length, options.max_batch, options.max_queue, options.body_seconds
+        body=options.max_body,
+        text_length=options.max_text_length,
+        batch=options.max_batch,
+        positions=options.max_positions,
+        queue=options.max_queue,
+        seconds=options.body_seconds,
     )
     shared = {
         "host": options.host,

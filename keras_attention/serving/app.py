@@ -39,6 +39,8 @@ class Limits(NamedTuple):
         body: bytes of a request.
         text_length: bytes of a string.
         batch: rows of a request.
+        positions: rows of a request times the bytes of its longest string, to
+            which the others are padded.
         queue: predictions that wait or run; those beyond are answered 503.
         seconds: for a body to arrive.
     """
@@ -46,6 +48,7 @@ class Limits(NamedTuple):
     body: int = 1_000_000
     text_length: int = 10_000
     batch: int = 1024
+    positions: int = 262_144
     queue: int = 512
     seconds: float = 30.0
 
@@ -210,6 +213,11 @@ class Predictor:
                     raise RequestError(
                         400, f"input '{name}' has a string of {longest:,} bytes; this server takes "
                         f"{self.limits.text_length:,}.",
+                    )  # fmt: skip
+                if array.size * longest > self.limits.positions:
+                    raise RequestError(
+                        400, f"input '{name}' has {array.size:,} strings that are padded to {longest:,} bytes; this "
+                        f"server takes {self.limits.positions:,} bytes at once. Send long strings apart.",
                     )  # fmt: skip
 
 

@@ -17,6 +17,9 @@ from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.protocol import RequestError, TensorSpec
 
+# Strings of more bytes are computed apart: the others of a batch would be padded to them.
+LONG = 512
+
 BUSY = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
 
 
@@ -98,15 +101,15 @@ class Servable:
             for name, spec in signature.inputs.items()
         }
         try:
-            outputs = self._outputs(signature, tensors, observe)
+            outputs = self._outputs(signature, tensors, observe, _is_long(inputs))
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
             raise RequestError(400, f"{self.name} refused the inputs: {error.message}") from None
         return cut_back(outputs) if signature.is_text else outputs
 
-    def _outputs(self, signature, tensors, observe):
-        if signature.batched is None:
+    def _outputs(self, signature, tensors, observe, alone):
+        if alone or signature.batched is None:
             return _arrays(signature.call(**tensors))
         try:
             outputs = _arrays(signature.batched(**tensors))
@@ -160,6 +163,12 @@ def _batched(function, max_batch_size, max_queue):
         )
 
     return tf.function(call, autograph=False).get_concrete_function(**specs)
+
+
+def _is_long(inputs):
+    """Whether there is a long string among arrays."""
+    arrays = [np.asarray(array) for array in inputs.values()]
+    return any(len(text) > LONG for array in arrays if array.dtype == object for text in array.reshape(-1))
 
 
 def _arrays(outputs):

@@ -108,5 +108,5 @@ def server(exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(exported, folder / "dates" / "1")
     save_sums(folder / "sums" / "1")
-    with running(folder, Limits(body=200_000, text_length=1000, batch=8, seconds=1.0)) as server:
+    with running(folder, Limits(body=200_000, text_length=1000, batch=8, positions=5_000, seconds=1.0)) as server:
         yield server

@@ -107,6 +107,10 @@ def test_a_row_that_fails_harms_no_other_request_of_its_batch(tmp_path):
         ({"instances": []}, "at least one instance"),
         ({"inputs": []}, "at least one row"),
         ({"instances": ["9"] * 9}, "9 rows; this server takes 8"),
+        (
+            {"instances": ["9" * 900] * 8},
+            "8 strings that are padded to 900 bytes; this server takes 5,000 bytes at once",
+        ),
         ({"instances": ["9" * 100_000]}, "100,000 bytes; this server takes 1,000"),
         ({"instances": [{"b64": "?"}]}, "base64"),
     ],
@@ -115,6 +119,20 @@ def test_bad_requests_are_400_in_the_shape_of_serving(server, content, message):
     status, error = server.error(content)
     assert status == 400
     assert message in error
+
+
+def batches(server):
+    """How many batches of `dates` were computed."""
+    lines = server.app.state.predictor.metrics.text().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if "processed_batch_size_count" in line and '"dates"' in line)
+
+
+def test_long_strings_are_computed_apart(server, converter):
+    before = batches(server)
+    for text, together in (("9 May 1979 " * 60, 0), ("9 May 1979", 1)):
+        status, answer = server.predict({"instances": [text]})
+        assert (status, answer["predictions"][0]["text"]) == (200, converter(text).text)
+        assert batches(server) == before + together
 
 
 def test_null_bytes_and_broken_utf8_are_answered(server):
