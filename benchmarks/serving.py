@@ -136,7 +136,7 @@ def stop(process):
 def memory(pid):
     """Resident memory of a process, in GB."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1e6
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e9
 
 
 def direct(models):

@@ -63,15 +63,10 @@ def _serve(options):
         "limits": limits,
         "token": read_token(options.token_file),
         "poll_seconds": options.poll_seconds,
+        "intra_op_threads": options.intra_op_threads,
     }
     if options.replicas is None:
-        serve(
-            options.folder,
-            page=options.page,
-            grpc_port=options.grpc_port,
-            intra_op_threads=options.intra_op_threads,
-            **shared,
-        )
+        serve(options.folder, page=options.page, grpc_port=options.grpc_port, **shared)
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")

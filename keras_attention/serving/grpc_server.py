@@ -1,13 +1,13 @@
 """TensorFlow Serving's gRPC `PredictionService` over the same servables as the REST routes."""
 
 import hmac
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from keras_attention.export.signature import SIGNATURE
 from keras_attention.serving.protocol import RequestError
 
 _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND, 503: grpc.StatusCode.UNAVAILABLE}
@@ -29,16 +29,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request, context):
         """Answers a `PredictRequest`, or ends the call with a status."""
         self._check_token(context)
-        begin = time.perf_counter()
         spec = request.model_spec
         version = spec.version.value if spec.HasField("version") else None
         try:
             servable = self.predictor.store.get(spec.name, version)
-            name = spec.signature_name or "serving_default"
-            outputs = servable.predict(name, self._inputs(servable, name, request))
+            name = spec.signature_name or SIGNATURE
+            outputs = self.predictor.predict(servable, name, _inputs(servable, name, request))
         except RequestError as error:
             context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), error.message)
-        self.predictor.metrics.observe_runtime(spec.name, time.perf_counter() - begin)
         response = predict_pb2.PredictResponse()
         response.model_spec.name = servable.name
         response.model_spec.signature_name = name
@@ -48,35 +46,29 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 response.outputs[key].CopyFrom(tf.make_tensor_proto(array))
         return response
 
-    def _inputs(self, servable, name, request):
-        if name not in servable.signatures:
-            raise RequestError(400, f'Serving signature name: "{name}" not found in signature def')
-        specs = servable.signatures[name].inputs
-        if request.inputs.keys() != specs.keys():
-            raise RequestError(400, f"inputs must be {', '.join(specs)}. Received {', '.join(request.inputs)}.")
-        inputs = {}
-        for key, spec in specs.items():
-            array = tf.make_ndarray(request.inputs[key])
-            dtype = tf.dtypes.as_dtype(request.inputs[key].dtype).name
-            fits = spec.shape is None or (
-                array.ndim == len(spec.shape)
-                and all(wanted in (None, size) for wanted, size in zip(spec.shape, array.shape, strict=True))
-            )
-            if dtype != spec.dtype or not fits:
-                raise RequestError(
-                    400, f"input '{key}' must be {spec.dtype} of shape {spec.shape}. Received {dtype} of shape "
-                    f"{array.shape}.",
-                )  # fmt: skip
-            inputs[key] = array
-        self.predictor.check(inputs)
-        return inputs
-
     def _check_token(self, context):
         if self.token is None:
             return
         given = dict(context.invocation_metadata()).get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "A token is needed: authorization: Bearer TOKEN")
+
+
+def _inputs(servable, name, request):
+    """The arrays of a request, of the types and shapes that the signature wants."""
+    if name not in servable.signatures:
+        raise RequestError(400, f'Serving signature name: "{name}" not found in signature def')
+    specs = servable.signatures[name].inputs
+    if request.inputs.keys() != specs.keys():
+        raise RequestError(400, f"inputs must be {', '.join(specs)}. Received {', '.join(request.inputs)}.")
+    inputs = {key: tf.make_ndarray(request.inputs[key]) for key in specs}
+    for key, spec in specs.items():
+        dtype, shape = tf.dtypes.as_dtype(request.inputs[key].dtype).name, inputs[key].shape
+        if dtype != spec.dtype or not spec.accepts(shape):
+            raise RequestError(
+                400, f"input '{key}' must be {spec.dtype} of shape {spec.shape}. Received {dtype} of shape {shape}."
+            )
+    return inputs
 
 
 def start_grpc(predictor, host, port, token=None):

@@ -192,8 +192,7 @@ def answer_html(store, predictor, name, text):
         servable = store.get(name)
         if not _is_text(store, name):
             raise RequestError(400, f"{name} is no model of this package, from text to text: ask it by the protocol.")
-        predictor.check(inputs)
-        (conversion,) = conversions_from(servable.predict(SIGNATURE, inputs))
+        (conversion,) = conversions_from(predictor.predict(servable, SIGNATURE, inputs))
     except RequestError as error:
         return error_html(error.message)
     except Exception:

@@ -42,6 +42,13 @@ class TensorSpec(NamedTuple):
     dtype: str
     shape: Any
 
+    def accepts(self, shape):
+        """Whether an array of this shape is one."""
+        return self.shape is None or (
+            len(shape) == len(self.shape)
+            and all(wanted in (None, size) for wanted, size in zip(self.shape, shape, strict=True))
+        )
+
 
 class PredictRequest(NamedTuple):
     """What a client asks.
@@ -95,10 +102,7 @@ def to_array(name, values, spec):
         RequestError: 400, if they are no such array.
     """
     shape = _shape(name, values)
-    if spec.shape is not None and (
-        len(shape) != len(spec.shape)
-        or any(wanted not in (None, size) for wanted, size in zip(spec.shape, shape, strict=True))
-    ):
+    if not spec.accepts(shape):
         wanted = tuple("any" if size is None else size for size in spec.shape)
         raise RequestError(400, f"input '{name}' must have shape {_show(wanted)}. Received shape {_show(shape)}.")
     flat = [values]
@@ -128,7 +132,7 @@ def format_answer(outputs, by_row):
         bytes of JSON. A number that is not finite becomes `null`, which JSON has.
 
     Raises:
-        RequestError: 500, if there is no row for each row of the request.
+        RequestError: 400, if the outputs have no row for each row of the request.
     """
     values = {name: _values(name, array) for name, array in outputs.items()}
     if not by_row:

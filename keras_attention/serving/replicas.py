@@ -3,56 +3,30 @@
     client -> front -> one of the replicas
 
 A replica is a process with a `ModelStore` and the application of
-`keras_attention.serving.app`. The front has no TensorFlow. It asks for the
-token, writes the access log, and holds a request until it is answered: that of
-a replica that dies it gives to another, which is sound because a prediction
-changes nothing. Ray's own HTTP proxy would answer 500.
-
-`serve_replicas` is the front itself. On a cluster that is described by a file,
-`build` makes the front a deployment, behind Ray's proxies.
+`keras_attention.serving.app`, the front the application of
+`keras_attention.serving.front`. `serve_replicas` is the front itself. On a
+cluster that is described by a file, `build` makes the front a deployment,
+behind Ray's proxies.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
 import pathlib
 import secrets
 import sys
-import time
-from typing import NamedTuple
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
 
-from keras_attention.serving import protocol
-from keras_attention.serving.app import Limits, make_app, name_of_status, read_body
-from keras_attention.serving.logs import ACCESS, LOG, set_up_logs, warn_if_open
-from keras_attention.serving.metrics import PATH as METRICS_PATH
-from keras_attention.serving.metrics import Metrics
-from keras_attention.serving.middleware import AccessLog, Token, read_token
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.front import Answer, make_front
+from keras_attention.serving.logs import ACCESS, set_up_logs, warn_if_open
+from keras_attention.serving.middleware import read_token
 
 NAME = "keras-attention"  # of Ray Serve's application
 ONGOING = 64  # requests in a replica: as many as its application has threads, so TensorFlow can join them
-ATTEMPTS = 4  # replicas that one request may see die: it may be what kills them
-_READY_SECONDS = 5.0
 _HEALTH_SECONDS = 2.0  # between checks: how soon one that died is replaced
 _LOGGING = {"enable_access_log": False}  # the front writes one
-
-
-class Answer(NamedTuple):
-    """What a replica sends back.
-
-    Attributes:
-        status: of HTTP.
-        headers: list of pairs of bytes.
-        body: bytes.
-    """
-
-    status: int
-    headers: list
-    body: bytes
 
 
 def serve_replicas(
@@ -67,6 +41,7 @@ def serve_replicas(
     target_ongoing_requests=ONGOING // 2,
     gpus=0.0,
     address="local",
+    intra_op_threads=1,
 ):
     """Serves the models of a folder from several processes until it is told to stop; requests that are under way then
     are finished.
@@ -88,6 +63,7 @@ def serve_replicas(
         gpus: of each replica, a fraction if several share one.
         address: of a Ray cluster; `"local"` starts one on this machine, for
             this process.
+        intra_op_threads: of each replica; see `set_threads`.
 
     Raises:
         FileNotFoundError: if the folder is not there.
@@ -96,7 +72,12 @@ def serve_replicas(
     """
     set_up_logs()
     warn_if_open(host, token)
-    options = {"max_replicas": max_replicas, "target_ongoing_requests": target_ongoing_requests, "gpus": gpus}
+    options = {
+        "max_replicas": max_replicas,
+        "target_ongoing_requests": target_ongoing_requests,
+        "gpus": gpus,
+        "intra_op_threads": intra_op_threads,
+    }
     with running_replicas(folder, replicas, limits, poll_seconds, address=address, **options) as handle:
         app = make_front(handle, limits, token)
         config = uvicorn.Config(
@@ -115,7 +96,8 @@ def running_replicas(folder, replicas=2, limits=Limits(), poll_seconds=1.0, addr
         limits: see `Limits`.
         poll_seconds: how often a replica looks for new versions.
         address: of a Ray cluster, or `"local"`.
-        options: `max_replicas`, `target_ongoing_requests`, `gpus`.
+        options: `max_replicas`, `target_ongoing_requests`, `gpus`,
+            `intra_op_threads`.
 
     Raises:
         FileNotFoundError: if the folder is not there.
@@ -144,8 +126,8 @@ def build(arguments):
 
     Args:
         arguments: the file's `args`, a dict: `folder`; `replicas`,
-            `max_replicas`, `target_ongoing_requests`, `gpus` and
-            `poll_seconds` as for `serve_replicas`; `limits`, a dict;
+            `max_replicas`, `target_ongoing_requests`, `gpus`,
+            `intra_op_threads` and `poll_seconds` as for `serve_replicas`; `limits`, a dict;
             `token_file`, which holds the token; `fronts`, the processes that
             hold requests, each of which counts its own metrics.
 
@@ -188,16 +170,18 @@ class Replica:
         folder: see `ModelStore`.
         limits: see `Limits`.
         poll_seconds: how often to look for new versions.
+        intra_op_threads: see `set_threads`.
 
     Raises:
         RuntimeError: if there is no model that can be loaded.
     """
 
-    def __init__(self, folder, limits, poll_seconds):
+    def __init__(self, folder, limits, poll_seconds, intra_op_threads):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # replicas may share one
-        from keras_attention.serving.server import make_store  # here, since it imports TensorFlow
+        from keras_attention.serving.server import make_store, set_threads  # here, since it imports TensorFlow
 
+        set_threads(intra_op_threads)
         set_up_logs()
         ACCESS.setLevel(logging.WARNING)  # the front writes that
         self._store = make_store(folder, poll_seconds, limits)
@@ -222,96 +206,6 @@ class Replica:
     def __del__(self):
         if hasattr(self, "_store"):
             self._store.stop()
-
-
-def make_front(replicas, limits=Limits(), token=None):
-    """The application before the replicas: what they would answer, from one that lives.
-
-    Args:
-        replicas: Ray Serve's handle of them.
-        limits: see `Limits`.
-        token: what clients must know; see `make_app`.
-
-    Returns:
-        A `fastapi.FastAPI`.
-    """
-    app = FastAPI(title="keras-attention", docs_url=None, redoc_url=None, openapi_url=None)
-    metrics = Metrics()
-    models = set()  # that answered, lest strangers make up labels
-
-    @app.get("/healthz")
-    async def healthz():
-        return Response("ok\n", media_type="text/plain")
-
-    @app.get("/readyz")
-    async def readyz():
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                return _response(await ask(replicas, "GET", "/readyz", b""))
-        except TimeoutError:
-            return Response("not ready; no replica answers\n", 503, media_type="text/plain")
-
-    @app.get(METRICS_PATH)
-    async def prometheus():
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/{path:path}")
-    async def describe(path: str):
-        return _response(await ask(replicas, "GET", f"/{path}", b""))
-
-    @app.post("/{path:path}")
-    async def predict(path: str, request: Request):
-        begin = time.perf_counter()
-        model = path.removeprefix("v1/models/").partition(":")[0].partition("/")[0]
-        body = await read_body(request, limits)
-        with metrics.in_flight.track_inprogress():
-            answer = await ask(replicas, "POST", f"/{path}", body)
-        if answer.status == 200:
-            models.add(model)
-        if model in models:
-            status = "OK" if answer.status == 200 else name_of_status(answer.status)
-            metrics.count_request(model, status, time.perf_counter() - begin)
-        return _response(answer)
-
-    @app.exception_handler(405)
-    async def not_found(request, error):
-        return _response(_refusal(405, f"Malformed request: {request.method} {request.url.path}"))
-
-    @app.exception_handler(RequestError)
-    async def refuse(request, error):
-        return _response(_refusal(error.status, error.message))
-
-    if token:
-        app.add_middleware(Token, token=token)
-    app.add_middleware(AccessLog)
-    return app
-
-
-async def ask(replicas, method, path, body):
-    """The `Answer` of a replica; of another one if it dies before it has answered.
-
-    Args:
-        replicas: Ray Serve's handle of them.
-        method: of HTTP.
-        path: with its first slash.
-        body: bytes.
-
-    Returns:
-        An `Answer`: 503 if too many wait, 500 if `ATTEMPTS` replicas died.
-    """
-    from ray.exceptions import ObjectLostError, RayActorError
-    from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-
-    for attempt in range(ATTEMPTS):
-        await asyncio.sleep(0.05 * attempt)  # one that cannot be reached is perhaps not known to be dead yet
-        try:
-            return await replicas.answer.remote(method, path, body)
-        except (BackPressureError, DeploymentUnavailableError) as error:
-            return _refusal(503, f"{error} Try again later.")
-        except (RayActorError, ObjectLostError) as error:
-            fields = {"path": path, "attempt": attempt + 1, "error": type(error).__name__}
-            LOG.warning("a replica died before it answered", extra={"fields": fields})
-    return _refusal(500, f"{ATTEMPTS} replicas died before they had answered this request.")
 
 
 def import_ray(alone=False):
@@ -344,6 +238,7 @@ def _replica(
     max_replicas=None,
     target_ongoing_requests=ONGOING // 2,
     gpus=0.0,
+    intra_op_threads=1,
 ):
     """The deployment of `Replica`, bound."""
     _, serve = import_ray()
@@ -368,7 +263,7 @@ def _replica(
         ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
         **({"num_replicas": replicas} if most == replicas else {"autoscaling_config": bounds}),
     )
-    return deployment.bind(str(folder), limits, poll_seconds)
+    return deployment.bind(str(folder), limits, poll_seconds, intra_op_threads)
 
 
 async def _call(app, method, path, body):
@@ -394,13 +289,3 @@ async def _call(app, method, path, body):
     await app(scope, receive, send)
     start, *parts = sent
     return Answer(start["status"], list(start["headers"]), b"".join(part.get("body", b"") for part in parts))
-
-
-def _refusal(status, message):
-    headers = [(b"content-type", b"application/json")] + [(b"retry-after", b"1")] * (status == 503)
-    return Answer(status, headers, protocol.format_error(message))
-
-
-def _response(answer):
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-    return Response(answer.body, answer.status, headers)

@@ -5,6 +5,7 @@ Requests that come together are computed together, by TensorFlow's own batching
 """
 
 import pathlib
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.protocol import RequestError, TensorSpec
 
-# Strings of more bytes are computed apart: the others of a batch would be padded to them.
+# Strings of more bytes are computed apart, one request at a time: the others of a batch would be padded to them.
 LONG = 512
 
 BUSY = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
@@ -73,6 +74,7 @@ class Servable:
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
         self.metadata = _metadata(self.folder)
+        self._one_at_a_time = threading.Lock()
 
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""
@@ -101,15 +103,19 @@ class Servable:
             for name, spec in signature.inputs.items()
         }
         try:
-            outputs = self._outputs(signature, tensors, observe, _is_long(inputs))
+            if _is_long(inputs):
+                with self._one_at_a_time:  # many at once would take the memory of the machine
+                    outputs = _arrays(signature.call(**tensors))
+            else:
+                outputs = self._outputs(signature, tensors, observe)
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
             raise RequestError(400, f"{self.name} refused the inputs: {error.message}") from None
         return cut_back(outputs) if signature.is_text else outputs
 
-    def _outputs(self, signature, tensors, observe, alone):
-        if alone or signature.batched is None:
+    def _outputs(self, signature, tensors, observe):
+        if signature.batched is None:
             return _arrays(signature.call(**tensors))
         try:
             outputs = _arrays(signature.batched(**tensors))

@@ -18,9 +18,9 @@ import tensorflow as tf
 import uvicorn
 from fastapi.testclient import TestClient
 
-from keras_attention.serving import replicas
+from keras_attention.serving import front, replicas
 from keras_attention.serving.app import Limits
-from keras_attention.serving.replicas import ATTEMPTS, Answer
+from keras_attention.serving.front import ATTEMPTS, Answer
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`")
 
@@ -78,10 +78,10 @@ def process_of_a_replica():
 @needs_ray
 def test_no_request_is_lost_when_a_replica_is_killed(models, monkeypatch):
     log = unittest.mock.Mock()
-    monkeypatch.setattr(replicas, "LOG", log)
+    monkeypatch.setattr(front, "LOG", log)
     with (
         replicas.running_replicas(models, replicas=2) as handle,
-        listening(replicas.make_front(handle)) as port,
+        listening(front.make_front(handle)) as port,
         concurrent.futures.ThreadPoolExecutor(16) as clients,
     ):
         victim = process_of_a_replica()
@@ -110,7 +110,7 @@ class Handle:
 
 
 def ask_front(handle, body=b"{}", limits=Limits(), **options):
-    client = TestClient(replicas.make_front(handle, limits, **options))
+    client = TestClient(front.make_front(handle, limits, **options))
     return client.post("/v1/models/double:predict", content=body)
 
 
