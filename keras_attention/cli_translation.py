@@ -6,6 +6,7 @@ As in `cli.py`, what needs TensorFlow is imported inside the functions.
 import argparse
 import sys
 
+SUBWORDS = ("sentencepiece", "wordpiece")
 MODELS = ("transformer", "bahdanau", "luong", "none")
 STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
 
@@ -25,9 +26,19 @@ def positive(text):
 def add_vocabulary(commands):
     vocabulary = commands.add_parser("vocabulary", help="train a subword vocabulary", formatter_class=Formatter)
     vocabulary.add_argument("files", metavar="FILE", nargs="+", help="text, both languages' for a joint vocabulary")
-    vocabulary.add_argument("--output", metavar="FILE", default="vocabulary.sentencepiece", help="file to write")
+    vocabulary.add_argument("--output", metavar="FILE", help="file to write; else vocabulary.KIND")
     vocabulary.add_argument("--size", type=positive, default=10_000, help="number of ids, special ones among them")
+    _add_subwords(vocabulary)
     vocabulary.set_defaults(run=_vocabulary)
+
+
+def _add_subwords(parser):
+    parser.add_argument(
+        "--subwords",
+        choices=SUBWORDS,
+        default="sentencepiece",
+        help="kind: SentencePiece's byte-pair encoding, which loses nothing, or tensorflow-text's WordPiece",
+    )
 
 
 def add_train_translation(kinds):
@@ -46,10 +57,14 @@ def add_train_translation(kinds):
     corpus.add_argument("--source-vocabulary", metavar="FILE", help="of the source alone")
     corpus.add_argument("--target-vocabulary", metavar="FILE", help="of the target alone")
     corpus.add_argument("--vocabulary-size", type=positive, default=10_000, help="of a joint one that is trained")
+    _add_subwords(corpus)
     corpus.add_argument(
         "--max-length", type=positive, default=256, help="tokens of a sentence; longer pairs are left out"
     )
     corpus.add_argument("--max-ratio", type=float, help="of the lengths of a pair; others are left out")
+    corpus.add_argument(
+        "--subword-dropout", type=float, default=0.0, help="fraction of the merges left out at random; 0.1 in the paper"
+    )
     model = train.add_argument_group("model")
     model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
     model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
@@ -136,13 +151,13 @@ def strategy_of(options):
 
 def _vocabulary(options):
     from keras_attention.data.pairs import read_lines
-    from keras_attention.text.subwords import SentencePieceTokenizer
+    from keras_attention.text import TOKENIZERS
 
     lines = [line for file in options.files for line in read_lines(file) if line]
-    tokenizer = SentencePieceTokenizer.train(lines, options.size)
-    with open(options.output, "wb") as file:
-        file.write(tokenizer.model)
-    print(f"{options.output}: {len(tokenizer.vocabulary):,} ids from {len(lines):,} lines.")
+    tokenizer = TOKENIZERS[options.subwords].train(lines, options.size)
+    output = options.output or f"vocabulary.{options.subwords}"
+    tokenizer.write(output)
+    print(f"{output}: {len(tokenizer.vocabulary):,} ids from {len(lines):,} lines.")
 
 
 def _train_translation(options):
@@ -188,6 +203,7 @@ def _train_translation(options):
         measure_bleu=options.bleu,
         max_length=options.max_length,
         max_ratio=options.max_ratio,
+        subword_dropout=options.subword_dropout,
         seed=options.seed,
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
     )
@@ -196,17 +212,17 @@ def _train_translation(options):
 
 def _tokenizers(options, pairs):
     """Of files, if they are given; else a joint one of the corpus."""
-    from keras_attention.text.subwords import SentencePieceTokenizer
+    from keras_attention.text import TOKENIZERS, subwords_of_file
 
-    of_file = SentencePieceTokenizer.of_file
     if options.source_vocabulary or options.target_vocabulary:
         if options.vocabulary or not (options.source_vocabulary and options.target_vocabulary):
             raise ValueError("Give either --vocabulary, or both --source-vocabulary and --target-vocabulary.")
-        return of_file(options.source_vocabulary), of_file(options.target_vocabulary)
+        return subwords_of_file(options.source_vocabulary), subwords_of_file(options.target_vocabulary)
     if options.vocabulary:
-        joint = of_file(options.vocabulary)
+        joint = subwords_of_file(options.vocabulary)
     else:
-        joint = SentencePieceTokenizer.train((text for pair in pairs for text in pair), options.vocabulary_size)
+        texts = (text for pair in pairs for text in pair)
+        joint = TOKENIZERS[options.subwords].train(texts, options.vocabulary_size)
     return joint, joint
 
 

@@ -153,6 +153,7 @@ def train_translator(
     measure_bleu=False,
     max_length=256,
     max_ratio=None,
+    subword_dropout=0.0,
     seed=0,
     callbacks=(),
     verbose="auto",
@@ -189,6 +190,7 @@ def train_translator(
         measure_bleu: whether to translate the validation pairs after each
             round, greedily, and measure `val_bleu`.
         max_length, max_ratio: of the pairs; see `TokenBatches`.
+        subword_dropout: see `TokenBatches`.
         seed: of the order of the pairs.
         callbacks: Keras callbacks; their results are logged.
         verbose: as in `fit`.
@@ -205,7 +207,9 @@ def train_translator(
     """
     tokenizers = (source_tokenizer, target_tokenizer)
     _claim(folder, tokenizers)
-    batches = TokenBatches(pairs, source_tokenizer, target_tokenizer, tokens, seed, 4, max_length, max_ratio)
+    batches = TokenBatches(
+        pairs, source_tokenizer, target_tokenizer, tokens, seed, 4, max_length, max_ratio, subword_dropout
+    )
     held_out = TokenBatches(validation_pairs, source_tokenizer, target_tokenizer, tokens, max_length=max_length)
     round_updates = min(round_updates or batches.steps_per_epoch, updates)
     optimizer = keras.optimizers.Adam(

@@ -13,7 +13,7 @@ import pytest
 from keras_attention import Beam, Greedy, Sample, cli, load
 from keras_attention.bleu import corpus_scores
 from keras_attention.recipes import make_translator, train_translator
-from keras_attention.text import SentencePieceTokenizer
+from keras_attention.text import SentencePieceTokenizer, subwords_of_file
 from keras_attention.text_to_text import TextToText
 
 NOUNS = {"dog": "Hund", "cat": "Katze", "child": "Kind", "horse": "Pferd", "bird": "Vogel"}
@@ -177,6 +177,23 @@ def test_vocabulary_is_trained_and_used(corpus, tmp_path, capsys):
         del recurrent[place : place + 2]
     assert cli.main(recurrent) == 0
     assert len(load(tmp_path / "run").source_tokenizer.vocabulary) == 340
+
+
+def test_subwords_of_another_kind_and_their_dropout(corpus, tmp_path, capsys):
+    file = tmp_path / "joint"
+    files = [str(corpus / "en"), str(corpus / "de")]
+    assert cli.main(["vocabulary", *files, "--subwords", "wordpiece", "--size", "90", "--output", str(file)]) == 0
+    more = ["--updates", 1, "--round-updates", 1]
+    assert cli.main(train_command(corpus, tmp_path / "pieces", *more, "--vocabulary", file)) == 0
+    translator = load(tmp_path / "pieces")
+    assert translator.source_tokenizer.name == "wordpiece"
+    assert translator.target_tokenizer.vocabulary.tokens == subwords_of_file(file).vocabulary.tokens
+    assert cli.main(train_command(corpus, tmp_path / "trained", *more, "--subwords", "wordpiece")) == 0
+    assert load(tmp_path / "trained").source_tokenizer.name == "wordpiece"
+    assert cli.main(train_command(corpus, tmp_path / "dropout", *more, "--subword-dropout", 0.2)) == 0
+    capsys.readouterr()
+    assert cli.main(train_command(corpus, tmp_path / "no", *more, "--subword-dropout", 0.2, "--vocabulary", file)) == 1
+    assert "needs a tokenizer that has `sample`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])

@@ -77,6 +77,8 @@ class TokenBatches:
         max_length: pairs with more tokens on a side are left out.
         max_ratio: pairs of which one side has more than this times the tokens
             of the other are left out; None keeps them.
+        subword_dropout: fraction of a tokenizer's merges that are left out at
+            random; see `SentencePieceTokenizer.sample`.
 
     Attributes:
         steps_per_epoch: number of batches in an epoch.
@@ -84,7 +86,8 @@ class TokenBatches:
         longest_target: most tokens of a target, the end among them.
 
     Raises:
-        ValueError: if there is no pair, or none is left.
+        ValueError: if there is no pair, or none is left, or for a
+            `subword_dropout` that is no fraction or not possible.
 
     Example:
 
@@ -96,7 +99,8 @@ class TokenBatches:
     >>> inputs["source"].shape, sorted(labels.numpy().tolist())
     (TensorShape([2, 4]), [[5, 3, 0, 0], [5, 4, 3, 0]])
 
-    Reference: Ott et al. 2019, "fairseq", for batches by tokens.
+    Reference: Ott et al. 2019, "fairseq", for batches by tokens; Provilkov et
+        al. 2020, "BPE-Dropout", 3.
     """
 
     def __init__(
@@ -109,10 +113,23 @@ class TokenBatches:
         bucket_width=4,
         max_length=256,
         max_ratio=None,
+        subword_dropout=0.0,
     ):
+        pairs = list(pairs)
+        for tokenizer in (source_tokenizer, target_tokenizer) if subword_dropout else ():
+            if not hasattr(tokenizer, "sample"):
+                raise ValueError(
+                    f"TokenBatches: subword_dropout needs a tokenizer that has `sample`, as SentencePieceTokenizer. "
+                    f"Received {type(tokenizer).__name__}."
+                )
+        if not 0.0 <= subword_dropout < 1.0:
+            raise ValueError(f"TokenBatches: subword_dropout must be from 0 to below 1. Received {subword_dropout}.")
+        self._texts = tuple(zip(*pairs, strict=True))
+        self._tokenizers = (source_tokenizer, target_tokenizer)
         self._columns = _columns("TokenBatches", pairs, source_tokenizer, target_tokenizer)
         self.tokens = tokens
         self.seed = seed
+        self.subword_dropout = subword_dropout
         self.bucket_width = bucket_width
         source, target = (column.row_lengths().numpy() for column in self._columns[:2])
         shorter, longer = np.minimum(source, target - 1), np.maximum(source, target - 1)
@@ -126,8 +143,7 @@ class TokenBatches:
                 f"TokenBatches: none of {len(kept):,} pairs is left: each has an empty side, a side of more than "
                 f"max_length={max_length} tokens, or a ratio above max_ratio={max_ratio}."
             )
-        # Of the kept rows: source and target length, padded.
-        self._lengths = -(-np.stack([source, target], axis=1)[kept] // bucket_width) * bucket_width
+        self._lengths = self._padded_lengths(self._columns)
         self.longest_target = int(target[kept].max())
         self.steps_per_epoch = len(self._plan(np.arange(len(self._rows))))
 
@@ -141,24 +157,52 @@ class TokenBatches:
             `tf.data.Dataset` of what `make_batches` gives.
         """
 
-        def rows():
+        def batches():
             for step in itertools.count(start):
                 epoch, position = divmod(step, self.steps_per_epoch)
                 if position == 0 or step == start:
-                    order = self._order(epoch)
-                yield order[position]
+                    columns, order = self._epoch(epoch)
+                yield columns, order[position]
 
-        return self._batches(rows)
+        return self._batches(batches)
 
     def once(self):
         """Each pair once, in the order of their lengths: to measure on."""
-        return self._batches(lambda: iter(self._plan(np.arange(len(self._rows)))))
+        return self._batches(lambda: ((self._columns, rows) for rows in self._plan(np.arange(len(self._rows)))))
 
-    def _order(self, epoch):
-        """The batches of an epoch: pairs of one shape are dealt out anew, then the batches are shuffled."""
+    def _epoch(self, epoch):
+        """The ids of all pairs, and the batches: pairs of one shape are dealt out anew, the batches then shuffled."""
         generator = np.random.default_rng((self.seed, epoch))
-        plan = self._plan(generator.permutation(len(self._rows)))
-        return [plan[index] for index in generator.permutation(len(plan))]
+        order = generator.permutation(len(self._rows))
+        if self.subword_dropout:
+            columns = self._draw(epoch)
+            batches = self._shares(order, self._padded_lengths(columns))
+        else:
+            columns = self._columns
+            batches = self._plan(order)
+        return columns, [batches[index] for index in generator.permutation(len(batches))]
+
+    def _draw(self, epoch):
+        """The columns, of pieces drawn for this epoch."""
+        seeds = np.random.SeedSequence((self.seed, epoch)).generate_state(2)
+        return _shifted(
+            *(
+                tokenizer.sample(texts, self.subword_dropout, int(seed))
+                for tokenizer, texts, seed in zip(self._tokenizers, self._texts, seeds, strict=True)
+            )
+        )
+
+    def _padded_lengths(self, columns):
+        """Source and target length of the kept rows, `(kept, 2)`, as multiples of the buckets' width."""
+        lengths = np.stack([column.row_lengths().numpy()[self._rows] for column in columns[:2]], axis=1)
+        return -(-lengths // self.bucket_width) * self.bucket_width
+
+    def _shares(self, order, lengths):
+        """Cuts the pairs, sorted by padded length, into as many batches as other epochs have, of about one size."""
+        by_length = order[np.lexsort(lengths[order].T)]
+        positions = np.cumsum(lengths[by_length].max(axis=1))
+        ends = np.searchsorted(positions, positions[-1] * np.arange(1, self.steps_per_epoch) / self.steps_per_epoch)
+        return np.split(self._rows[by_length], ends)
 
     def _plan(self, order):
         """Cuts the pairs, sorted by padded length, into batches. How many there are does not depend on the order."""
@@ -174,18 +218,19 @@ class TokenBatches:
             begin = end
         return batches
 
-    def _batches(self, rows):
+    def _batches(self, batches):
         width = self.bucket_width
 
-        def pad(ragged):
-            tensor = ragged.to_tensor(PAD_ID)
+        def pad(ragged, rows):
+            tensor = tf.gather(ragged, rows).to_tensor(PAD_ID)
             return tf.pad(tensor, [[0, 0], [0, -tf.shape(tensor)[1] % width]], constant_values=PAD_ID)
 
-        def batch(rows):
-            return _batch(*(pad(tf.gather(column, rows)) for column in self._columns))
+        def padded():
+            for columns, rows in batches():
+                yield _batch(*(pad(column, rows) for column in columns))
 
-        dataset = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec([None], tf.int64))
-        return dataset.map(batch, num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
+        ids = tf.TensorSpec([None, None], tf.int32)
+        return tf.data.Dataset.from_generator(padded, output_signature=_batch(ids, ids, ids)).prefetch(tf.data.AUTOTUNE)
 
 
 def _columns(owner, pairs, source_tokenizer, target_tokenizer):
@@ -193,9 +238,13 @@ def _columns(owner, pairs, source_tokenizer, target_tokenizer):
     pairs = list(pairs)
     if not pairs:
         raise ValueError(f"{owner}: expected at least one pair, received none.")
-    source = source_tokenizer.encode(tf.constant([source for source, _ in pairs]))
-    tokens = target_tokenizer.encode(tf.constant([target for _, target in pairs]))
-    marks = tf.ones([len(pairs), 1], tf.int32)
+    sources, targets = (tf.constant(texts) for texts in zip(*pairs, strict=True))
+    return _shifted(source_tokenizer.encode(sources), target_tokenizer.encode(targets))
+
+
+def _shifted(source, tokens):
+    """Source, target and labels, of the ids of both sides."""
+    marks = tf.ones([tokens.nrows(), 1], tf.int32)
     return source, tf.concat([marks * START_ID, tokens], axis=1), tf.concat([tokens, marks * END_ID], axis=1)
 
 

@@ -1,6 +1,6 @@
 """Strings to ids and back, in graph: normalisation, tokenizers, vocabulary."""
 
-from keras_attention.text.subwords import SentencePieceTokenizer, WordPieceTokenizer
+from keras_attention.text.subwords import SentencePieceTokenizer, WordPieceTokenizer, subwords_of_file
 from keras_attention.text.tokenizers import CharacterTokenizer, Tokenizer, normalize
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
@@ -21,4 +21,5 @@ __all__ = [
     "Vocabulary",
     "WordPieceTokenizer",
     "normalize",
+    "subwords_of_file",
 ]

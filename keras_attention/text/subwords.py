@@ -7,9 +7,11 @@ byte. `WordPieceTokenizer` is tensorflow-text's own, and needs no other package.
 import collections
 import functools
 import io
+import itertools
 import pathlib
 import tempfile
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
@@ -18,6 +20,7 @@ from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, STAR
 
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
 _NORMALIZATION = "2581\t5F\n"
+_VOCABULARY_BEGINS = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -83,14 +86,7 @@ class SentencePieceTokenizer(Tokenizer):
                 the texts.
         """
         texts = some_texts(cls, texts)
-        try:
-            import sentencepiece
-            from sentencepiece import sentencepiece_model_pb2
-        except ImportError as error:
-            raise ImportError(
-                "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
-                "pip install 'keras-attention-layers[translation]'."
-            ) from error
+        sentencepiece = _sentencepiece("SentencePieceTokenizer.train: training a vocabulary")
         model = io.BytesIO()
         settings = {
             "model_type": "bpe",
@@ -116,7 +112,7 @@ class SentencePieceTokenizer(Tokenizer):
                 f"SentencePieceTokenizer.train: vocabulary_size={vocabulary_size} does not suit these "
                 f"{len(texts):,} texts: {error}"
             ) from error
-        proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+        proto = sentencepiece.sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
         proto.normalizer_spec.ClearField("normalization_rule_tsv")  # the name of a file that is gone
         return cls(proto.SerializeToString(deterministic=True))
 
@@ -127,20 +123,41 @@ class SentencePieceTokenizer(Tokenizer):
     def tokenize(self, text):
         return self._pieces.tokenize(valid_utf8(text))
 
+    def sample(self, texts, dropout, seed):
+        """Ids of pieces from which merges were left out at random: BPE-dropout, to learn from.
+
+        Args:
+            texts: list of strings.
+            dropout: probability that a merge is left out, each time it could
+                be made. The paper's is 0.1.
+            seed: of the draws, an integer from 0 to 2**32 - 1.
+
+        Returns:
+            `tf.RaggedTensor` of int32, `(texts, tokens)`.
+
+        Raises:
+            ImportError: without the `sentencepiece` package.
+
+        Reference: Provilkov et al. 2020, "BPE-Dropout: Simple and Effective
+            Subword Regularization", 3.
+        """
+        sentencepiece = _sentencepiece("SentencePieceTokenizer.sample: drawing pieces")
+        sentencepiece.set_random_generator_seed(seed)
+        pieces = sentencepiece.SentencePieceProcessor(model_proto=self.model)
+        # One thread, which begins with the seed; a `nbest_size` of -1 draws among all divisions.
+        ids = pieces.encode(list(texts), enable_sampling=True, alpha=dropout, nbest_size=-1, num_threads=1)
+        flat = np.fromiter(itertools.chain.from_iterable(ids), np.int32)
+        return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in ids])
+
     def detokenize(self, ids):
         flat = tf.reshape(tf.cast(ids, tf.int32), [-1, tf.shape(ids)[-1]])
         return tf.reshape(self._pieces.detokenize(tf.ragged.boolean_mask(flat, before_end(flat))), tf.shape(ids)[:-1])
 
-    def save(self, folder, side):
-        self._file(folder, side).write_bytes(self.model)
-
-    @classmethod
-    def load(cls, folder, side):
-        return cls.of_file(cls._file(folder, side))
+    def write(self, file):
+        pathlib.Path(file).write_bytes(self.model)
 
     @classmethod
     def of_file(cls, file):
-        """The tokenizer of a model file."""
         return cls(pathlib.Path(file).read_bytes(), file=file)
 
     @classmethod
@@ -152,6 +169,18 @@ class SentencePieceTokenizer(Tokenizer):
         # Made anew wherever it is used: one that is kept dies when `keras.utils.set_random_seed` empties TensorFlow's
         # caches, and in a graph the model then is part of the graph.
         return tf_text.SentencepieceTokenizer(self.model, out_type=tf.string)
+
+
+def _sentencepiece(doing):
+    """The package, which only training needs."""
+    try:
+        import sentencepiece
+        import sentencepiece.sentencepiece_model_pb2
+    except ImportError as error:
+        raise ImportError(
+            f"{doing} needs the sentencepiece package: pip install 'keras-attention-layers[translation]'."
+        ) from error
+    return sentencepiece
 
 
 class WordPieceTokenizer(Tokenizer):
@@ -210,3 +239,22 @@ class WordPieceTokenizer(Tokenizer):
                 unknown_token=SPECIAL_TOKENS[UNKNOWN_ID],
                 no_pretokenization=True,
             )
+
+
+def subwords_of_file(file):
+    """The subword tokenizer of a file that `write` wrote, of whichever kind.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file of another kind.
+    """
+    try:
+        with open(file, "rb") as content:
+            begin = content.read(len(_VOCABULARY_BEGINS))
+        kind = WordPieceTokenizer if begin == _VOCABULARY_BEGINS else SentencePieceTokenizer
+        return kind.of_file(file)
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{file} is neither a SentencePiece model nor a vocabulary of this library. Make one with "
+            "`keras-attention vocabulary`."
+        ) from error

@@ -16,8 +16,8 @@ from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID, Vocabulary
 class Tokenizer:
     """What every tokenizer is; a subclass splits strings and joins tokens.
 
-    A subclass sets `name` and defines `tokenize`, `detokenize`, `train`, `save`
-    and `load`.
+    A subclass sets `name` and defines `tokenize`, `detokenize` and `train`;
+    `write` and `of_file` too, if its file is not that of a vocabulary.
 
     Args:
         vocabulary: a `Vocabulary`.
@@ -56,12 +56,21 @@ class Tokenizer:
 
     def save(self, folder, side):
         """Writes the tokenizer's file into a folder; `side`, source or target, begins its name."""
-        self.vocabulary.save(self._file(folder, side))
+        self.write(self._file(folder, side))
 
     @classmethod
     def load(cls, folder, side):
         """Reads what `save` wrote."""
-        return cls(Vocabulary.load(cls._file(folder, side)))
+        return cls.of_file(cls._file(folder, side))
+
+    def write(self, file):
+        """Writes the tokenizer's file."""
+        self.vocabulary.save(file)
+
+    @classmethod
+    def of_file(cls, file):
+        """The tokenizer of a file that `write` wrote."""
+        return cls(Vocabulary.load(file))
 
     @classmethod
     def _file(cls, folder, side):

@@ -20,7 +20,7 @@ from keras_attention.data import (
     split_by_target,
     write_pairs,
 )
-from keras_attention.text import END_ID, START_ID, CharacterTokenizer
+from keras_attention.text import END_ID, START_ID, CharacterTokenizer, SentencePieceTokenizer
 
 BOOK = pathlib.Path(__file__).parents[3] / "shared/data/date.txt.gz"
 
@@ -252,6 +252,46 @@ def test_long_unequal_and_empty_pairs_are_left_out():
     kept = [(a, b) for a, b in CORPUS if max(len(a), len(b)) <= 8 and max(len(a), len(b)) <= 2 * min(len(a), len(b))]
     assert batches.dropped == 61 - len(kept)
     assert sorted(pairs_in(batches.once())) == lengths_of(kept)
+
+
+SENTENCES = [(f"the cat number {number} sat", f"le chat {number * 7} est assis là") for number in range(40)]
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return SentencePieceTokenizer.train([text for pair in SENTENCES for text in pair], vocabulary_size=340)
+
+
+def texts_in(tokenizer, batches):
+    """Pairs of some batches, as texts."""
+    found = []
+    for inputs, labels in batches:
+        sides = [tokenizer.detokenize(ids).numpy() for ids in (inputs["source"], labels)]
+        found += [tuple(text.decode() for text in pair) for pair in zip(*sides, strict=True)]
+    return sorted(found)
+
+
+def test_subword_dropout_cuts_the_same_texts_into_other_pieces_each_epoch(pieces):
+    batches = TokenBatches(SENTENCES, pieces, pieces, tokens=100, seed=3, subword_dropout=0.3)
+    steps = batches.steps_per_epoch
+    epochs = [list(batches.dataset(epoch * steps).take(steps)) for epoch in range(2)]
+    plain = list(batches.once())
+    for taken in (*epochs, plain):
+        assert len(taken) == steps
+        assert texts_in(pieces, taken) == sorted(SENTENCES)
+    counts = [sum(int((labels.numpy() != 0).sum()) for _, labels in taken) for taken in (*epochs, plain)]
+    assert min(counts[:2]) > 1.1 * counts[2]
+    assert counts[0] != counts[1]
+    again = TokenBatches(SENTENCES, pieces, pieces, tokens=100, seed=3, subword_dropout=0.3)
+    for expected, received in zip(epochs[1][2:], again.dataset(steps + 2).take(steps - 2), strict=True):
+        np.testing.assert_array_equal(received[1], expected[1])
+
+
+def test_subword_dropout_that_is_not_possible_is_an_error(pieces):
+    with pytest.raises(ValueError, match=r"needs a tokenizer that has `sample`.*CharacterTokenizer"):
+        TokenBatches(CORPUS, TOKENIZER, TOKENIZER, subword_dropout=0.1)
+    with pytest.raises(ValueError, match=r"from 0 to below 1. Received 1.0"):
+        TokenBatches(SENTENCES, pieces, pieces, subword_dropout=1.0)
 
 
 def test_nothing_left_is_an_error_that_says_why():

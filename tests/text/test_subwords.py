@@ -7,7 +7,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_attention.text import END_ID, PAD_ID, SPECIAL_TOKENS, SentencePieceTokenizer, WordPieceTokenizer
+from keras_attention.text import (
+    END_ID,
+    PAD_ID,
+    SPECIAL_TOKENS,
+    SentencePieceTokenizer,
+    WordPieceTokenizer,
+    subwords_of_file,
+)
 
 SENTENCES = [
     "ein Mann schläft auf einem grünen Sofa .",
@@ -130,3 +137,25 @@ def test_model_with_other_special_tokens_is_refused():
     )
     with pytest.raises(ValueError, match=r"first pieces must be \[PAD\].*keras-attention vocabulary"):
         SentencePieceTokenizer(model.getvalue())
+
+
+def test_sampled_pieces_give_the_text_back_and_are_the_seed_s(sentencepiece):
+    plain = sentencepiece.encode(tf.constant(SENTENCES))
+    drawn = sentencepiece.sample(SENTENCES, 0.5, seed=1)
+    assert [text.decode() for text in sentencepiece.detokenize(drawn.to_tensor()).numpy()] == SENTENCES
+    assert drawn.dtype == tf.int32
+    assert drawn.to_list() == sentencepiece.sample(SENTENCES, 0.5, seed=1).to_list()
+    assert drawn.to_list() != sentencepiece.sample(SENTENCES, 0.5, seed=2).to_list()
+    assert len(drawn.flat_values) > len(plain.flat_values)
+    assert sentencepiece.sample(SENTENCES, 0.0, seed=1).to_list() == plain.to_list()
+
+
+def test_a_file_tells_its_kind(sentencepiece, wordpiece, tmp_path):
+    for tokenizer in (sentencepiece, wordpiece):
+        tokenizer.write(tmp_path / "file")
+        read = subwords_of_file(tmp_path / "file")
+        assert type(read) is type(tokenizer)
+        assert read.vocabulary.tokens == tokenizer.vocabulary.tokens
+    (tmp_path / "file").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="neither a SentencePiece model nor a vocabulary"):
+        subwords_of_file(tmp_path / "file")
