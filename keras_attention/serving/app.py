@@ -5,6 +5,7 @@ others that wait; the event loop only reads and writes.
 """
 
 import asyncio
+import functools
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,11 @@ _STATUSES = {
     413: "INVALID_ARGUMENT",
     503: "UNAVAILABLE",
 }
+
+
+# Bytes of a body that the event loop itself reads and answers, all but TensorFlow's part: a thread that wants the
+# interpreter waits longer for it than that takes. Larger ones would hold up the others.
+SMALL = 1024
 
 
 class Limits(NamedTuple):
@@ -168,8 +174,7 @@ class Predictor:
             self._waiting += 1
             self.metrics.in_flight.set(self._waiting)
             try:
-                loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._threads, self.compute, servable, body)
+                answer = await self._answer(servable, body)
             finally:
                 self._waiting -= 1
                 self.metrics.in_flight.set(self._waiting)
@@ -181,22 +186,47 @@ class Predictor:
         finally:
             self.metrics.count_request(name, status, time.perf_counter() - begin)
 
-    def compute(self, servable, body):
-        """From the body of a request to that of its answer."""
-        inputs = {name: signature.inputs for name, signature in servable.signatures.items()}
-        asked = protocol.parse_request(body, inputs)
-        return protocol.format_answer(self.predict(servable, asked.signature_name, asked.inputs), asked.by_row)
-
     def predict(self, servable, signature_name, inputs):
-        """A servable's outputs, for arrays that are within the limits; noted in the metrics. Every way in ends here.
+        """A servable's outputs, for arrays that are within the limits; noted in the metrics.
 
         Raises:
             RequestError: 400 for what the limits or the model refuse, 503 if too many wait.
         """
+        prediction = self._prepare(servable, signature_name, inputs)
+        prediction.run()
+        return self._finish(prediction)
+
+    async def _answer(self, servable, body):
+        """From the body of a request to that of its answer."""
+        in_a_thread = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        if len(body) > SMALL:
+            return await in_a_thread(self._compute, servable, body)
+        prediction, by_row = self._begin(servable, body)
+        await in_a_thread(prediction.run)
+        return self._end(prediction, by_row)
+
+    def _compute(self, servable, body):
+        prediction, by_row = self._begin(servable, body)
+        prediction.run()
+        return self._end(prediction, by_row)
+
+    def _begin(self, servable, body):
+        inputs = {name: signature.inputs for name, signature in servable.signatures.items()}
+        asked = protocol.parse_request(body, inputs)
+        return self._prepare(servable, asked.signature_name, asked.inputs), asked.by_row
+
+    def _end(self, prediction, by_row):
+        return protocol.format_answer(self._finish(prediction), by_row)
+
+    def _prepare(self, servable, signature_name, inputs):
         self._check(inputs)
-        begin = time.perf_counter()
-        outputs = servable.predict(signature_name, inputs, lambda rows: self.metrics.observe_batch(servable.name, rows))
-        self.metrics.observe_runtime(servable.name, time.perf_counter() - begin)
+        return servable.prepare(signature_name, inputs)
+
+    def _finish(self, prediction):
+        outputs = prediction.outputs()
+        self.metrics.observe_runtime(prediction.model, prediction.seconds)
+        for rows in prediction.batches:
+            self.metrics.observe_batch(prediction.model, rows)
         return outputs
 
     def _check(self, inputs):

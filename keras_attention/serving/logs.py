@@ -1,9 +1,10 @@
 """What the server writes on standard error: a line of JSON for each event and each request."""
 
-import json
 import logging
 import sys
 import time
+
+from keras_attention.serving import protocol
 
 LOG = logging.getLogger("keras_attention.serving")
 ACCESS = logging.getLogger("keras_attention.access")
@@ -23,7 +24,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return protocol.dump(line).decode()
 
 
 def set_up_logs():

@@ -1,5 +1,7 @@
 """Prometheus metrics at TensorFlow Serving's path, under its names where it has one."""
 
+import functools
+
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
 
@@ -44,15 +46,15 @@ class Metrics:
             seconds: that it took.
         """
         self._requests[model, status] = self._requests.get((model, status), 0) + 1
-        self._latency.labels(model, "predict", "REST").observe(seconds * 1e6)
+        self._latency(model, "predict", "REST").observe(seconds * 1e6)
 
     def observe_runtime(self, model, seconds):
         """Notes the time in TensorFlow."""
-        self._runtime.labels(model, "predict", "TF2").observe(seconds * 1e6)
+        self._runtime(model, "predict", "TF2").observe(seconds * 1e6)
 
     def observe_batch(self, model, rows):
         """Notes a batch that was computed."""
-        self._batch_size.labels(model, "keras_attention").observe(rows)
+        self._batch_size(model, "keras_attention").observe(rows)
 
     def collect(self):
         """For the registry: the counter, whose name must not end in `_total` as Prometheus' own library wants it."""
@@ -67,4 +69,5 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _histogram(self, name, documentation, labels, buckets):
-        return Histogram(name, documentation, labels, buckets=buckets, registry=self._registry)
+        histogram = Histogram(name, documentation, labels, buckets=buckets, registry=self._registry)
+        return functools.cache(histogram.labels)

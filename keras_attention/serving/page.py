@@ -1,7 +1,8 @@
 """The server's page at `/`: type a text, see what a model makes of it and what it read.
 
-The page is made beside the server, once a model answers, because its library
-takes seconds to import. Until then a small page stands there that asks again.
+The page is made when it is first asked for and a model answers, because its
+library takes seconds to import, during which others would wait, and an eighth of
+the memory. Until then a small page stands there that asks again.
 Whatever is not the page's goes by it, so the protocol's routes are as they were.
 """
 
@@ -36,9 +37,9 @@ _WAITING = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>keras-attention</title><body style="font: 1rem system-ui, sans-serif; padding: 2rem">
-<p>The page appears as soon as a model answers.</p>"""
+<p>The page appears in some seconds, once a model answers.</p>"""
 _BROKEN = _WAITING.replace('<meta http-equiv="refresh" content="1">', "").replace(
-    "appears as soon as a model answers", "cannot be shown; the server's log says why"
+    "appears in some seconds, once a model answers", "cannot be shown; the server's log says why"
 )
 _STYLE = """\
 .gradio-container { color-scheme: light; }
@@ -96,17 +97,20 @@ class Page:
         self._store = store
         self._predictor = predictor
         self._not_found = not_found
+        self._wanted = asyncio.Event()
         self._shown = HTMLResponse(_WAITING, 503, {"Retry-After": "1", "Cache-Control": "no-store"})
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
             await self._not_found(scope, receive, send)
             return
+        self._wanted.set()
         body = await read_body(Request(scope, receive), self._predictor.limits)
         await self._shown(dict(scope), _receive_again(body, receive), _send_with_policy(send))
 
     async def live(self):
-        """Makes the page once a model answers, and keeps it until it is cancelled."""
+        """Makes the page once somebody wants it and a model answers, and keeps it until it is cancelled."""
+        await self._wanted.wait()
         while not self._store.names:
             await asyncio.sleep(0.1)
         try:

@@ -1,11 +1,13 @@
 """One version of a SavedModel, ready to answer many threads at once.
 
-Requests that come together are computed together, by TensorFlow's own batching
-(`tf.nondifferentiable_batch_function`).
+Requests that come together are computed together, by TensorFlow's own batching,
+the op of `tf.nondifferentiable_batch_function`.
 """
 
+import itertools
 import pathlib
 import threading
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,10 @@ from keras_attention.serving.protocol import RequestError, TensorSpec
 # Strings of more bytes are computed apart, one request at a time: the others of a batch would be padded to them.
 LONG = 512
 
+BATCH_ROWS = "batch_rows"  # of a batch, in its first row; 0 in the others
+
+_QUEUES = itertools.count()  # TensorFlow joins what goes by one name
+
 BUSY = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
 
 
@@ -30,10 +36,10 @@ class Signature(NamedTuple):
     Attributes:
         inputs: `TensorSpec` by name.
         outputs: `TensorSpec` by name.
-        call: from a dict of tensors to a dict of tensors.
-        batched: the same for many threads at once, with two more outputs,
-            `batch_size` and `batch_first`; None where an answer could depend on
-            what else is in the batch.
+        call: from tensors by name to a dict of tensors.
+        batched: the same for many threads at once, with one more output,
+            `BATCH_ROWS`; None where an answer could depend on what else is in
+            the batch.
         is_text: whether it is that of this package's exports.
     """
 
@@ -81,53 +87,88 @@ class Servable:
         for request in read_warmup_requests(self.folder):
             self.predict(request.signature_name, request.inputs)
 
-    def predict(self, signature_name, inputs, observe=None):
-        """Answers a request.
+    def predict(self, signature_name, inputs):
+        """Answers a request: all that `Prediction` does, in one call."""
+        prediction = self.prepare(signature_name, inputs)
+        prediction.run()
+        return prediction.outputs()
+
+    def prepare(self, signature_name, inputs):
+        """The `Prediction` of a request.
 
         Args:
             signature_name: of `signatures`.
             inputs: arrays by name.
-            observe: called with the rows of each batch that this request is
-                the first of.
+        """
+        signature = self.signatures[signature_name]
+        tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in signature.inputs.items()}
+        return Prediction(self.name, signature, tensors, self._one_at_a_time if _is_long(inputs) else None)
 
-        Returns:
-            Dict of arrays.
+
+class Prediction:
+    """A request on its way through TensorFlow.
+
+    Only `run` waits, and it hardly needs Python: many threads that all want the
+    interpreter hinder each other more than the rest of a request takes.
+
+    Args:
+        model: its name.
+        signature: the `Signature`.
+        tensors: by name.
+        lock: what a request with long strings, which is computed apart, holds
+            meanwhile; None for others.
+
+    Attributes:
+        seconds: that `run` took, waiting for a batch among them.
+        batches: rows of the batches that this request was the first of.
+    """
+
+    def __init__(self, model, signature, tensors, lock=None):
+        self.model = model
+        self.seconds = 0.0
+        self.batches = []
+        self._signature = signature
+        self._tensors = tensors
+        self._lock = lock
+        self._outputs = None
+
+    def run(self):
+        """Computes, and blocks meanwhile.
 
         Raises:
             RequestError: 400 if the model refuses the inputs, 503 if too many
                 wait.
         """
-        signature = self.signatures[signature_name]
-        tensors = {
-            name: tf.constant(inputs[name], _dtype(spec), shape=np.shape(inputs[name]))
-            for name, spec in signature.inputs.items()
-        }
+        begin = time.perf_counter()
         try:
-            if _is_long(inputs):
-                with self._one_at_a_time:  # many at once would take the memory of the machine
-                    outputs = _arrays(signature.call(**tensors))
+            if self._lock is not None:
+                with self._lock:  # many at once would take the memory of the machine
+                    self._outputs = self._signature.call(**self._tensors)
             else:
-                outputs = self._outputs(signature, tensors, observe)
+                self._outputs = self._together()
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
-            raise RequestError(400, f"{self.name} refused the inputs: {error.message}") from None
-        return cut_back(outputs) if signature.is_text else outputs
+            raise RequestError(400, f"{self.model} refused the inputs: {error.message}") from None
+        self.seconds = time.perf_counter() - begin
 
-    def _outputs(self, signature, tensors, observe):
-        if signature.batched is None:
-            return _arrays(signature.call(**tensors))
-        try:
-            outputs = _arrays(signature.batched(**tensors))
-        except BUSY:
-            raise
-        except tf.errors.OpError:  # perhaps another's row: alone, only the guilty one fails
-            return _arrays(signature.call(**tensors))
-        sizes, first = outputs.pop("batch_size"), outputs.pop("batch_first")
-        if observe is not None:
-            for size in sizes[first]:
-                observe(int(size))
-        return outputs
+    def outputs(self):
+        """What was computed: dict of arrays."""
+        outputs = {name: tensor.numpy() for name, tensor in self._outputs.items()}
+        if BATCH_ROWS in outputs:
+            rows = outputs.pop(BATCH_ROWS)
+            self.batches = rows[rows > 0].tolist()
+        return cut_back(outputs) if self._signature.is_text else outputs
+
+    def _together(self):
+        if self._signature.batched is not None:
+            try:
+                return self._signature.batched(**self._tensors)
+            except BUSY:
+                raise
+            except tf.errors.OpError:
+                pass  # perhaps another's row: alone, only the guilty one fails
+        return self._signature.call(**self._tensors)
 
 
 def _signature(function, *batching):
@@ -149,26 +190,33 @@ def _keeps_rows_apart(inputs, outputs):
 
 def _batched(function, max_batch_size, max_queue):
     specs = function.structured_input_signature[1]
-    names, output_names = list(specs), list(function.structured_outputs)
+    names, output_names = list(specs), [*function.structured_outputs, BATCH_ROWS]
 
-    @tf.nondifferentiable_batch_function(
-        num_batch_threads=1,  # while one batch is computed the next one gathers; two at once are smaller, and dearer
-        max_batch_size=max_batch_size,
-        batch_timeout_micros=0,
-        max_enqueued_batches=max_queue,
-        autograph=False,
-    )
+    @tf.function(autograph=False)
     def together(*tensors):
         outputs = function(**dict(zip(names, tensors, strict=True)))
-        rows = tf.shape(tensors[0])[:1]
-        return [*(outputs[name] for name in output_names), tf.fill(rows, rows[0]), tf.range(rows[0]) == 0]
+        rows = tf.shape(tensors[0])[0]
+        return [*(outputs[name] for name in function.structured_outputs), tf.one_hot(0, rows, rows, 0)]
+
+    computation = together.get_concrete_function(*specs.values())
+    # What `tf.nondifferentiable_batch_function` does in a graph, without a graph for each request.
+    options = {
+        "f": computation,
+        "captured_tensors": computation.captured_inputs,
+        "Tout": [tensor.dtype for tensor in computation.outputs],
+        "num_batch_threads": 1,  # while one batch is computed the next one gathers; two at once are smaller, and dearer
+        "max_batch_size": max_batch_size,
+        "batch_timeout_micros": 0,
+        "max_enqueued_batches": max_queue,
+        "enable_large_batch_splitting": True,
+        "shared_name": f"keras_attention_{next(_QUEUES)}",
+    }
 
     def call(**tensors):
-        return dict(
-            zip([*output_names, "batch_size", "batch_first"], together(*(tensors[name] for name in names)), strict=True)
-        )
+        outputs = tf.raw_ops.BatchFunction(in_tensors=[tensors[name] for name in names], **options)
+        return dict(zip(output_names, outputs, strict=True))
 
-    return tf.function(call, autograph=False).get_concrete_function(**specs)
+    return call
 
 
 def _is_long(inputs):
@@ -177,17 +225,9 @@ def _is_long(inputs):
     return any(len(text) > LONG for array in arrays if array.dtype == object for text in array.reshape(-1))
 
 
-def _arrays(outputs):
-    return {name: tensor.numpy() for name, tensor in outputs.items()}
-
-
 def _spec(spec):
     shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
     return TensorSpec(spec.dtype.name, shape)
-
-
-def _dtype(spec):
-    return tf.dtypes.as_dtype(spec.dtype)
 
 
 def _metadata(folder):
