@@ -83,7 +83,7 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
 
         servable = Servable(name, version, place, max_queue=limits.queue)
         servable.warm_up()
-        # TensorFlow's million objects stay: to look through them for garbage halts all clients for a fifth of a second.
+        # What a model brings stays: to look through it for garbage halts all clients, for up to a fifth of a second.
         gc.collect()
         gc.freeze()
         return servable
