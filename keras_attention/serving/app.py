@@ -5,7 +5,6 @@ others that wait; the event loop only reads and writes.
 """
 
 import asyncio
-import functools
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -157,6 +156,7 @@ class Predictor:
         self.metrics = metrics
         self._waiting = 0
         self._threads = ThreadPoolExecutor(min(limits.queue, 64), thread_name_prefix="predict")
+        self._apart = ThreadPoolExecutor(1, thread_name_prefix="predict_long")
 
     async def answer(self, request, name, version):
         """The body of the answer, bytes.
@@ -193,22 +193,25 @@ class Predictor:
             RequestError: 400 for what the limits or the model refuse, 503 if too many wait.
         """
         prediction = self._prepare(servable, signature_name, inputs)
-        prediction.run()
+        self._threads_for(prediction).submit(prediction.run).result()
         return self._finish(prediction)
 
     async def _answer(self, servable, body):
         """From the body of a request to that of its answer."""
-        in_a_thread = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        if len(body) > SMALL:
-            return await in_a_thread(self._compute, servable, body)
-        prediction, by_row = self._begin(servable, body)
-        await in_a_thread(prediction.run)
-        return self._end(prediction, by_row)
+        loop = asyncio.get_running_loop()
 
-    def _compute(self, servable, body):
-        prediction, by_row = self._begin(servable, body)
-        prediction.run()
-        return self._end(prediction, by_row)
+        async def python(function, *arguments):
+            if len(body) <= SMALL:
+                return function(*arguments)
+            return await loop.run_in_executor(self._threads, function, *arguments)
+
+        prediction, by_row = await python(self._begin, servable, body)
+        await loop.run_in_executor(self._threads_for(prediction), prediction.run)
+        return await python(self._end, prediction, by_row)
+
+    def _threads_for(self, prediction):
+        """Those that wait for TensorFlow: one for all with long strings, which thus come one after another."""
+        return self._apart if prediction.is_long else self._threads
 
     def _begin(self, servable, body):
         inputs = {name: signature.inputs for name, signature in servable.signatures.items()}

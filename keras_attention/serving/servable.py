@@ -6,7 +6,6 @@ the op of `tf.nondifferentiable_batch_function`.
 
 import itertools
 import pathlib
-import threading
 import time
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.protocol import RequestError, TensorSpec
 
-# Strings of more bytes are computed apart, one request at a time: the others of a batch would be padded to them.
+# Strings of more bytes are computed apart: the others of a batch would be padded to them.
 LONG = 512
 
 BATCH_ROWS = "batch_rows"  # of a batch, in its first row; 0 in the others
@@ -80,7 +79,6 @@ class Servable:
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
         self.metadata = _metadata(self.folder)
-        self._one_at_a_time = threading.Lock()
 
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""
@@ -102,7 +100,7 @@ class Servable:
         """
         signature = self.signatures[signature_name]
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in signature.inputs.items()}
-        return Prediction(self.name, signature, tensors, self._one_at_a_time if _is_long(inputs) else None)
+        return Prediction(self.name, signature, tensors, _is_long(inputs))
 
 
 class Prediction:
@@ -115,21 +113,22 @@ class Prediction:
         model: its name.
         signature: the `Signature`.
         tensors: by name.
-        lock: what a request with long strings, which is computed apart, holds
-            meanwhile; None for others.
+        is_long: whether there are strings so long that it is computed apart.
 
     Attributes:
+        is_long: as given. Run such ones one at a time: many at once would take
+            the memory of the machine.
         seconds: that `run` took, waiting for a batch among them.
         batches: rows of the batches that this request was the first of.
     """
 
-    def __init__(self, model, signature, tensors, lock=None):
+    def __init__(self, model, signature, tensors, is_long=False):
         self.model = model
+        self.is_long = is_long
         self.seconds = 0.0
         self.batches = []
         self._signature = signature
         self._tensors = tensors
-        self._lock = lock
         self._outputs = None
 
     def run(self):
@@ -141,11 +140,7 @@ class Prediction:
         """
         begin = time.perf_counter()
         try:
-            if self._lock is not None:
-                with self._lock:  # many at once would take the memory of the machine
-                    self._outputs = self._signature.call(**self._tensors)
-            else:
-                self._outputs = self._together()
+            self._outputs = self._compute()
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
@@ -160,8 +155,8 @@ class Prediction:
             self.batches = rows[rows > 0].tolist()
         return cut_back(outputs) if self._signature.is_text else outputs
 
-    def _together(self):
-        if self._signature.batched is not None:
+    def _compute(self):
+        if self._signature.batched is not None and not self.is_long:
             try:
                 return self._signature.batched(**self._tensors)
             except BUSY:

@@ -5,6 +5,7 @@ import http.client
 import json
 import shutil
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from keras_attention import load
 from keras_attention.serving.app import Limits
 from keras_attention.serving.client import GrpcClient, RestClient, ServerError
 from keras_attention.serving.grpc_server import start_grpc
+from keras_attention.serving.servable import LONG
 
 from .conftest import running, save_sums, wait_until
 
@@ -122,6 +124,17 @@ def test_bad_requests_are_400_in_the_shape_of_serving(server, content, message):
     assert message in error
 
 
+def ask_apart(port, content):
+    """Status and Retry-After of a prediction over a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/v1/models/dates:predict", json.dumps(content))
+        response = connection.getresponse()
+        return response.status, response.getheader("Retry-After")
+    finally:
+        connection.close()
+
+
 def batches(server):
     """How many batches of `dates` were computed."""
     lines = server.app.state.predictor.metrics.text().decode().splitlines()
@@ -134,6 +147,29 @@ def test_long_strings_are_computed_apart(server, converter):
         status, answer = server.predict({"instances": [text]})
         assert (status, answer["predictions"][0]["text"]) == (200, converter(text).text)
         assert batches(server) == before + together
+
+
+def test_long_strings_come_one_by_one_and_hold_up_nobody(models):
+    with running(models) as server, concurrent.futures.ThreadPoolExecutor(66) as pool:
+        signatures = server.store.get("dates").signatures
+        signature = signatures["serving_default"]
+        under_way, most, go_on = [], [], threading.Event()
+
+        def watched(**tensors):
+            under_way.append(tensors)
+            most.append(len(under_way))
+            go_on.wait(60)
+            under_way.pop()
+            return signature.call(**tensors)
+
+        signatures["serving_default"] = signature._replace(call=watched)
+        asked = [pool.submit(ask_apart, server.port, {"instances": ["9" * (LONG + 1)]}) for _ in range(66)]
+        wait_until(lambda: "in_flight 66.0" in server.app.state.predictor.metrics.text().decode())
+        assert server.predict({"instances": ["9"]})[0] == 200
+        assert not any(request.done() for request in asked)
+        go_on.set()
+        assert {request.result()[0] for request in asked} == {200}
+        assert most == [1] * 66
 
 
 def test_null_bytes_and_broken_utf8_are_answered(server):
@@ -193,17 +229,6 @@ def test_clients_that_hang_up_harm_nobody(server):
             head = f"POST /v1/models/dates:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
             client.sendall(head.encode() + body[:end])
     assert server.predict({"instances": ["9"]})[0] == 200
-
-
-def ask_apart(port, content):
-    """Status and Retry-After of a prediction over a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("POST", "/v1/models/dates:predict", json.dumps(content))
-        response = connection.getresponse()
-        return response.status, response.getheader("Retry-After")
-    finally:
-        connection.close()
 
 
 def test_a_full_queue_is_503_with_a_time_to_come_back(models):

@@ -49,7 +49,8 @@ class Fixed:
 
     def prepare(self, signature_name, inputs):
         outputs = self.outputs(*inputs["text"])
-        return SimpleNamespace(model=self.name, seconds=0.0, batches=[], run=lambda: None, outputs=lambda: outputs)
+        attributes = {"model": self.name, "is_long": False, "seconds": 0.0, "batches": []}
+        return SimpleNamespace(**attributes, run=lambda: None, outputs=lambda: outputs)
 
     def outputs(self, text):
         if text.decode() not in RESULTS:
