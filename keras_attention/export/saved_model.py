@@ -84,7 +84,6 @@ def _write(converter, place, staging):
     vocabularies.mkdir()
     exported = converter.for_export(vocabularies)
     archive = keras.export.ExportArchive()
-    archive.track(exported.model)
     for tokenizer in exported.tokenizers.values():
         archive.track(tokenizer.vocabulary.resource)
     # What `track` is given is only saved where the graph reads it, and the graph holds such a model itself.

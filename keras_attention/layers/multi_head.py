@@ -268,14 +268,13 @@ class MultiHeadAttention(AttentionLayer):
 
     def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
         """The context of all queries at once, and the weights."""
-        queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
-        bias = pattern.bias(queries, keys)
-        if bias is not None:
-            scores = ops.cast(scores, "float32") + bias
-        visible = pattern.mask(queries, keys)
-        padding = None if key_mask is None else key_mask[:, None, None, :]
-        mask = combine_masks(padding, mask, None if visible is None else visible[None, None])
+        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
+        if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
+            queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
+            bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
+            scores = scores if bias is None else ops.cast(scores, "float32") + bias
+            mask = combine_masks(mask, None if visible is None else visible[None, None])
         context, weights = attend(scores, value, mask, self._dropout if training else None)
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
 

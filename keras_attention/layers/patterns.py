@@ -28,6 +28,11 @@ class Pattern(NamedTuple):
     slopes: Any = None
     offset: Any = 0
 
+    @property
+    def is_trivial(self):
+        """Whether every query sees every key, and all at the same cost."""
+        return not self.causal and self.window is None and self.slopes is None
+
     def mask(self, queries, keys):
         """Which keys each query sees: bool `(target, source)`, or None if all.
 
@@ -36,6 +41,8 @@ class Pattern(NamedTuple):
                 added here.
             keys: indices of keys, integers `(source,)`.
         """
+        if not self.causal and self.window is None:
+            return None
         distance = self._distance(queries, keys)
         visible = distance >= 0 if self.causal else None
         if self.window is not None:

@@ -45,6 +45,12 @@ def test_signature_is_the_documented_one(exported):
     }
 
 
+def test_weights_are_saved_once(exported, converter):
+    saved = [shape for _, shape in tf.train.list_variables(str(exported / "1/variables/variables")) if shape]
+    weights = [list(weight.shape) for weight in converter.model.for_decoding().trainable_variables]
+    assert sorted(saved) == sorted(weights)
+
+
 def test_fresh_process_with_tensorflow_alone_agrees_after_the_folder_has_moved(exported, converter, tmp_path):
     moved = tmp_path / "elsewhere"
     shutil.copytree(exported / "1", moved)
