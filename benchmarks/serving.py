@@ -16,6 +16,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -107,6 +108,9 @@ def contest(name, models):
 
 def start(command, ready):
     """A server that answers, and the seconds that took."""
+    with socket.socket() as probe:
+        if not probe.connect_ex(("127.0.0.1", PORT)):
+            raise SystemExit(f"port {PORT} is in use, perhaps by a server of a run that was killed")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
     begin = time.perf_counter()
     process = subprocess.Popen(
