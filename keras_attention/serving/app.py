@@ -142,7 +142,7 @@ class Predictions:
 
 
 class Predictor:
-    """Answers `:predict`: reads, parses, computes on a thread, formats.
+    """Answers `:predict`: reads, parses, waits on a thread for TensorFlow, formats.
 
     Args:
         store: of the models.

@@ -83,13 +83,7 @@ class Servable:
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""
         for request in read_warmup_requests(self.folder):
-            self.predict(request.signature_name, request.inputs)
-
-    def predict(self, signature_name, inputs):
-        """Answers a request: all that `Prediction` does, in one call."""
-        prediction = self.prepare(signature_name, inputs)
-        prediction.run()
-        return prediction.outputs()
+            self.prepare(request.signature_name, request.inputs).run()
 
     def prepare(self, signature_name, inputs):
         """The `Prediction` of a request.
