@@ -1,7 +1,6 @@
 """The subcommand `serve`."""
 
 import argparse
-import gc
 
 from keras_attention.cli_translation import Formatter, positive
 
@@ -42,7 +41,6 @@ def add_serve(commands):
 
 
 def _serve(options):
-    gc.disable()  # to look for garbage in the million objects of TensorFlow, which all stay, would take a second
     try:
         from keras_attention.serving.app import Limits
         from keras_attention.serving.middleware import read_token
@@ -51,9 +49,6 @@ def _serve(options):
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
-    finally:
-        gc.freeze()
-        gc.enable()
     limits = Limits(
         body=options.max_body,
         text_length=options.max_text_length,

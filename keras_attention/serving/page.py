@@ -1,4 +1,4 @@
-"""The server's page at `/`: type a text, see what a model makes of it and what it read.
+"""What stands at `/` of the server: the page, once somebody asks for it.
 
 The page is made when it is first asked for and a model answers, because its
 library takes seconds to import, during which others would wait, and an eighth of
@@ -8,23 +8,13 @@ Whatever is not the page's goes by it, so the protocol's routes are as they were
 
 import asyncio
 import contextlib
-import math
-import os
 import re
-import textwrap
 
-import numpy as np
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from keras_attention.conversion import conversions_from
-from keras_attention.export.signature import SIGNATURE
 from keras_attention.serving.app import read_body
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError
-from keras_attention.visualization.heatmap_html import attention_html, escaped
-
-LARGEST = 20_000  # cells of a heatmap that a browser should draw
 
 # What the page asks for; the rest of what Gradio offers, such as to upload files, stays shut.
 _PATHS = re.compile(r"/(theme\.css|config|manifest\.json|favicon\.ico)?|/(assets|static)/.+|/gradio_api/run/[a-z_]+")
@@ -41,23 +31,6 @@ _WAITING = """\
 _BROKEN = _WAITING.replace('<meta http-equiv="refresh" content="1">', "").replace(
     "appears in some seconds, once a model answers", "cannot be shown; the server's log says why"
 )
-_STYLE = """\
-.gradio-container { color-scheme: light; }
-.dark .gradio-container, .gradio-container.dark { color-scheme: dark; }
-.gradio-container .attention-map { color-scheme: inherit; --attention-paper: var(--body-background-fill);
-  --attention-ink: var(--body-text-color); }
-#text textarea, #text input { unicode-bidi: plaintext; }
-#conversion { overflow-wrap: anywhere; }
-#conversion .html-container { padding: 0.25rem 0; }
-@media (max-width: 40rem) { .gradio-container .main.fillable.app { padding-inline: 0.75rem; } }
-#conversion .answer { font-size: 1.6rem; line-height: 1.3; margin: 0 0 0.25rem; white-space: pre-wrap; }
-#conversion .about { color: color-mix(in srgb, var(--body-text-color) 70%, transparent); margin: 0 0 1rem; }
-#conversion .error { border-inline-start: 4px solid #dc2626; padding: 0.5rem 0.75rem; margin: 0; }
-#conversion .results { border-collapse: collapse; margin: 0 0 1rem; }
-#conversion .results th, #conversion .results td { padding: 0.15rem 1rem 0.15rem 0; border: 0; text-align: start; }
-#conversion .results td:last-child { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
-#conversion h2 { font-size: 1rem; margin: 0 0 0.4rem; }
-"""
 
 
 def mount_page(app, store):
@@ -114,7 +87,7 @@ class Page:
         while not self._store.names:
             await asyncio.sleep(0.1)
         try:
-            made = await asyncio.to_thread(make_page, self._store, self._predictor)
+            made = await asyncio.to_thread(_make, self._store, self._predictor)
             async with made.router.lifespan_context(made):
                 self._shown = made
                 await asyncio.Event().wait()
@@ -123,131 +96,10 @@ class Page:
             self._shown = HTMLResponse(_BROKEN, 500)
 
 
-def make_page(store, predictor):
-    """The page as an application of its own.
+def _make(store, predictor):
+    from keras_attention.serving.gradio_page import make_page  # this is what takes seconds
 
-    Args:
-        store: of the models.
-        predictor: whose limits hold for the page, too.
-
-    Returns:
-        A `fastapi.FastAPI`, with a lifespan that must be entered.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # not of this page alone
-    import gradio
-
-    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
-    with gradio.Blocks(title="keras-attention", analytics_enabled=False) as blocks:
-        gradio.Markdown("# keras-attention")
-        with gradio.Row():
-            name = gradio.Dropdown(label="Model", allow_custom_value=True, elem_id="model")
-            text = gradio.Textbox(
-                label="Text",
-                placeholder="a date or a sentence",
-                max_lines=1,
-                scale=3,
-                min_width=280,
-                autofocus=True,
-                elem_id="text",
-            )
-        button = gradio.Button("Convert", variant="primary", elem_id="convert")
-        answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
-
-        def offer(chosen):
-            names = store.names
-            first = next((name for name in names if _is_text(store, name)), names[0] if names else None)
-            return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
-
-        def convert(name, text):
-            return answer_html(store, predictor, name, text)
-
-        options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
-        blocks.load(offer, name, name, show_progress="hidden", **options)
-        gradio.on([button.click, text.submit], convert, [name, text], answer, api_name="convert", **options)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    return gradio.mount_gradio_app(
-        app,
-        blocks,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        show_error=False,
-        theme=gradio.themes.Base(**fonts).set(button_primary_background_fill="*primary_600"),
-        head=f"<style>{_STYLE}</style>",  # as `css` it would reach nothing outside its components
-    )
-
-
-def answer_html(store, predictor, name, text):
-    """What a model makes of a text, as HTML; what is wrong with it, if there is anything.
-
-    Args:
-        store: of the models.
-        predictor: whose limits hold.
-        name: of the model.
-        text: to convert.
-    """
-    if not text:
-        return error_html("There is nothing to convert yet. Type a text.")
-    inputs = {"text": np.array([text.encode("utf-8", errors="replace")], object)}
-    try:
-        servable = store.get(name)
-        if not _is_text(store, name):
-            raise RequestError(400, f"{name} is no model of this package, from text to text: ask it by the protocol.")
-        (conversion,) = conversions_from(predictor.predict(servable, SIGNATURE, inputs))
-    except RequestError as error:
-        return error_html(error.message)
-    except Exception:
-        LOG.exception("a fault of the server")
-        return error_html("Internal error")
-    return conversion_html(conversion, f"{name}, version {servable.version}")
-
-
-def conversion_html(conversion, about):
-    """A conversion as HTML: result, probability, the other results, attention.
-
-    Args:
-        conversion: a `Conversion`.
-        about: what it is from.
-    """
-    parts = [
-        f'<p class="answer" role="status"><bdi dir="auto">{escaped(conversion.text) or "(nothing)"}</bdi></p>',
-        f'<p class="about">probability {_percent(conversion.log_prob)} · {escaped(about)}</p>',
-    ]
-    if conversion.truncated:
-        parts.append('<p class="about">The text was too long for the model: its end was cut off.</p>')
-    if len(conversion.n_best) > 1:
-        rows = "".join(
-            f'<tr><td><bdi dir="auto">{escaped(text)}</bdi></td><td>{_percent(log_prob)}</td></tr>'
-            for text, log_prob in conversion.n_best
-        )
-        parts.append(f'<h2>Best results</h2><table class="results"><tbody>{rows}</tbody></table>')
-    if 0 < conversion.weights.size <= LARGEST:
-        parts.append(f"<h2>Attention</h2>{attention_html(conversion)}")
-    elif conversion.weights.size:
-        target, source = conversion.weights.shape
-        parts.append(f'<p class="about">{target:,} by {source:,} weights of attention are too many to show.</p>')
-    return "".join(parts)
-
-
-def error_html(message):
-    """What went wrong, as HTML."""
-    return f'<p class="error" role="alert">{escaped(textwrap.shorten(message, 500, placeholder=" …"))}</p>'
-
-
-def _is_text(store, name):
-    """Whether a model's default signature is that of this package's exports."""
-    try:
-        signatures = store.get(name).signatures
-    except RequestError:  # gone in the meantime
-        return False
-    return SIGNATURE in signatures and signatures[SIGNATURE].is_text
-
-
-def _percent(log_prob):
-    return f"{100 * math.exp(log_prob):.3g} %"
+    return make_page(store, predictor)
 
 
 def _receive_again(body, receive):

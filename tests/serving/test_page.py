@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import socket
+import sys
 import threading
 import urllib.parse
 from types import SimpleNamespace
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 import uvicorn
 
-from keras_attention.serving import page as page_module
 from keras_attention.serving.app import Limits, make_app
 from keras_attention.serving.page import mount_page
 from keras_attention.serving.protocol import RequestError, TensorSpec
@@ -290,7 +290,7 @@ def test_page_comes_with_the_first_model(tmp_path):
 
 
 def test_page_that_cannot_be_made_harms_nothing(tmp_path, monkeypatch):
-    monkeypatch.delattr(page_module, "make_page")
+    monkeypatch.setitem(sys.modules, "keras_attention.serving.gradio_page", None)
     add_model(tmp_path, "dates")
     logging.getLogger("keras_attention.serving").setLevel(logging.CRITICAL + 1)
     with serving(tmp_path) as server:
