@@ -11,7 +11,7 @@ import contextlib
 import re
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 
 from keras_attention.serving.app import read_body
 from keras_attention.serving.logs import LOG
@@ -25,6 +25,7 @@ _POLICY = (
 )
 _WAITING = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="1">
+<link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>keras-attention</title><body style="font: 1rem system-ui, sans-serif; padding: 2rem">
 <p>The page appears in some seconds, once a model answers.</p>"""
@@ -71,7 +72,7 @@ class Page:
         self._predictor = predictor
         self._not_found = not_found
         self._wanted = asyncio.Event()
-        self._shown = HTMLResponse(_WAITING, 503, {"Retry-After": "1", "Cache-Control": "no-store"})
+        self._shown = _wait
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
@@ -94,6 +95,15 @@ class Page:
         except Exception:
             LOG.exception("the page cannot be shown")
             self._shown = HTMLResponse(_BROKEN, 500)
+
+
+async def _wait(scope, receive, send):
+    """Answers until the page is made: with a page that asks again, and without what only the real one asks for."""
+    if scope["path"] == "/":
+        response = HTMLResponse(_WAITING, headers={"Cache-Control": "no-store"})
+    else:
+        response = Response(status_code=503, headers={"Retry-After": "1"})
+    await response(scope, receive, send)
 
 
 def _make(store, predictor):
