@@ -261,13 +261,25 @@ def contest(name, work, count):
     )
 
 
+def latency():
+    """How long loading takes, the first call, and then one sentence; 4 + 4 layers of 128."""
+    row = measure(__file__, "greedy, batch 1", "--contestant", "small", "--count", 100)
+    for name, goal in LATENCY_GOALS.items():
+        print(f"4 + 4 layers of 128, one sentence: {name} {row[name]:.2f} (goal {goal:g})")
+    return {name: row[name] for name in LATENCY_GOALS}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", help="for internal use")
     parser.add_argument("--contestant", choices=CONTESTANTS | ALONE, help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
     parser.add_argument("--only", choices=WORK, action="append", help="not all the work")
+    parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
     options = parser.parse_args()
+    if options.latency:
+        save("latency", "python benchmarks/decoding.py --latency", latency())
+        return
     if options.work:
         one_core()
         contest(options.contestant, options.work, options.count)
@@ -285,10 +297,7 @@ def main():
         print(f"  {ratio:.2f} of CTranslate2 (goal {GOALS[work]}); the same result for {same:.0%}")
         figures[work] = row | {"ratio": ratio, "goal": GOALS[work], "same_as_ctranslate2": same}
     if not options.only:
-        row = measure(__file__, "greedy, batch 1", "--contestant", "small", "--count", 100)
-        figures["one sentence, 4 + 4 layers of 128"] = {name: row[name] for name in LATENCY_GOALS}
-        for name, goal in LATENCY_GOALS.items():
-            print(f"4 + 4 layers of 128, one sentence: {name} {row[name]:.2f} (goal {goal:g})")
+        figures["one sentence, 4 + 4 layers of 128"] = latency()
         save("decoding", "python benchmarks/decoding.py", figures)
 
 
