@@ -201,8 +201,10 @@ class TokenBatches:
         """Cuts the pairs, sorted by padded length, into as many batches as other epochs have, of about one size."""
         by_length = order[np.lexsort(lengths[order].T)]
         positions = np.cumsum(lengths[by_length].max(axis=1))
-        ends = np.searchsorted(positions, positions[-1] * np.arange(1, self.steps_per_epoch) / self.steps_per_epoch)
-        return np.split(self._rows[by_length], ends)
+        fewest = np.arange(1, self.steps_per_epoch)  # pairs that come before each cut, since no batch may be empty
+        cuts = np.searchsorted(positions, positions[-1] * fewest / self.steps_per_epoch)
+        spare = np.clip(np.maximum.accumulate(cuts - fewest), 0, len(order) - self.steps_per_epoch)
+        return np.split(self._rows[by_length], fewest + spare)
 
     def _plan(self, order):
         """Cuts the pairs, sorted by padded length, into batches. How many there are does not depend on the order."""

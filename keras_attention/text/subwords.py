@@ -10,6 +10,7 @@ import io
 import itertools
 import pathlib
 import tempfile
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,7 @@ from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, STAR
 
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
 _NORMALIZATION = "2581\t5F\n"
+_DRAWING = threading.Lock()  # the package has one seed for the whole process, and data are prefetched on threads
 _VOCABULARY_BEGINS = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
 
 
@@ -142,10 +144,11 @@ class SentencePieceTokenizer(Tokenizer):
             Subword Regularization", 3.
         """
         sentencepiece = _sentencepiece("SentencePieceTokenizer.sample: drawing pieces")
-        sentencepiece.set_random_generator_seed(seed)
         pieces = sentencepiece.SentencePieceProcessor(model_proto=self.model)
-        # One thread, which begins with the seed; a `nbest_size` of -1 draws among all divisions.
-        ids = pieces.encode(list(texts), enable_sampling=True, alpha=dropout, nbest_size=-1, num_threads=1)
+        with _DRAWING:
+            sentencepiece.set_random_generator_seed(seed)
+            # One thread, which begins with the seed; a `nbest_size` of -1 draws among all divisions.
+            ids = pieces.encode(list(texts), enable_sampling=True, alpha=dropout, nbest_size=-1, num_threads=1)
         flat = np.fromiter(itertools.chain.from_iterable(ids), np.int32)
         return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in ids])
 

@@ -287,6 +287,13 @@ def test_subword_dropout_cuts_the_same_texts_into_other_pieces_each_epoch(pieces
         np.testing.assert_array_equal(received[1], expected[1])
 
 
+def test_subword_dropout_leaves_no_batch_empty_where_one_pair_is_long(pieces):
+    pairs = [("ein", "a")] * 3 + [(" ".join(SENTENCES[0][0] for _ in range(8)), "a")]
+    batches = TokenBatches(pairs, pieces, pieces, tokens=4, subword_dropout=0.1)
+    assert batches.steps_per_epoch == 4
+    assert [len(labels) for _, labels in batches.dataset().take(4)] == [1] * 4
+
+
 def test_subword_dropout_that_is_not_possible_is_an_error(pieces):
     with pytest.raises(ValueError, match=r"needs a tokenizer that has `sample`.*CharacterTokenizer"):
         TokenBatches(CORPUS, TOKENIZER, TOKENIZER, subword_dropout=0.1)

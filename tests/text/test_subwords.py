@@ -1,5 +1,7 @@
 """Subword tokenizers: nothing is lost, files and graphs agree, vocabularies are what they should be."""
 
+import concurrent.futures
+
 import keras
 import numpy as np
 import pytest
@@ -148,6 +150,14 @@ def test_sampled_pieces_give_the_text_back_and_are_the_seed_s(sentencepiece):
     assert drawn.to_list() != sentencepiece.sample(SENTENCES, 0.5, seed=2).to_list()
     assert len(drawn.flat_values) > len(plain.flat_values)
     assert sentencepiece.sample(SENTENCES, 0.0, seed=1).to_list() == plain.to_list()
+
+
+def test_pieces_sampled_at_once_are_those_of_their_seeds(sentencepiece):
+    seeds = list(range(16)) * 4
+    alone = {seed: sentencepiece.sample(SENTENCES, 0.5, seed).to_list() for seed in set(seeds)}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda seed: sentencepiece.sample(SENTENCES, 0.5, seed).to_list(), seeds))
+    assert together == [alone[seed] for seed in seeds]
 
 
 def test_a_file_tells_its_kind(sentencepiece, wordpiece, tmp_path):
