@@ -32,9 +32,9 @@ _STATUSES = {
 }
 
 
-# Bytes of a body that the event loop itself reads and answers, all but TensorFlow's part: a thread that wants the
-# interpreter waits longer for it than that takes. Larger ones would hold up the others.
-SMALL = 1024
+# Bytes of a body that the event loop itself reads, and numbers and strings of an answer that it writes: a thread that
+# wants the interpreter waits longer for it than that takes. What is larger would hold up the others.
+SMALL, SMALL_ANSWER = 1024, 16_384
 
 
 class Limits(NamedTuple):
@@ -200,14 +200,17 @@ class Predictor:
         """From the body of a request to that of its answer."""
         loop = asyncio.get_running_loop()
 
-        async def python(function, *arguments):
-            if len(body) <= SMALL:
+        async def python(small, function, *arguments):
+            if small:
                 return function(*arguments)
             return await loop.run_in_executor(self._threads, function, *arguments)
 
-        prediction, by_row = await python(self._begin, servable, body)
+        small = len(body) <= SMALL
+        prediction, by_row = await python(small, self._begin, servable, body)
         await loop.run_in_executor(self._threads_for(prediction), prediction.run)
-        return await python(self._end, prediction, by_row)
+        outputs = await python(small, self._finish, prediction)
+        small = small and sum(array.size for array in outputs.values()) <= SMALL_ANSWER
+        return await python(small, protocol.format_answer, outputs, by_row)
 
     def _threads_for(self, prediction):
         """Those that wait for TensorFlow: one for all with long strings, which thus come one after another."""
@@ -217,9 +220,6 @@ class Predictor:
         inputs = {name: signature.inputs for name, signature in servable.signatures.items()}
         asked = protocol.parse_request(body, inputs)
         return self._prepare(servable, asked.signature_name, asked.inputs), asked.by_row
-
-    def _end(self, prediction, by_row):
-        return protocol.format_answer(self._finish(prediction), by_row)
 
     def _prepare(self, servable, signature_name, inputs):
         self._check(inputs)

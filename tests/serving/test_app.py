@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import load
+from keras_attention.serving import app
 from keras_attention.serving.app import Limits
 from keras_attention.serving.client import GrpcClient, RestClient, ServerError
 from keras_attention.serving.grpc_server import start_grpc
@@ -170,6 +171,25 @@ def test_long_strings_come_one_by_one_and_hold_up_nobody(models):
         go_on.set()
         assert {request.result()[0] for request in asked} == {200}
         assert most == [1] * 66
+
+
+def test_large_bodies_and_answers_do_not_hold_up_the_event_loop(server, monkeypatch):
+    places = []
+
+    def noted(function):
+        def call(*arguments):
+            places.append(threading.current_thread().name.startswith("predict"))
+            return function(*arguments)
+
+        return call
+
+    for name in ("parse_request", "format_answer"):
+        monkeypatch.setattr(app.protocol, name, noted(getattr(app.protocol, name)))
+    assert server.predict({"instances": ["9"]})[0] == 200
+    monkeypatch.setattr(app, "SMALL_ANSWER", 0)
+    assert server.predict({"instances": ["9"]})[0] == 200
+    assert server.predict({"instances": ["3 May 1979"] * 100})[0] == 200
+    assert places == [False, False, False, True, True, True]
 
 
 def test_null_bytes_and_broken_utf8_are_answered(server):
