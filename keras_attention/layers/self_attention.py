@@ -96,17 +96,14 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         >>> output.context.shape, int(cache.length)
         (TensorShape([1, 1, 5]), 1)
         """
-        causal = inputs.shape[1] != 1  # one query is the last position: nothing stands after it
-        counts = causal or self.positions is not None or self.sliding_window is not None
-        offset = cache.length if counts else 0
-        new = self.prepare(inputs, offset=offset)
+        new = self.prepare(inputs, offset=cache.length)
         grown = cache.append(new.key, new.value, mask)
         output = self.read(
             inputs,
             Memory(grown.key, grown.value, grown.mask),
             query_mask=mask,
-            use_causal_mask=causal,
-            offset=offset,
+            use_causal_mask=inputs.shape[1] != 1,  # one query is the last position: nothing stands after it
+            offset=cache.length,
             return_attention_scores=return_attention_scores,
             training=training,
         )
