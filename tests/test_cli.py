@@ -1,5 +1,7 @@
 """The command line, as a user types it."""
 
+import gc
+import importlib
 import re
 import subprocess
 import sys
@@ -115,3 +117,13 @@ def test_failure_is_one_line_and_status_1(arguments, message, trained, tmp_path,
     assert message in error
     assert "Traceback" not in error
     assert error.count("\n") == 1
+
+
+def test_import_in_haste_leaves_nothing_behind(monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    with cli._in_haste():
+        assert not gc.isenabled()
+        with pytest.raises(ImportError):
+            importlib.import_module("matplotlib")
+    assert gc.isenabled()
+    assert "matplotlib" not in sys.modules

@@ -142,7 +142,7 @@ def test_row_with_nothing_to_attend_to_gets_zeros_forward_and_backward(name, blo
     with tf.GradientTape() as tape:
         tape.watch([query, value])
         context = layer(query, value, value_mask=mask, use_causal_mask=True)
-        loss = tf.reduce_sum(tf.cast(context, "float32"))
+        loss = tf.reduce_mean(tf.cast(context, "float32"))  # the gradients of a sum come close to the end of float16
     gradients = tape.gradient(loss, [query, value, *layer.trainable_variables])
     for gradient in gradients:
         assert gradient is None or np.isfinite(gradient.numpy().astype("float32")).all()
