@@ -240,7 +240,7 @@ def _import_tensorflow():
 
 @contextlib.contextmanager
 def _in_haste():
-    """Makes an import of TensorFlow take three quarters of its time.
+    """Makes an import of TensorFlow take less time.
 
     The garbage collector does not look through a million objects that all stay.
     Keras, which comes along, goes without the libraries that it has for plots

@@ -1,8 +1,8 @@
 """What stands at `/` of the server: the page, once somebody asks for it.
 
 The page is made when it is first asked for and a model answers, because its
-library takes seconds to import, during which others would wait, and an eighth of
-the memory. Until then a small page stands there that asks again.
+library takes seconds to import, during which others would wait, and much memory.
+Until then a small page stands there that asks again.
 Whatever is not the page's goes by it, so the protocol's routes are as they were.
 """
 
