@@ -31,7 +31,7 @@ def test_same_seed_gives_the_same_dates_and_another_others():
 
 
 @given(st.dates(datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)), st.sampled_from(["en_US", "de", "ko", "ar"]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_text_is_what_babel_writes_for_the_date(date, locale):
     ((text, iso),) = generate_dates(1, locales=(locale,), formats=("long",), first=date, last=date)
     expected = format_date(date, "long", locale=locale)
@@ -140,7 +140,7 @@ def test_damaged_gzip_is_refused_by_name(tmp_path):
 
 
 @given(st.lists(st.sampled_from("abcdefg"), min_size=5, max_size=30), st.integers(0, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_held_out_target_is_in_training(targets, seed):
     if len(set(targets)) < 3:
         return

@@ -45,7 +45,7 @@ def value():
 
 
 @ALL
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(lengths=st.tuples(st.integers(1, SOURCE), st.integers(1, SOURCE)), seed=st.integers(0, 9))
 def test_what_stands_at_padding_changes_nothing(name, lengths, seed):
     layer = ATTENTIONS[name]()

@@ -33,7 +33,7 @@ def model_inputs(seed=0):
 
 
 @EVERY_CELL
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(cut=st.integers(1, TARGET - 1), seed=st.integers(0, 9))
 def test_any_cut_of_the_target_gives_the_same_output(name, cut, seed):
     rnn = layers.AttentionRNN(CELLS[name]())
@@ -136,7 +136,7 @@ def test_item_alone_equals_the_item_in_a_padded_batch(name):
 
 
 @EVERY_MODEL
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(cut=st.integers(1, TARGET - 1))
 def test_any_cut_of_the_target_gives_the_same_logits(name, cut):
     model, inputs = MODELS[name](), model_inputs()

@@ -55,7 +55,7 @@ def values_and_gradients(layer, inputs, in_graph, **arguments):
 
 
 @EVERY
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     causal=st.booleans(),
     masked=st.sampled_from(["nothing", "right padding", "left padding", "everything"]),
@@ -94,7 +94,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     options=OPTIONS,
     causal=st.booleans(),
@@ -185,7 +185,7 @@ def test_asking_for_the_weights_changes_nothing_and_live_rows_sum_to_one(name, b
 
 
 @EVERY
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(cuts=st.sets(st.integers(1, TARGET - 1), max_size=4), seed=st.integers(0, 9))
 def test_any_cut_through_a_cache_gives_what_one_call_gives(name, cuts, seed):
     layer = self_attention(name, blockwise=False)
@@ -202,7 +202,7 @@ def test_any_cut_through_a_cache_gives_what_one_call_gives(name, cuts, seed):
 
 
 @EVERY
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(cuts=st.sets(st.integers(1, TARGET - 1), max_size=4), seed=st.integers(0, 9))
 def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(name, cuts, seed):
     layer = self_attention(name, blockwise=False)

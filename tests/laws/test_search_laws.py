@@ -65,7 +65,7 @@ def trimmed(ids):
 
 
 @EVERY_STRATEGY
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 999))
 def test_log_probability_is_the_one_that_re_scoring_gives(name, seed):
     table = Table(seed)
@@ -76,7 +76,7 @@ def test_log_probability_is_the_one_that_re_scoring_gives(name, seed):
 
 
 @EVERY_STRATEGY
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 999))
 def test_emissions_are_those_of_the_steps_that_made_the_hypothesis(name, seed):
     table = Table(seed)
@@ -105,7 +105,7 @@ def test_hypotheses_are_distinct_best_first_hold_no_forbidden_token_and_stop_at_
             assert (np.diff(scores) <= 1e-6).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), alpha=st.sampled_from([0.0, 0.6, 1.0]))
 def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha):
     table = Table(seed)
@@ -122,7 +122,7 @@ def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha):
 
 
 @EVERY_STRATEGY
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 999))
 def test_hypotheses_begin_with_the_prefix_and_keep_the_log_probability_of_the_model(name, seed):
     table, prefix = Table(seed), [[5, 4], [4, PAD]]
@@ -135,7 +135,7 @@ def test_hypotheses_begin_with_the_prefix_and_keep_the_log_probability_of_the_mo
             assert_allclose(log_prob, table.log_prob(item, trimmed(ids)), atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999), beta=st.sampled_from([0.2, 2.0]))
 def test_wide_beam_with_coverage_finds_what_exhaustive_search_finds(seed, beta):
     table = Table(seed)
@@ -185,7 +185,7 @@ def test_fewer_hypotheses_than_asked_for_are_told_by_minus_infinity():
     assert np.isfinite(result.log_probs.numpy()).sum(axis=1).tolist() == [3, 3]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 999))
 def test_beam_of_one_is_greedy(seed):
     table = Table(seed)
@@ -194,7 +194,7 @@ def test_beam_of_one_is_greedy(seed):
     assert_allclose(beam.log_probs, greedy.log_probs, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 999))
 def test_wider_beam_of_the_whole_space_is_never_worse_than_greedy(seed):
     table = Table(seed)

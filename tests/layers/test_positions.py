@@ -45,7 +45,7 @@ def test_bfloat16_tells_position_256_from_257():
 
 
 @pytest.mark.parametrize("make", [PositionalEncoding, lambda: LearnedPositions(20)])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(cut=st.integers(1, LENGTH - 1), offset=st.integers(0, 9))
 def test_sequence_cut_in_two_gets_the_positions_of_the_whole(make, cut, offset):
     layer, inputs = make(), np.zeros((2, LENGTH, DIM), "float32")

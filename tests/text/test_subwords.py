@@ -47,7 +47,7 @@ def there_and_back(tokenizer, texts):
 
 
 @given(st.lists(ROUND_TRIP, min_size=1, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_pieces_of_any_text_give_the_text_back(sentencepiece, texts):
     assert there_and_back(sentencepiece, texts) == [single_spaced(text) for text in texts]
 

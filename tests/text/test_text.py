@@ -33,14 +33,14 @@ def test_normal_form(text, expected):
 
 
 @given(st.text(max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_normal_form_is_its_own_normal_form(text):
     once = normalized(text.encode("utf-8", "surrogatepass"))
     assert normalized(once) == once
 
 
 @given(st.lists(st.text(ALPHABET, max_size=12), min_size=1, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_ids_of_known_characters_go_back_to_the_text(texts):
     tokenizer = CharacterTokenizer.train(["".join(ALPHABET), *texts])
     ids = tokenizer.encode(tf.constant(texts)).to_tensor(PAD_ID, shape=[None, 40])
