@@ -48,7 +48,7 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     input_dim = math.prod(kernel.shape[:input_axes])
     outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
     if bias is not None:
-        outputs = outputs + ops.reshape(ops.cast(bias, dtype), (-1,))
+        outputs = ops.add(outputs, ops.reshape(ops.cast(bias, dtype), (-1,)))  # not `+`: this one TensorFlow fuses
     return ops.reshape(outputs, (*_leading(inputs, input_axes), *kernel.shape[input_axes:]))
 
 
