@@ -18,9 +18,9 @@ ARTICLES = {"nominative": {"m": "der", "f": "die", "n": "das"}, "accusative": {"
 
 
 def toy_corpus(count, seed=0):
-    """Distinct pairs of sentences, `count` of them."""
+    """Distinct pairs of sentences, `count` of them, the same for the same seed."""
     generator = random.Random(seed)
-    pairs = set()
+    pairs = {}  # a set would have another order in each process
     while len(pairs) < count:
         subject, target_subject = _phrase(generator, "nominative")
         thing, target_thing = _phrase(generator, "accusative")
@@ -30,8 +30,8 @@ def toy_corpus(count, seed=0):
             opening, target_opening = generator.choice(OPENINGS)
             clause = f"{opening} that {clause}"
             target_clause = f"{target_opening} , dass {target_subject} {target_thing} {target_verb}"
-        pairs.add((f"{clause} .", f"{target_clause} ."))
-    return sorted(pairs, key=lambda pair: generator.random())
+        pairs[f"{clause} .", f"{target_clause} ."] = None
+    return generator.sample(list(pairs), count)
 
 
 def _phrase(generator, case):

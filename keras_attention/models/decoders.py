@@ -17,6 +17,11 @@ from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 
+# Keras' own embeddings start ten times smaller. As an output matrix they give logits so small that the layer before it
+# saturates on the frequencies of the tokens, and learns nothing else.
+_TIED_EMBEDDINGS_STDDEV = 0.25
+
+
 class DecoderOutput(NamedTuple):
     """What a decoder returns.
 
@@ -100,7 +105,9 @@ class RecurrentDecoder(keras.layers.Layer):
         self.dropout = dropout
         embedding_class, more = keras.layers.Embedding, {}
         if tied:
-            embedding_class, more = keras.layers.ReversibleEmbedding, {"reverse_dtype": self.compute_dtype}
+            embedding_class = keras.layers.ReversibleEmbedding
+            initializer = keras.initializers.RandomNormal(stddev=_TIED_EMBEDDINGS_STDDEV)
+            more = {"reverse_dtype": self.compute_dtype, "embeddings_initializer": initializer}
         self.embedding = embedding_class(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy, **more)
         self.lower_cells = [
             get_recurrent_cell(cell.cell, cell.units, dtype=self.dtype_policy, name=f"lower_{index}")
