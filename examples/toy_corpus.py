@@ -7,7 +7,7 @@ end, so that a model must read out of order. What it teaches says nothing of rea
 import random
 
 NOUNS = [
-    ("dog", "Hund", "m"), ("man", "Mann", "m"), ("bird", "Vogel", "m"), ("tree", "Baum", "m"), ("boy", "Junge", "m"),
+    ("dog", "Hund", "m"), ("man", "Mann", "m"), ("bird", "Vogel", "m"), ("tree", "Baum", "m"), ("wolf", "Wolf", "m"),
     ("cat", "Katze", "f"), ("woman", "Frau", "f"), ("street", "Straße", "f"), ("flower", "Blume", "f"),
     ("child", "Kind", "n"), ("horse", "Pferd", "n"), ("house", "Haus", "n"), ("girl", "Mädchen", "n"),
 ]  # fmt: skip

@@ -16,7 +16,6 @@ from keras_attention.layers.cells import DecoderCell
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
-
 # Keras' own embeddings start ten times smaller. As an output matrix they give logits so small that the layer before it
 # saturates on the frequencies of the tokens, and learns nothing else.
 _TIED_EMBEDDINGS_STDDEV = 0.25
