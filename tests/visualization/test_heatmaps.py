@@ -52,6 +52,30 @@ def test_dollar_signs_are_no_formula():
     assert not figure.axes[0].title.get_parse_math()
 
 
+def test_long_title_of_subwords_is_their_text_within_the_figure():
+    figure = plot_attention(
+        conversion(
+            [
+                "\N{LOWER ONE EIGHTH BLOCK}the",
+                "\N{LOWER ONE EIGHTH BLOCK}do",
+                "g",
+                "\N{LOWER ONE EIGHTH BLOCK}bark",
+                "s",
+                ".",
+            ]
+            * 4,
+            ["\N{LOWER ONE EIGHTH BLOCK}der", "\N{LOWER ONE EIGHTH BLOCK}Hund"] * 15,
+        )
+    )
+    figure.canvas.draw()
+    title = figure.axes[0].title
+    assert title.get_text().replace("\n", " ").startswith("the dog barks. the dog barks.")
+    box = title.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+
+
 @pytest.mark.filterwarnings("error:Glyph")
 def test_every_script_is_drawn_without_a_missing_glyph(tmp_path):
     plot_attention(conversion("3年 ع 한 🗓 ä", "1979")).savefig(tmp_path / "plot.png")
