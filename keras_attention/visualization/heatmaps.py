@@ -10,7 +10,7 @@ from matplotlib.ft2font import FT2Font
 SPACE = "\N{OPEN BOX}"
 UNDRAWABLE = "\N{WHITE SQUARE}"
 SUBWORD_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what SentencePiece writes at the beginning of a word
-CHARACTERS_AN_INCH = 8  # of a title; a longer one goes on in the next line
+CHARACTERS_AN_INCH = 8  # of a title, over its axes, in any script; a longer one goes on in the next line
 
 
 def plot_attention(conversion, axes=None, title=None):
@@ -50,8 +50,9 @@ def plot_attention(conversion, axes=None, title=None):
     axes.set_xlabel("source")
     axes.set_ylabel("target")
     if title is None:
-        title = f"{_plain(source)} → {_plain(target)}"
-    shown = textwrap.fill(_without_undrawable(title), int(CHARACTERS_AN_INCH * axes.figure.get_figwidth()))
+        title = f"{''.join(source).replace(SUBWORD_SPACE, ' ').strip()} → {conversion.text}"
+    width = axes.get_position().width * axes.figure.get_figwidth()
+    shown = textwrap.fill(_without_undrawable(title), max(1, int(CHARACTERS_AN_INCH * width)))
     axes.set_title(shown, fontfamily=fonts_for(title), fontsize="medium", parse_math=False)
     axes.figure.colorbar(image, ax=axes, label="attention weight", fraction=0.05, pad=0.02)
     return axes.figure
@@ -60,11 +61,6 @@ def plot_attention(conversion, axes=None, title=None):
 def drawable(tokens):
     """Labels for tokens: each as it is if a font can draw it, else by code points."""
     return ["".join(SPACE if character == " " else _shown(character) for character in token) for token in tokens]
-
-
-def _plain(tokens):
-    """The text that tokens were cut from."""
-    return "".join(tokens).replace(SUBWORD_SPACE, " ").strip()
 
 
 def fonts_for(text):
