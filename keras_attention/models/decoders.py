@@ -16,8 +16,8 @@ from keras_attention.layers.cells import DecoderCell
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
-# Keras' own embeddings start ten times smaller. As an output matrix they give logits so small that the layer before it
-# saturates on the frequencies of the tokens, and learns nothing else.
+# Keras' own embeddings start so small that, as an output matrix, they make the layer before them saturate on the
+# frequencies of the tokens. See docs/decisions/0009.
 _TIED_EMBEDDINGS_STDDEV = 0.25
 
 
