@@ -14,6 +14,9 @@ STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sampl
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows each flag's default, where it has one."""
 
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
 
 def positive(text):
     """An integer of at least one."""
@@ -21,6 +24,38 @@ def positive(text):
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
     return number
+
+
+# Arguments of the constructors, by the models that have them. None has a default here: that is the preset's.
+MODEL_FLAGS = {
+    "any": {
+        "units": {"type": positive, "help": "width"},
+        "layers": {"type": positive, "help": "of the encoder, and of the decoder"},
+        "dropout": {"type": float, "help": "fraction dropped between layers"},
+    },
+    "transformer": {
+        "decoder_layers": {"type": positive, "help": "of the decoder, if not as many as the encoder's"},
+        "num_heads": {"type": positive, "help": "of an attention"},
+        "feed_forward_units": {"type": positive, "help": "width of a block's hidden layer"},
+        "norm": {"choices": ("pre", "post"), "help": "before or after each sublayer; without a flag before"},
+        "positions": {"choices": ("sinusoid", "learned", "rotary", "alibi"), "help": "without a flag sinusoids"},
+        "tied": {"choices": ("all", "inputs", "target"), "help": "embeddings that are one; all of a joint vocabulary"},
+        "attention_dropout": {"type": float, "help": "fraction of the weights dropped"},
+        "activation_dropout": {"type": float, "help": "fraction of the hidden layers dropped"},
+    },
+    "recurrent": {
+        "encoder_units": {"type": positive, "help": "width of each direction of the encoder"},
+        "embedding_dim": {"type": positive, "help": "width of both embeddings"},
+        "cell": {"choices": ("gru", "lstm"), "help": "without a flag gru"},
+        "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "whether the encoder reads from both ends"},
+        "residual": {"action": argparse.BooleanOptionalAction, "help": "whether layers add their input"},
+        "bridge": {"choices": ("dense", "backward", "copy", "zeros"), "help": "from the encoder's end to the decoder"},
+    },
+}
+
+
+def _flag(name):
+    return "--" + name.replace("_", "-")
 
 
 def add_vocabulary(commands):
@@ -68,14 +103,10 @@ def add_train_translation(kinds):
     model = train.add_argument_group("model")
     model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
     model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
-    model.add_argument("--layers", type=positive, help="instead of the preset's")
-    model.add_argument("--units", type=positive, help="instead of the preset's")
-    model.add_argument("--dropout", type=float, help="instead of the preset's")
-    model.add_argument("--num-heads", type=positive, help="of the transformer, instead of the preset's")
-    model.add_argument("--feed-forward-units", type=positive, help="of the transformer, instead of the preset's")
-    model.add_argument("--norm", choices=("pre", "post"), help="of the transformer; its default is pre")
-    model.add_argument("--positions", choices=("sinusoid", "learned", "rotary", "alibi"), help="of the transformer")
-    model.add_argument("--cell", choices=("gru", "lstm"), help="of the recurrent models; their default is gru")
+    for kind, flags in MODEL_FLAGS.items():
+        group = train.add_argument_group(f"{kind} model, instead of the preset's")
+        for name, settings in flags.items():
+            group.add_argument(_flag(name), **settings)
     training = train.add_argument_group("training")
     training.add_argument(
         "--run", metavar="FOLDER", dest="folder", default="runs/translation", help="what training leaves"
@@ -166,6 +197,7 @@ def _train_translation(options):
     from keras_attention import recipes
     from keras_attention.data.pairs import read_corpus, split_by_target
 
+    model_arguments = _model_arguments(options)
     pairs = read_corpus(options.source, options.target)
     if options.validation_source:
         held_out = read_corpus(options.validation_source, options.validation_target)
@@ -174,14 +206,13 @@ def _train_translation(options):
     print(f"Learning from {len(pairs):,} pairs; val_loss is measured on {len(held_out):,} others.", flush=True)
     keras.utils.set_random_seed(options.seed)
     source_tokenizer, target_tokenizer = _tokenizers(options, pairs)
-    names = ("layers", "units", "dropout", "num_heads", "feed_forward_units", "norm", "positions", "cell")
     model = recipes.make_translator(
         options.model,
         options.preset,
         source_tokenizer,
         target_tokenizer,
         dtype=options.precision,
-        **{name: getattr(options, name) for name in names if getattr(options, name) is not None},
+        **model_arguments,
     )
     recipes.train_translator(
         model,
@@ -208,6 +239,20 @@ def _train_translation(options):
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
+
+
+def _model_arguments(options):
+    """What was given of a model's arguments, if the chosen model has them all."""
+    kind = "transformer" if options.model == "transformer" else "recurrent"
+    given = {}
+    for owner, flags in MODEL_FLAGS.items():
+        for name in flags:
+            value = getattr(options, name)
+            if value is not None and owner not in ("any", kind):
+                raise ValueError(f"{_flag(name)} is for a {owner} model. Received it with --model {options.model}.")
+            if value is not None:
+                given[name] = value
+    return given
 
 
 def _tokenizers(options, pairs):

@@ -1,5 +1,6 @@
 """From two files to translations: vocabulary, training, a kill, decoding, scores, an export."""
 
+import inspect
 import json
 import re
 import signal
@@ -10,8 +11,22 @@ import time
 import numpy as np
 import pytest
 
-from keras_attention import Beam, Greedy, Sample, cli, load
+from keras_attention import (
+    Beam,
+    Greedy,
+    RecurrentTranslator,
+    Sample,
+    TransformerTranslator,
+    cli,
+    cli_translation,
+    load,
+)
 from keras_attention.bleu import corpus_scores
+from keras_attention.layers.bridge import BRIDGES
+from keras_attention.layers.recurrent import RECURRENT_CELLS
+from keras_attention.layers.transformer import NORMS
+from keras_attention.models.transformer import POSITIONS
+from keras_attention.models.translators import TIES
 from keras_attention.recipes import make_translator, train_translator
 from keras_attention.text import SentencePieceTokenizer, subwords_of_file
 from keras_attention.text_to_text import TextToText
@@ -205,6 +220,35 @@ def test_mixed_precision_curves_and_bleu_in_training(corpus, tmp_path, precision
     assert all({"loss", "val_loss", "val_bleu", "tokens/s"} <= row.keys() for row in rows)
     assert list((tmp_path / "curves").rglob("events.*"))
     assert load(tmp_path / "run").model.compute_dtype == precision.removeprefix("mixed_")
+
+
+def test_sizes_of_a_recurrent_model_are_flags(corpus, tmp_path):
+    arguments = ["--source", corpus / "en", "--target", corpus / "de", "--run", tmp_path / "run", "--updates", 1]
+    arguments += ["--model", "luong", "--units", 8, "--encoder-units", 6, "--embedding-dim", 4, "--no-bidirectional"]
+    arguments += ["--layers", 3, "--residual", "--bridge", "backward", "--cell", "lstm", "--vocabulary-size", 330]
+    assert cli.main(["train", "translation", *map(str, arguments)]) == 0
+    config = load(tmp_path / "run").model.get_config()
+    assert [config[name] for name in ("units", "encoder_units", "embedding_dim", "layers")] == [8, 6, 4, 3]
+    chosen = [config[name] for name in ("bidirectional", "residual", "bridge", "cell")]
+    assert chosen == [False, True, "backward", "lstm"]
+
+
+@pytest.mark.parametrize(("flag", "model"), [("--num-heads", "bahdanau"), ("--embedding-dim", "transformer")])
+def test_flag_of_another_model_is_refused(capsys, flag, model):
+    assert cli.main(["train", "translation", "--source", "none", "--model", model, flag, "2"]) == 1
+    assert re.search(f"{flag} is for a .* model. Received it with --model {model}", capsys.readouterr().err)
+
+
+def test_flags_of_a_model_are_arguments_of_its_constructor():
+    models = {"transformer": [TransformerTranslator], "recurrent": [RecurrentTranslator]}
+    models["any"] = [TransformerTranslator, RecurrentTranslator]
+    for kind, flags in cli_translation.MODEL_FLAGS.items():
+        for model in models[kind]:
+            assert set(flags) <= set(inspect.signature(model).parameters)
+    settings = {name: flag for flags in cli_translation.MODEL_FLAGS.values() for name, flag in flags.items()}
+    choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
+    known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}
+    assert choices == {name: set(values) - {None} for name, values in known.items()}
 
 
 def test_other_vocabulary_is_refused(corpus, run, tmp_path):
