@@ -39,6 +39,8 @@ class RecurrentEncoder(keras.layers.Layer):
         residual: add to each layer's output its input, from the second layer
             on.
         dropout: fraction dropped from each layer's input in training.
+        output_dropout: fraction dropped from the outputs, but not from the
+            summary, in training.
 
     Call args:
         ids: `(batch, source)` integers.
@@ -67,6 +69,7 @@ class RecurrentEncoder(keras.layers.Layer):
         layers=1,
         residual=False,
         dropout=0.0,
+        output_dropout=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,11 +82,13 @@ class RecurrentEncoder(keras.layers.Layer):
         self.layers = layers
         self.residual = residual
         self.dropout = dropout
+        self.output_dropout = output_dropout
         self.directions = 2 if bidirectional else 1
         self.output_dim = units * self.directions
         self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy)
         self.cells = [get_recurrent_cell(cell, units, dtype=self.dtype_policy) for _ in range(layers * self.directions)]
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self._drop_outputs = keras.layers.Dropout(output_dropout, dtype=self.dtype_policy)
 
     def build(self, ids_shape):
         self.embedding.build(ids_shape)
@@ -93,14 +98,14 @@ class RecurrentEncoder(keras.layers.Layer):
     def call(self, ids, mask=None, training=False):
         outputs = self.embedding(ids)
         for layer in range(self.layers):
-            if self.input_dropout is not None:
-                outputs = self.input_dropout(outputs, training=training)
+            outputs = self.input_dropout(outputs, training=training)
             cells = self.cells[layer * self.directions : (layer + 1) * self.directions]
             inputs = outputs
             runs = [self._run(cell, inputs, mask, reverse=bool(index)) for index, cell in enumerate(cells)]
             outputs = ops.concatenate([outputs for outputs, _ in runs], axis=-1)
             if self.residual and layer > 0:
                 outputs = outputs + inputs
+        outputs = self._drop_outputs(outputs, training=training)
         return EncoderOutput(outputs, tuple(state for _, state in runs))
 
     def compute_mask(self, ids, previous_mask=None):
@@ -120,4 +125,5 @@ class RecurrentEncoder(keras.layers.Layer):
             "layers": self.layers,
             "residual": self.residual,
             "dropout": self.dropout,
+            "output_dropout": self.output_dropout,
         }

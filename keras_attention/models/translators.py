@@ -206,6 +206,8 @@ class RecurrentTranslator(EncoderDecoder):
             `RecurrentDecoder`.
         dropout: fraction dropped from the inputs of each layer and before the
             output layer, in training.
+        context_dropout: fraction dropped from the encoder's outputs, which
+            attention reads, in training.
 
     Call args and Returns: see `EncoderDecoder`.
 
@@ -234,6 +236,7 @@ class RecurrentTranslator(EncoderDecoder):
         bridge="dense",
         tied=True,
         dropout=0.2,
+        context_dropout=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -251,12 +254,14 @@ class RecurrentTranslator(EncoderDecoder):
         self.bridge = bridge
         self.tied = tied
         self.dropout = dropout
+        self.context_dropout = context_dropout
         shared = {"layers": layers, "residual": residual, "embedding_dim": embedding_dim, "dropout": dropout}
         self.encoder = RecurrentEncoder(
             source_vocabulary_size,
             self.encoder_units,
             cell=cell,
             bidirectional=bidirectional,
+            output_dropout=context_dropout,
             dtype=self.dtype_policy,
             name="encoder",
             **shared,
@@ -311,6 +316,7 @@ class RecurrentTranslator(EncoderDecoder):
             "bridge": self.bridge,
             "tied": self.tied,
             "dropout": self.dropout,
+            "context_dropout": self.context_dropout,
         }
 
 
