@@ -49,6 +49,7 @@ MODEL_FLAGS = {
         "cell": {"choices": ("gru", "lstm"), "help": "without a flag gru"},
         "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "whether the encoder reads from both ends"},
         "residual": {"action": argparse.BooleanOptionalAction, "help": "whether layers add their input"},
+        "context_dropout": {"type": float, "help": "fraction dropped from what attention reads"},
         "bridge": {"choices": ("dense", "backward", "copy", "zeros"), "help": "from the encoder's end to the decoder"},
     },
 }
@@ -113,8 +114,10 @@ def add_train_translation(kinds):
     )
     training.add_argument("--updates", type=positive, default=8000, help="how many")
     training.add_argument("--tokens", type=positive, default=4096, help="positions in a batch")
+    training.add_argument("--optimizer", choices=("adam", "muon"), default="adam", help="muon needs fewer updates")
     training.add_argument("--learning-rate", type=float, help="highest of the schedule; else (units * warmup) ** -0.5")
     training.add_argument("--warmup", type=positive, default=4000, help="updates until then")
+    training.add_argument("--cooldown", type=int, default=0, help="updates at the end over which it falls to zero")
     training.add_argument("--label-smoothing", type=float, default=0.1, help="taken from the right token")
     training.add_argument("--clip-norm", type=float, default=25.0, help="largest norm of a gradient")
     training.add_argument("--average", type=positive, default=10, help="rounds whose weights are averaged")
@@ -223,8 +226,10 @@ def _train_translation(options):
         options.folder,
         updates=options.updates,
         tokens=options.tokens,
+        optimizer=options.optimizer,
         learning_rate=options.learning_rate,
         warmup=options.warmup,
+        cooldown=options.cooldown,
         label_smoothing=options.label_smoothing,
         clip_norm=options.clip_norm,
         ema_momentum=options.ema,

@@ -4,6 +4,7 @@ The command line and the examples use them; a model of your own is trained with
 plain `compile` and `fit`, as they do.
 """
 
+import functools
 import pathlib
 
 import keras
@@ -17,8 +18,15 @@ from keras_attention.text.tokenizers import CharacterTokenizer
 from keras_attention.text_to_text import TextToText
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
+from keras_attention.training.optimizers import Muon
 from keras_attention.training.progress import Throughput, Tokens, Validation
 from keras_attention.training.schedules import InverseSquareRoot
+
+# The second beta of Vaswani et al. 2017, 5.3; a layer that gives logits is no matrix for Muon.
+OPTIMIZERS = {
+    "adam": functools.partial(keras.optimizers.Adam, beta_2=0.98),
+    "muon": functools.partial(Muon, adam_beta_2=0.98, exclude_layers=["decoder/output/"]),
+}
 
 
 def train_converter(
@@ -142,8 +150,10 @@ def train_translator(
     folder,
     updates=8000,
     tokens=4096,
+    optimizer="adam",
     learning_rate=None,
     warmup=4000,
+    cooldown=0,
     label_smoothing=0.1,
     clip_norm=25.0,
     ema_momentum=None,
@@ -160,12 +170,12 @@ def train_translator(
 ):
     """Trains an encoder-decoder on a parallel corpus as the field does, and can be stopped at any moment.
 
-    Adam (0.9, 0.98) with a warm-up and an inverse square root schedule, label
-    smoothing, clipping by global norm, batches by tokens; after each round of
-    updates the loss on other pairs is measured and everything is saved in the
-    folder. A call with the same arguments and folder goes on after the last
-    round, with the batches that would have come. The result has the mean of the
-    last rounds' weights.
+    Adam (0.9, 0.98), or Muon, with a warm-up and an inverse square root
+    schedule, label smoothing, clipping by global norm, batches by tokens; after
+    each round of updates the loss on other pairs is measured and everything is
+    saved in the folder. A call with the same arguments and folder goes on after
+    the last round, with the batches that would have come. The result has the
+    mean of the last rounds' weights.
 
     Args:
         model: a translator, not compiled.
@@ -176,9 +186,13 @@ def train_translator(
         folder: where checkpoints are kept and the result is saved.
         updates: how many, in all.
         tokens: positions in a batch; see `TokenBatches`.
+        optimizer: `"adam"`, or `"muon"`, which needs fewer updates; see
+            `keras_attention.training.Muon`.
         learning_rate: highest of the schedule. Defaults to the paper's,
             `(units * warmup)**-0.5`.
         warmup: updates until then.
+        cooldown: updates at the end over which the rate falls to zero; none
+            by default, as in the paper.
         label_smoothing: see `MaskedCrossentropy`.
         clip_norm: largest global norm of a gradient; None does not clip.
         ema_momentum: if given, an exponential moving average of the weights is
@@ -199,12 +213,16 @@ def train_translator(
         A `TextToText`, which is also saved in the folder.
 
     Raises:
-        ValueError: for a checkpoint of another configuration, or without pairs.
+        ValueError: for a checkpoint of another configuration, without pairs, or
+            for an unknown optimizer.
         FloatingPointError: if the loss is not a number any more; the last good
             checkpoint is kept.
 
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """
+    if optimizer not in OPTIMIZERS:
+        known = " or ".join(map(repr, OPTIMIZERS))
+        raise ValueError(f"train_translator: optimizer must be {known}. Received {optimizer!r}.")
     tokenizers = (source_tokenizer, target_tokenizer)
     _claim(folder, tokenizers)
     batches = TokenBatches(
@@ -212,9 +230,8 @@ def train_translator(
     )
     held_out = TokenBatches(validation_pairs, source_tokenizer, target_tokenizer, tokens, max_length=max_length)
     round_updates = min(round_updates or batches.steps_per_epoch, updates)
-    optimizer = keras.optimizers.Adam(
-        InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup),
-        beta_2=0.98,
+    optimizer = OPTIMIZERS[optimizer](
+        InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup, cooldown, updates),
         epsilon=1e-8,
         global_clipnorm=clip_norm,
         use_ema=ema_momentum is not None,

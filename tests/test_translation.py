@@ -211,9 +211,10 @@ def test_subwords_of_another_kind_and_their_dropout(corpus, tmp_path, capsys):
     assert "needs a tokenizer that has `sample`" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_curves_and_bleu_in_training(corpus, tmp_path, precision):
+@pytest.mark.parametrize(("precision", "optimizer"), [("mixed_float16", "muon"), ("mixed_bfloat16", "adam")])
+def test_mixed_precision_curves_and_bleu_in_training(corpus, tmp_path, precision, optimizer):
     more = ["--updates", 2, "--round-updates", 1, "--bleu", "--tensorboard", tmp_path / "curves"]
+    more += ["--optimizer", optimizer, "--cooldown", 1]
     assert cli.main(train_command(corpus, tmp_path / "run", *more, "--precision", precision)) == 0
     rows = [json.loads(line) for line in (tmp_path / "run/checkpoints/history.jsonl").read_text().splitlines()]
     assert [row["updates"] for row in rows] == [1, 2]
@@ -249,6 +250,14 @@ def test_flags_of_a_model_are_arguments_of_its_constructor():
     choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
     known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}
     assert choices == {name: set(values) - {None} for name, values in known.items()}
+
+
+def test_unknown_optimizer_is_refused(converter, tmp_path):
+    with pytest.raises(ValueError, match=r"optimizer must be 'adam' or 'muon'. Received 'sgd'"):
+        train_translator(
+            converter.model, PAIRS, PAIRS, *2 * [converter.source_tokenizer], tmp_path / "run", optimizer="sgd"
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_vocabulary_is_refused(corpus, run, tmp_path):

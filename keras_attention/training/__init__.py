@@ -1,7 +1,8 @@
-"""Loss, metrics, schedules and checkpoints; `fit` stays Keras'."""
+"""Loss, metrics, optimizer, schedules and checkpoints; `fit` stays Keras'."""
 
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
+from keras_attention.training.optimizers import Muon
 from keras_attention.training.progress import Throughput, Tokens, Validation
 from keras_attention.training.schedules import InverseSquareRoot
 
@@ -10,6 +11,7 @@ __all__ = [
     "ExactMatch",
     "InverseSquareRoot",
     "MaskedCrossentropy",
+    "Muon",
     "Throughput",
     "Tokens",
     "Validation",

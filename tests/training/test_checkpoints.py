@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_attention.models import RecurrentTranslator
-from keras_attention.training import Checkpoints, InverseSquareRoot, MaskedCrossentropy, average_checkpoints
+from keras_attention.training import Checkpoints, InverseSquareRoot, MaskedCrossentropy, Muon, average_checkpoints
 
 
 def batches(start=0):
@@ -29,10 +29,10 @@ def batches(start=0):
     return tf.data.Dataset.from_generator(forever, output_signature=({"source": spec, "target": spec}, spec))
 
 
-def model(units=4):
+def model(units=4, optimizer=keras.optimizers.Adam):
     keras.utils.set_random_seed(0)
     made = RecurrentTranslator(9, 9, units=units, embedding_dim=4, dropout=0.3)
-    made.compile(keras.optimizers.Adam(InverseSquareRoot(0.01, 10)), MaskedCrossentropy())
+    made.compile(optimizer(InverseSquareRoot(0.01, 10)), MaskedCrossentropy())
     return made
 
 
@@ -44,11 +44,12 @@ def train(model, checkpoints, rounds):
     return model
 
 
-def test_training_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path):
-    whole = train(model(), Checkpoints(tmp_path / "whole"), 4)
-    train(model(), Checkpoints(tmp_path / "cut"), 2)
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, Muon])
+def test_training_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path, optimizer):
+    whole = train(model(optimizer=optimizer), Checkpoints(tmp_path / "whole"), 4)
+    train(model(optimizer=optimizer), Checkpoints(tmp_path / "cut"), 2)
     checkpoints = Checkpoints(tmp_path / "cut")
-    cut = train(model(), checkpoints, 4)
+    cut = train(model(optimizer=optimizer), checkpoints, 4)
     for expected, received in zip(whole.weights, cut.weights, strict=True):
         np.testing.assert_array_equal(received, expected)
     assert [row["round"] for row in checkpoints.history] == [1, 2, 3, 4]
@@ -70,6 +71,8 @@ def test_checkpoint_of_another_configuration_is_refused(tmp_path):
     train(model(), Checkpoints(tmp_path), 1)
     with pytest.raises(ValueError, match=r"another configuration: .* has shape \(.*\) in the model and \(.*\) in the"):
         Checkpoints(tmp_path).restore(model(units=6))
+    with pytest.raises(ValueError, match="another configuration"):
+        Checkpoints(tmp_path).restore(model(optimizer=Muon))
 
 
 def test_last_rounds_are_kept_and_their_mean_is_taken(tmp_path):
@@ -119,3 +122,15 @@ def test_schedule_is_the_papers():
         assert float(schedule(step - 1)) == pytest.approx(expected, rel=1e-5)
     again = InverseSquareRoot.from_config(schedule.get_config())
     assert float(again(3)) == float(schedule(3))
+
+
+def test_cooldown_leaves_the_rest_of_the_schedule_and_ends_at_zero():
+    plain = InverseSquareRoot(0.01, 50)
+    cooled = InverseSquareRoot(0.01, 50, cooldown_steps=100, total_steps=300)
+    assert [float(cooled(step)) for step in range(200)] == [float(plain(step)) for step in range(200)]
+    shares = [float(cooled(step)) / float(plain(step)) for step in range(200, 301)]
+    np.testing.assert_allclose(shares, np.linspace(1.0, 0.0, 101), atol=1e-5)
+    again = InverseSquareRoot.from_config(cooled.get_config())
+    assert float(again(250)) == float(cooled(250))
+    with pytest.raises(ValueError, match=r"from 0 to total_steps.*cooldown_steps=100, total_steps=None"):
+        InverseSquareRoot(0.01, 50, cooldown_steps=100)
