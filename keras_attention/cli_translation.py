@@ -39,7 +39,10 @@ MODEL_FLAGS = {
         "feed_forward_units": {"type": positive, "help": "width of a block's hidden layer"},
         "norm": {"choices": ("pre", "post"), "help": "before or after each sublayer; without a flag before"},
         "positions": {"choices": ("sinusoid", "learned", "rotary", "alibi"), "help": "without a flag sinusoids"},
-        "tied": {"choices": ("all", "inputs", "target"), "help": "embeddings that are one; all of a joint vocabulary"},
+        "tied": {
+            "choices": ("all", "inputs", "target", "none"),
+            "help": "embeddings that are one; else all that can be",
+        },
         "attention_dropout": {"type": float, "help": "fraction of the weights dropped"},
         "activation_dropout": {"type": float, "help": "fraction of the hidden layers dropped"},
     },
@@ -253,10 +256,11 @@ def _model_arguments(options):
     for owner, flags in MODEL_FLAGS.items():
         for name in flags:
             value = getattr(options, name)
-            if value is not None and owner not in ("any", kind):
+            if value is None:
+                continue
+            if owner not in ("any", kind):
                 raise ValueError(f"{_flag(name)} is for a {owner} model. Received it with --model {options.model}.")
-            if value is not None:
-                given[name] = value
+            given[name] = None if value == "none" else value
     return given
 
 

@@ -249,7 +249,12 @@ def test_flags_of_a_model_are_arguments_of_its_constructor():
     settings = {name: flag for flags in cli_translation.MODEL_FLAGS.values() for name, flag in flags.items()}
     choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
     known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}
-    assert choices == {name: set(values) - {None} for name, values in known.items()}
+    assert choices == {name: {"none" if value is None else value for value in values} for name, values in known.items()}
+
+
+def test_three_embeddings_are_none_that_are_tied(corpus, tmp_path):
+    assert cli.main(train_command(corpus, tmp_path / "run", "--updates", 1, "--tied", "none")) == 0
+    assert load(tmp_path / "run").model.tied is None
 
 
 def test_unknown_optimizer_is_refused(converter, tmp_path):
