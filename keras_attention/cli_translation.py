@@ -117,7 +117,7 @@ def add_train_translation(kinds):
     )
     training.add_argument("--updates", type=positive, default=8000, help="how many")
     training.add_argument("--tokens", type=positive, default=4096, help="positions in a batch")
-    training.add_argument("--optimizer", choices=("adam", "muon"), default="adam", help="muon needs fewer updates")
+    training.add_argument("--optimizer", choices=("adam", "muon"), default="adam", help="which moves the weights")
     training.add_argument("--learning-rate", type=float, help="highest of the schedule; else (units * warmup) ** -0.5")
     training.add_argument("--warmup", type=positive, default=4000, help="updates until then")
     training.add_argument("--cooldown", type=int, default=0, help="updates at the end over which it falls to zero")

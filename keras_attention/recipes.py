@@ -186,7 +186,7 @@ def train_translator(
         folder: where checkpoints are kept and the result is saved.
         updates: how many, in all.
         tokens: positions in a batch; see `TokenBatches`.
-        optimizer: `"adam"`, or `"muon"`, which needs fewer updates; see
+        optimizer: `"adam"`, or `"muon"`, whose loss falls faster at first; see
             `keras_attention.training.Muon`.
         learning_rate: highest of the schedule. Defaults to the paper's,
             `(units * warmup)**-0.5`.
