@@ -43,8 +43,8 @@ def test_vector_of_additive_attention_is_no_matrix():
 )
 def test_update_is_that_of_keras_for_the_folded_kernel_and_orthogonal(shape, folded):
     gradient = np.random.default_rng(0).normal(size=shape).astype("float32")
-    kernel = keras.Variable(np.zeros(shape, "float32"), name="kernel")
-    matrix = keras.Variable(np.zeros(folded, "float32"), name="kernel")
+    kernel = keras.Variable(np.ones(shape, "float32"), name="kernel")
+    matrix = keras.Variable(np.ones(folded, "float32"), name="kernel")
     received = update(Muon(0.01), kernel, gradient)
     expected = update(keras.optimizers.Muon(0.01, weight_decay=None), matrix, gradient.reshape(folded))
     np.testing.assert_allclose(received.reshape(folded), expected, rtol=1e-4, atol=1e-7)
@@ -56,7 +56,7 @@ def test_update_is_that_of_keras_for_the_folded_kernel_and_orthogonal(shape, fol
 def test_what_is_no_matrix_is_moved_as_by_adam():
     gradient = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
     for name in ("bias", "embeddings"):
-        variables = [keras.Variable(np.zeros((2, 4), "float32"), name=name) for _ in range(2)]
+        variables = [keras.Variable(np.ones((2, 4), "float32"), name=name) for _ in range(2)]
         muon = Muon(0.01, exclude_layers=["embeddings"])
         np.testing.assert_allclose(
             update(muon, variables[0], gradient), update(keras.optimizers.Adam(0.01), variables[1], gradient), rtol=1e-5
