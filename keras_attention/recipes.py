@@ -242,7 +242,7 @@ def train_translator(
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
     converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=max_length)
-    callbacks = [*callbacks, *([_Bleu(converter, validation_pairs)] if measure_bleu else [])]
+    scores = [_Bleu(converter, validation_pairs)] if measure_bleu else []
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
         keep=average,
@@ -250,35 +250,36 @@ def train_translator(
         mode="max" if measure_bleu else "min",
         patience=patience,
     )
-    done = checkpoints.restore(model)
-    rounds = -(-updates // round_updates)
-    if done < rounds and not checkpoints.finished:
-        history = model.fit(
-            batches.dataset(start=done * round_updates),
-            initial_epoch=done,
-            epochs=rounds,
-            steps_per_epoch=round_updates,
-            shuffle=False,  # the batches come shuffled
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(),
-                Throughput(),
-                Validation(held_out.once()),
-                *callbacks,
-                checkpoints,
-            ],
-            verbose=verbose,
-        )
-        if not np.isfinite(history.history["loss"][-1]):
-            raise FloatingPointError(
-                "train_translator: the loss is not a number. Lower learning_rate, or lengthen warmup. The last good "
-                f"checkpoint is kept in {checkpoints.folder}."
-            )
+    callbacks = [Throughput(), Validation(held_out.once()), *callbacks, *scores]
+    _fit_from_checkpoint(model, batches, checkpoints, updates, round_updates, callbacks, verbose)
     if ema_momentum is None:
         average_checkpoints(model, checkpoints.files[-average:])
     else:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     converter.save(folder)
     return converter
+
+
+def _fit_from_checkpoint(model, batches, checkpoints, updates, round_updates, callbacks, verbose):
+    """The rounds that are left of a training, with the batches that belong to them."""
+    done = checkpoints.restore(model)
+    rounds = -(-updates // round_updates)
+    if done >= rounds or checkpoints.finished:
+        return
+    history = model.fit(
+        batches.dataset(start=done * round_updates),
+        initial_epoch=done,
+        epochs=rounds,
+        steps_per_epoch=round_updates,
+        shuffle=False,  # the batches come shuffled
+        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks, checkpoints],
+        verbose=verbose,
+    )
+    if not np.isfinite(history.history["loss"][-1]):
+        raise FloatingPointError(
+            "train_translator: the loss is not a number. Lower learning_rate, or lengthen warmup. The last good "
+            f"checkpoint is kept in {checkpoints.folder}."
+        )
 
 
 class _Bleu(keras.callbacks.Callback):

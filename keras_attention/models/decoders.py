@@ -122,7 +122,7 @@ class RecurrentDecoder(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="output",
         )
-        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
+        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, ids_shape, value_shape, summary_shape):
         """Creates the weights.
@@ -154,20 +154,17 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def call(self, ids, memory, state, training=False, return_attention_scores=True):
         *lower_states, cell_state = state
-        inputs = self._drop(self.embedding(ids), training)
+        inputs = self._dropout(self.embedding(ids), training=training)
         states = []
         for index, (cell, lower_state) in enumerate(zip(self.lower_cells, lower_states, strict=True)):
             outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state)
-            inputs = self._drop(outputs + inputs if self.residual and index else outputs, training)
+            inputs = self._dropout(outputs + inputs if self.residual and index else outputs, training=training)
             states.append(lower_state)
         output, cell_state, weights = self.cell.read(inputs, memory, cell_state, training=training)
-        logits = self.output_projection(self._drop(output, training))
+        logits = self.output_projection(self._dropout(output, training=training))
         if self.tied:
             logits = self.embedding(logits, reverse=True)
         return DecoderOutput(logits, (*states, cell_state), weights)
-
-    def _drop(self, tensor, training):
-        return tensor if self._dropout is None else self._dropout(tensor, training=training)
 
     def get_config(self):
         return super().get_config() | {
