@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from keras_attention import cli_serving, cli_translation
-from keras_attention.cli_translation import Formatter, positive
+from keras_attention.cli_translation import Formatter, positive, progress
 
 DEFAULT_MODEL = "saved_models/date_converter"
 
@@ -164,6 +164,7 @@ def _train(options, pairs, held_out):
         units=options.units,
         encoder_units=options.encoder_units,
         dropout=options.dropout,
+        verbose=progress(),
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
 

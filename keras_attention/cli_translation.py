@@ -4,6 +4,7 @@ As in `cli.py`, what needs TensorFlow is imported inside the functions.
 """
 
 import argparse
+import json
 import sys
 
 SUBWORDS = ("sentencepiece", "wordpiece")
@@ -26,12 +27,38 @@ def positive(text):
     return number
 
 
+def progress():
+    """How much `fit` says: a bar on a terminal, a line a round in a file."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+def setting(text):
+    """`(name, value)` of `name=value`; the value is JSON's, or else a string."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as score=dot, received {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
 # Arguments of the constructors, by the models that have them. None has a default here: that is the preset's.
 MODEL_FLAGS = {
     "any": {
         "units": {"type": positive, "help": "width"},
         "layers": {"type": positive, "help": "of the encoder, and of the decoder"},
         "dropout": {"type": float, "help": "fraction dropped between layers"},
+        "tied": {
+            "choices": ("all", "inputs", "target", "none"),
+            "help": "embeddings that are one: else all that can be; of a recurrent model target or none",
+        },
+        "attention_options": {
+            "type": setting,
+            "nargs": "+",
+            "metavar": "NAME=VALUE",
+            "help": "arguments of the attention, such as score=dot input_feeding=false for luong",
+        },
     },
     "transformer": {
         "decoder_layers": {"type": positive, "help": "of the decoder, if not as many as the encoder's"},
@@ -39,10 +66,6 @@ MODEL_FLAGS = {
         "feed_forward_units": {"type": positive, "help": "width of a block's hidden layer"},
         "norm": {"choices": ("pre", "post"), "help": "before or after each sublayer; without a flag before"},
         "positions": {"choices": ("sinusoid", "learned", "rotary", "alibi"), "help": "without a flag sinusoids"},
-        "tied": {
-            "choices": ("all", "inputs", "target", "none"),
-            "help": "embeddings that are one; else all that can be",
-        },
         "attention_dropout": {"type": float, "help": "fraction of the weights dropped"},
         "activation_dropout": {"type": float, "help": "fraction of the hidden layers dropped"},
     },
@@ -245,6 +268,7 @@ def _train_translation(options):
         subword_dropout=options.subword_dropout,
         seed=options.seed,
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
+        verbose=progress(),
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
 
@@ -260,8 +284,21 @@ def _model_arguments(options):
                 continue
             if owner not in ("any", kind):
                 raise ValueError(f"{_flag(name)} is for a {owner} model. Received it with --model {options.model}.")
-            given[name] = None if value == "none" else value
+            given[name] = value
+    if "attention_options" in given:
+        given["attention_options"] = dict(given["attention_options"])
+    if "tied" in given:
+        given["tied"] = _tied(given["tied"], options.model)
     return given
+
+
+def _tied(value, model):
+    """What the constructor of a model calls the flag's value: a recurrent one has nothing to tie but the target."""
+    if model == "transformer":
+        return None if value == "none" else value
+    if value not in ("target", "none"):
+        raise ValueError(f"--tied {value} is for a transformer model; a recurrent one has target or none.")
+    return value == "target"
 
 
 def _tokenizers(options, pairs):

@@ -252,6 +252,24 @@ def test_flags_of_a_model_are_arguments_of_its_constructor():
     assert choices == {name: {"none" if value is None else value for value in values} for name, values in known.items()}
 
 
+def test_what_is_tied_and_the_attention_s_options_are_flags(corpus, tmp_path, capsys):
+    arguments = ["--source", corpus / "en", "--target", corpus / "de", "--updates", 1, "--vocabulary-size", 330]
+    arguments += ["--units", 8, "--encoder-units", 4, "--embedding-dim", 4, "--model", "luong"]
+    train = ["train", "translation", *map(str, arguments)]
+    options = ["--attention-options", "score=dot", "input_feeding=false", "--tied", "none"]
+    assert cli.main([*train, "--run", str(tmp_path / "run"), *options]) == 0
+    model = load(tmp_path / "run").model
+    assert model.attention_options == {"score": "dot", "input_feeding": False}
+    assert (model.decoder.cell.score, model.decoder.cell.input_feeding, model.decoder.tied) == ("dot", False, False)
+    assert cli.main([*train, "--run", str(tmp_path / "no"), "--attention-options", "wings=2"]) == 1
+    assert "'wings'" in capsys.readouterr().err
+    assert cli.main([*train, "--run", str(tmp_path / "no"), "--tied", "all"]) == 1
+    assert "--tied all is for a transformer model; a recurrent one has target or none" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main([*train, "--run", str(tmp_path / "no"), "--attention-options", "score"])
+    assert "must be NAME=VALUE, such as score=dot, received 'score'" in capsys.readouterr().err
+
+
 def test_three_embeddings_are_none_that_are_tied(corpus, tmp_path):
     assert cli.main(train_command(corpus, tmp_path / "run", "--updates", 1, "--tied", "none")) == 0
     assert load(tmp_path / "run").model.tied is None
