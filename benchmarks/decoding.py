@@ -37,7 +37,7 @@ def sentences():
     print(f"{DATA} is not there: the sentences are made up.")
     generator = np.random.default_rng(0)
     words = ["".join(generator.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(9000)]
-    made = [" ".join(generator.choice(words, int(generator.normal(12, 4).clip(4, 35)))) for _ in range(1000)]
+    made = [" ".join(generator.choice(words, int(np.clip(generator.normal(12, 4), 4, 35)))) for _ in range(1000)]
     return made, SentencePieceTokenizer.train([*words, *made], VOCABULARY)
 
 

@@ -250,7 +250,7 @@ class TextToText(Converter):
 
     def _step(self, ids, memory, state):
         """One step of one id a row, for the search."""
-        logits, state, weights = self.model.decode(ids[:, None], memory, state)
+        logits, state, weights = self.model.decode(ids[:, None], memory, state, sharers=self.strategy.width)
         weights = weights[:, 0]
         return logits[:, 0], state, weights if self.head_weights else _mean_of_heads(weights)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from keras_attention.decoding import beams
-from keras_attention.decoding.scoring import allow, coverage_penalty
+from keras_attention.decoding.scoring import bars, coverage_penalty, log_sum_exp
 
 PAD_ID = 0  # what stands after the end of a hypothesis
 
@@ -86,8 +86,8 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
             attended = tf.reduce_mean(emission, axis=list(range(2, emission.shape.rank - 1)))
             hypotheses = hypotheses._replace(coverage=_covered(hypotheses, attended))
         logits = tf.cast(logits, tf.float32)
-        allowed = allow(logits, forbidden, None if prefix is None else _forced(prefix, time, width))
-        ids, parents, new_hypotheses = _advance(strategy, logits, allowed, hypotheses, end)
+        forced = None if prefix is None else _forced(prefix, time, width)
+        ids, parents, new_hypotheses = _advance(strategy, logits, forbidden, forced, hypotheses, end)
         if width > 1:
             new_state = beams.reorder(new_state, parents)
         written = [record.write(time, tensor) for record, tensor in zip(history, (ids, parents, emission), strict=True)]
@@ -127,9 +127,9 @@ def _forced(prefix, time, width):
     return tf.repeat(free_at_last[:, tf.minimum(time, tf.shape(prefix)[1])], width)
 
 
-def _advance(strategy, logits, allowed, hypotheses, end):
+def _advance(strategy, logits, forbidden, forced, hypotheses, end):
     """The chosen ids, the beams they go on from, and what is known of them then."""
-    candidates, log_probs = _candidates(strategy, logits, allowed, hypotheses)
+    candidates, log_probs = _candidates(strategy, logits, forbidden, forced, hypotheses)
     totals = hypotheses.log_probs[..., None] + log_probs
     lengths = hypotheses.lengths + tf.cast(~hypotheses.finished, tf.int32)
     if strategy.width == 1:
@@ -151,22 +151,28 @@ def _advance(strategy, logits, allowed, hypotheses, end):
     return ids, parents, chosen._replace(log_probs=totals, finished=chosen.finished | (ids == end))
 
 
-def _candidates(strategy, logits, allowed, hypotheses):
+def _candidates(strategy, logits, forbidden, forced, hypotheses):
     """What each hypothesis may go on with: ids and log-probabilities, `(batch, width, candidates)`.
 
     The log-probabilities are the model's, as if nothing were forbidden or forced.
     """
-    ids = strategy.candidates(allowed)
-    probabilities = tf.nn.softmax(logits)
-    # The largest probability is at least 1 / vocabulary: its logarithm is safe.
-    log_sum_exp = tf.reduce_max(logits, axis=-1) - tf.math.log(tf.reduce_max(probabilities, axis=-1))
-    log_probs = tf.gather(allowed, ids, batch_dims=1) - log_sum_exp[:, None]
-    shape = [-1, strategy.width, ids.shape[1]]
+    ids = strategy.candidates(logits, forbidden)
+    denominators = log_sum_exp(logits)
+    log_probs = tf.gather(logits, ids, batch_dims=1) - denominators
+    if forbidden:
+        log_probs += tf.gather(bars(logits.shape[-1], forbidden), ids)
+    count = ids.shape[1]
+    the_first = tf.constant([0.0] + [-float("inf")] * (count - 1))
+    if forced is not None:
+        forced = forced[:, None]
+        ids, free = tf.where(forced == 0, ids, forced), log_probs
+        log_probs = tf.gather(logits, forced, batch_dims=1) - denominators + the_first
+        log_probs = tf.where(forced == 0, free, log_probs)
+    shape = [-1, strategy.width, count]
     ids, log_probs = tf.reshape(ids, shape), tf.reshape(log_probs, shape)
     # A finished hypothesis can only stay as it is.
-    frozen = tf.constant([0.0] + [-float("inf")] * (ids.shape[2] - 1))
     finished = hypotheses.finished[..., None]
-    return tf.where(finished, PAD_ID, ids), tf.where(finished, frozen, log_probs)
+    return tf.where(finished, PAD_ID, ids), tf.where(finished, the_first, log_probs)
 
 
 def _covered(hypotheses, attended):

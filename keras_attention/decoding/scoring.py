@@ -39,46 +39,59 @@ def coverage_penalty(coverage, beta):
     return beta * tf.reduce_sum(tf.math.log(read), axis=-1)
 
 
-def allow(logits, forbidden=(), forced=None):
-    """Logits with minus infinity for the tokens that may not come next.
-
-    Args:
-        logits: `(rows, vocabulary)`.
-        forbidden: ids that no hypothesis may hold, a sequence of integers.
-        forced: the one id that may come next in each row, forbidden or not, 0
-            where any may: `(rows,)`; or None.
-    """
-    allowed = logits
-    if forbidden:
-        barred = np.zeros(logits.shape[-1], "float32")
-        barred[list(forbidden)] = -np.inf
-        allowed = logits + barred  # one pass over the vocabulary, where a selection takes several
-    if forced is not None:
-        ids = tf.range(logits.shape[-1])
-        forced = forced[:, None]
-        allowed = tf.where(forced == 0, allowed, tf.where(ids == forced, logits, -float("inf")))
-    return allowed
+def bars(vocabulary, forbidden):
+    """What to add to logits so that ids in `forbidden` are never chosen: numpy float32 `(vocabulary,)`."""
+    barred = np.zeros(vocabulary, "float32")
+    barred[list(forbidden)] = -np.inf
+    return barred
 
 
-def best(logits, count):
+def best(logits, count, forbidden=()):
     """Ids of the largest logits, best first: `(rows, vocabulary)` to `(rows, count)`.
 
     The largest lie in the groups whose maxima are largest, so only these few
     groups are sorted; `tf.math.top_k` of a large vocabulary takes five times as
-    long.
+    long. For the same reason only groups with a forbidden id are barred.
+
+    Args:
+        logits: `(rows, vocabulary)`.
+        count: how many ids.
+        forbidden: ids that only come where there are no others, a sequence of
+            integers.
     """
     vocabulary = logits.shape[-1]
     group = _group_size(vocabulary)
     if vocabulary < 1000 or count * group * 4 > vocabulary:
-        return tf.math.top_k(logits, k=min(count, vocabulary)).indices
+        allowed = logits + bars(vocabulary, forbidden) if forbidden else logits
+        return tf.math.top_k(allowed, k=min(count, vocabulary)).indices
     missing = -vocabulary % group
     if missing:
         logits = tf.pad(logits, [[0, 0], [0, missing]], constant_values=-float("inf"))
     groups = tf.reshape(logits, [-1, (vocabulary + missing) // group, group])
-    chosen = tf.sort(tf.math.top_k(tf.reduce_max(groups, axis=-1), k=count).indices)  # equal logits: the lower id first
-    few = tf.reshape(tf.gather(groups, chosen, batch_dims=1), [-1, count * group])
-    places = tf.math.top_k(few, k=count).indices
+    barred = bars(vocabulary + missing, forbidden).reshape(groups.shape[1:])
+    maxima = tf.reduce_max(groups, axis=-1)
+    if forbidden:
+        first = max(forbidden) // group + 1
+        maxima = tf.concat([tf.reduce_max(groups[:, :first] + barred[:first], axis=-1), maxima[:, first:]], axis=1)
+    chosen = tf.math.top_k(maxima, k=count).indices
+    if count > 1:
+        chosen = tf.sort(chosen)  # equal logits: the lower id first
+    few = tf.gather(groups, chosen, batch_dims=1)
+    if forbidden:
+        few += tf.gather(barred, chosen)
+    places = tf.math.top_k(tf.reshape(few, [-1, count * group]), k=count).indices
     return tf.gather(chosen, places // group, batch_dims=1) * group + places % group
+
+
+def log_sum_exp(logits):
+    """`log(sum(exp(logits)))` of each row, `(rows, vocabulary)` to `(rows, 1)`.
+
+    By way of the softmax, the quickest pass: the largest probability is at
+    least 1 / vocabulary, so its logarithm is safe.
+    """
+    likeliest = best(logits, 1)
+    probability = tf.gather(tf.nn.softmax(logits), likeliest, batch_dims=1)
+    return tf.gather(logits, likeliest, batch_dims=1) - tf.math.log(probability)
 
 
 def _group_size(vocabulary):

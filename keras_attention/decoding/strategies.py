@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_attention.decoding.scoring import best, length_penalty
+from keras_attention.decoding.scoring import bars, best, length_penalty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Greedy:
     n_best = 1
     coverage_penalty = 0.0
 
-    def candidates(self, logits):
+    def candidates(self, logits, forbidden):
         """Id of the best token: `(rows, vocabulary)` to `(rows, 1)`."""
-        return best(logits, 1)
+        return best(logits, 1, forbidden)
 
     def score(self, log_probs, lengths):
         """What is compared between hypotheses: the log-probability itself."""
@@ -79,12 +79,12 @@ class Beam:
             if getattr(self, name) < 0:
                 raise ValueError(f"Beam: {name} must not be below 0. Received {name}={getattr(self, name)}.")
 
-    def candidates(self, logits):
+    def candidates(self, logits, forbidden):
         """Ids of the best tokens: `(rows, vocabulary)` to `(rows, candidates)`."""
         # No more than `width` of a hypothesis can be among the best `width` of all, and the coverage penalty can only
         # take the end from among them.
         wanted = self.width + bool(self.coverage_penalty)
-        return best(logits, min(wanted, logits.shape[-1]))
+        return best(logits, min(wanted, logits.shape[-1]), forbidden)
 
     def score(self, log_probs, lengths):
         """Log-probability divided by the length penalty."""
@@ -133,8 +133,9 @@ class Sample:
                 f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}."
             )
 
-    def candidates(self, logits):
+    def candidates(self, logits, forbidden):
         """Id of a random token: `(rows, vocabulary)` to `(rows, 1)`."""
+        logits = logits + bars(logits.shape[-1], forbidden)
         values, ids = tf.math.top_k(logits / self.temperature, k=min(self.top_k or logits.shape[-1], logits.shape[-1]))
         if self.top_p < 1.0:
             probabilities = tf.nn.softmax(values)

@@ -11,6 +11,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
+from keras_attention.layers.products import FEW
 from keras_attention.layers.scores import AdditiveScore, get_score
 
 # From this many keys on an additive score goes chunk by chunk.
@@ -100,7 +101,7 @@ class Attention(AttentionLayer):
         value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
 
-    def read(self, query, memory, attention_mask=None, training=False, few=False):
+    def read(self, query, memory, attention_mask=None, training=False):
         """Attends to a prepared memory.
 
         Args:
@@ -108,8 +109,6 @@ class Attention(AttentionLayer):
             memory: what `prepare` returned.
             attention_mask: bool, broadcastable to `(batch, target, source)`.
             training: whether to drop weights.
-            few: whether the queries are too few for chunks to pay, which a
-                graph that does not know their number cannot see.
 
         Returns:
             `AttentionOutput(context, weights)`.
@@ -125,7 +124,7 @@ class Attention(AttentionLayer):
         )
         padding = None if memory.mask is None else memory.mask[:, None, :]
         query = self.score.prepare_query(ops.cast(query, self.compute_dtype))
-        return self._by_length(query, memory, combine_masks(padding, attention_mask), training, few)
+        return self._by_length(query, memory, combine_masks(padding, attention_mask), training)
 
     def call(
         self,
@@ -151,8 +150,9 @@ class Attention(AttentionLayer):
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
 
-    def _by_length(self, query, memory, mask, training, few):
+    def _by_length(self, query, memory, mask, training):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
+        few = query.shape[1] is not None and query.shape[1] <= FEW
         source, known = ops.shape(memory.key)[1], memory.key.shape[1]
         return self.choose_path(
             query.shape[1] if self.score.units > 1 and not few else 1,

@@ -37,7 +37,7 @@ class AttentionLayer(keras.layers.Layer):
         self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
         self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
 
-    def read_shared(self, query, memory, query_mask=None, **arguments):
+    def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
         """`read`, where several rows of queries may share one row of the memory.
 
         The hypotheses of a beam search attend to one source: the memory is not
@@ -47,24 +47,30 @@ class AttentionLayer(keras.layers.Layer):
             query: `(batch * sharers, target, query_dim)`; row
                 `item * sharers + i` reads item `item`.
             memory: of `batch` rows.
+            sharers: rows of queries for each row of the memory, an integer.
             query_mask: bool `(batch * sharers, target)`, of multi-head layers.
             **arguments: of `read`.
 
         Returns:
             `AttentionOutput` of `batch * sharers` rows.
         """
-        rows, target = ops.shape(query)[:2]
-        batch = ops.shape(memory.value)[0]
         if query_mask is not None:
-            arguments["query_mask"] = ops.reshape(query_mask, (batch, -1))
-        if isinstance(rows, int) and rows == batch:
+            arguments["query_mask"] = query_mask
+        if sharers == 1:
             return self.read(query, memory, **arguments)
-        context, weights = self.read(ops.reshape(query, (batch, -1, query.shape[-1])), memory, **arguments)
-        context = ops.reshape(context, (rows, target, context.shape[-1]))
+        target = query.shape[1]
+        if target is None:
+            target, together = ops.shape(query)[1], (ops.shape(memory.value)[0], -1)
+        else:  # one unknown size costs a graph nothing
+            together = (-1, sharers * target)
+        if query_mask is not None:
+            arguments["query_mask"] = ops.reshape(query_mask, together)
+        context, weights = self.read(ops.reshape(query, (*together, query.shape[-1])), memory, **arguments)
+        context = ops.reshape(context, (-1, target, context.shape[-1]))
         if weights is not None:
             *heads, source = *weights.shape[1:-2], ops.shape(weights)[-1]
-            weights = ops.reshape(weights, (batch, *heads, -1, target, source))  # batch, heads, sharers, target, source
-            weights = ops.reshape(ops.moveaxis(weights, -3, 1), (rows, *heads, target, source))
+            weights = ops.reshape(weights, (-1, *heads, sharers, target, source))
+            weights = ops.reshape(ops.moveaxis(weights, -3, 1), (-1, *heads, target, source))
         return AttentionOutput(context, weights)
 
     def choose_path(self, target, source, known_source, blockwise_from, whole, blocks):

@@ -89,7 +89,7 @@ class DecoderCell(keras.layers.Layer):
         """`start` from zeros."""
         return self.start(self.recurrent.initial_state(batch_size))
 
-    def read(self, inputs, memory, state, training=False):
+    def read(self, inputs, memory, state, training=False, sharers=1):
         """Runs target steps.
 
         Args:
@@ -97,6 +97,7 @@ class DecoderCell(keras.layers.Layer):
             memory: what `prepare` returned.
             state: what `start`, `initial_state` or the last call returned.
             training: whether to drop attention weights.
+            sharers: rows for each row of the memory; see `read_shared`.
 
         Returns:
             `RecurrentOutput(output, state, weights)`.
@@ -116,9 +117,9 @@ class DecoderCell(keras.layers.Layer):
         dense.build((None, input_dim))
         return dense
 
-    def _read_step(self, query, memory, training):
+    def _read_step(self, query, memory, sharers, training):
         """Attention of one step: `(batch, units)` to the context and weights of that step."""
-        context, weights = self.attention.read_shared(query[:, None, :], memory, training=training, few=True)
+        context, weights = self.attention.read_shared(query[:, None, :], memory, sharers, training=training)
         return context[:, 0], weights[:, 0]
 
 
@@ -189,9 +190,9 @@ class BahdanauCell(DecoderCell):
             joined = self.units + inputs_shape[-1] + value_shape[-1]
             self.output_projection = self._dense("output_projection", 2 * self.deep_output, joined)
 
-    def read(self, inputs, memory, state, training=False):
+    def read(self, inputs, memory, state, training=False, sharers=1):
         def step(projected_t, state):
-            context, weights = self._read_step(state[0], memory, training)
+            context, weights = self._read_step(state[0], memory, sharers, training)
             current, new_state = self.recurrent.step(projected_t + self.context_projection(context), state)
             asked = current if self.output_state == "current" else state[0]
             return (asked, context, weights), new_state
@@ -284,17 +285,17 @@ class LuongCell(DecoderCell):
             return state
         return (*state, ops.zeros((ops.shape(state[0])[0], self.output_dim), self.compute_dtype))
 
-    def read(self, inputs, memory, state, training=False):
+    def read(self, inputs, memory, state, training=False, sharers=1):
         projected = self.recurrent.project(inputs)
         if not self.input_feeding:
             states, state = run_recurrence(self.recurrent, projected, state)
-            contexts, weights = self.attention.read_shared(states, memory, training=training)
+            contexts, weights = self.attention.read_shared(states, memory, sharers, training=training)
             return RecurrentOutput(self._output(contexts, states), state, weights)
 
         def step(projected_t, state):
             *recurrent_state, fed = state
             h, recurrent_state = self.recurrent.step(projected_t + self.feed_projection(fed), tuple(recurrent_state))
-            context, weights = self._read_step(h, memory, training)
+            context, weights = self._read_step(h, memory, sharers, training)
             output = self._output(context, h)
             return (output, weights), (*recurrent_state, output)
 
@@ -346,7 +347,7 @@ class PlainCell(DecoderCell):
     def prepare(self, value, key=None, value_mask=None):
         return Memory(value, value, value_mask)
 
-    def read(self, inputs, memory, state, training=False):
+    def read(self, inputs, memory, state, training=False, sharers=1):
         output, state = run_recurrence(self.recurrent, self.recurrent.project(inputs), state)
         rows, target = ops.shape(inputs)[:2]
         source = ops.shape(memory.value)[1]

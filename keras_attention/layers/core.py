@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from keras_attention.layers.products import product, softmax
+
 # Finite in float32, where every softmax of the library runs, and far below any score: `-inf` would turn a row with
 # nothing to attend to into NaN.
 MASKED_SCORE = -1e9
@@ -73,7 +75,7 @@ def attend(scores, value, mask=None, dropout=None):
         `AttentionOutput(context, weights)`.
     """
     weights = _softmax(scores, mask)
-    context = ops.matmul(weights if dropout is None else dropout(weights), value)
+    context = product(weights if dropout is None else dropout(weights), value)
     if mask is None:
         return AttentionOutput(context, weights)
     # The context is small and the weights are not: in a graph the second product is only computed if it is asked for.
@@ -89,7 +91,7 @@ def _softmax(scores, mask):
     scores = ops.cast(scores, "float32")
     if mask is not None:
         scores = ops.where(mask, scores, MASKED_SCORE)
-    return ops.cast(ops.softmax(scores, axis=-1), dtype)
+    return ops.cast(softmax(scores), dtype)
 
 
 def _alive(mask, dtype):

@@ -10,6 +10,8 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.layers.products import few_positions
+
 
 class PositionsDense(keras.layers.Dense):
     """`activation(x W + b)` at every position: `(batch, ..., dim)` to `(batch, ..., units)`."""
@@ -47,9 +49,11 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     kernel = ops.cast(kernel, dtype)
     input_dim = math.prod(kernel.shape[:input_axes])
     outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
-    if bias is not None:
+    apart = few_positions(inputs.shape[1:-input_axes])  # the form that TensorFlow fuses is slow to start
+    if bias is not None and not apart:
         outputs = ops.add(outputs, ops.reshape(ops.cast(bias, dtype), (-1,)))  # not `+`: this one TensorFlow fuses
-    return ops.reshape(outputs, (*_leading(inputs, input_axes), *kernel.shape[input_axes:]))
+    outputs = ops.reshape(outputs, (*_leading(inputs, input_axes), *kernel.shape[input_axes:]))
+    return outputs + ops.cast(bias, dtype) if bias is not None and apart else outputs
 
 
 def _leading(inputs, input_axes):

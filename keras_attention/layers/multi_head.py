@@ -13,6 +13,7 @@ from keras_attention.layers.dense import AsMatrix, HeadsDense
 from keras_attention.layers.masks import check_mask, combine_masks
 from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.positions import positions_from, rotary
+from keras_attention.layers.products import product
 
 POSITIONS = (None, "rotary", "alibi")
 
@@ -219,14 +220,14 @@ class MultiHeadAttention(AttentionLayer):
             context, weights = self._by_length(*arguments), None
         return AttentionOutput(self._output_dense(_swapped(context)), weights)
 
-    def read_shared(self, query, memory, query_mask=None, **arguments):
+    def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
         if self.positions is not None or self.sliding_window is not None:
             raise ValueError(
                 f"{type(self).__name__}: rows that share a memory are folded into one, where a query's place is lost. "
                 f"Received positions={self.positions!r}, sliding_window={self.sliding_window}. Read a memory that is "
                 "repeated for each row."
             )
-        return super().read_shared(query, memory, query_mask, **arguments)
+        return super().read_shared(query, memory, sharers, query_mask, **arguments)
 
     def call(
         self,
@@ -268,7 +269,7 @@ class MultiHeadAttention(AttentionLayer):
 
     def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
         """The context of all queries at once, and the weights."""
-        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        scores = product(query, key, transpose=True)
         mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
         if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
             queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])

@@ -12,6 +12,8 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.layers.products import product
+
 
 class Score(keras.layers.Layer):
     """Base of all scores: `score(query, key)` is `compare(query, prepare(key))`.
@@ -100,7 +102,7 @@ class MultiplicativeScore(Score):
 
     @staticmethod
     def pair(query, prepared):
-        return ops.matmul(query, ops.swapaxes(prepared, -1, -2))
+        return product(query, prepared, transpose=True)
 
     def get_config(self):
         return super().get_config() | {"learned_scale": self.learned_scale}

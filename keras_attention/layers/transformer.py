@@ -306,17 +306,17 @@ class DecoderBlock(_Block):
         """An empty cache for `extend`; see `MultiHeadSelfAttention.allocate`."""
         return self.self_attention.allocate(batch, max_length)
 
-    def extend(self, inputs, memory, cache, mask=None, training=False, return_attention_scores=True):
+    def extend(self, inputs, memory, cache, mask=None, training=False, return_attention_scores=True, sharers=1):
         """Consumes more of a target.
 
         Args:
-            inputs: the next positions, `(rows, target, dim)`. There may be
-                several rows for each of the memory's; see `read_shared`.
+            inputs: the next positions, `(rows, target, dim)`.
             memory: what `prepare` returned.
             cache: from `allocate`, or from the last call.
             mask: bool `(rows, target)`.
             training: whether to drop.
             return_attention_scores: whether to compute the weights.
+            sharers: rows for each row of the memory; see `read_shared`.
 
         Returns:
             `(outputs, weights, cache)`; the weights are those of the source,
@@ -334,6 +334,7 @@ class DecoderBlock(_Block):
             context, carried["weights"] = self.cross_attention.read_shared(
                 tensor,
                 memory,
+                sharers,
                 query_mask=mask,
                 return_attention_scores=return_attention_scores,
                 training=training,

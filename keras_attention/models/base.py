@@ -44,18 +44,26 @@ class EncoderDecoder(keras.Model):
         outputs, summary = self.encoder(source, mask=mask, training=training)
         return self.decoder.prepare(outputs, mask), self.decoder.start(summary)
 
-    def decode(self, target, memory, state, training=False, return_attention_scores=True):
+    def decode(self, target, memory, state, training=False, return_attention_scores=True, sharers=1):
         """Target steps, any number: `DecoderOutput(logits, state, weights)`.
 
         Args:
-            target: `(rows, target)` integers. Each row of the memory may have
-                several, one after another: the hypotheses of a search.
+            target: `(rows, target)` integers.
             memory: from `encode`.
             state: from `encode`, or from the last call; of as many rows.
             training: whether to drop.
             return_attention_scores: whether the weights are needed.
+            sharers: rows for each row of the memory, one after another, such
+                as the hypotheses of a search.
         """
-        return self.decoder(target, memory, state, training=training, return_attention_scores=return_attention_scores)
+        return self.decoder(
+            target,
+            memory,
+            state,
+            training=training,
+            return_attention_scores=return_attention_scores,
+            sharers=sharers,
+        )
 
     def for_decoding(self):
         """A model that computes the same and decodes faster, with weights of its own; or this one."""

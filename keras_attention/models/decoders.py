@@ -63,6 +63,7 @@ class RecurrentDecoder(keras.layers.Layer):
         state: what `start` or the last call returned.
         training: whether to drop.
         return_attention_scores: of no effect; the weights always come.
+        sharers: rows of ids for each row of the memory; see `read_shared`.
 
     Returns:
         `DecoderOutput(logits, state, weights)`.
@@ -152,7 +153,7 @@ class RecurrentDecoder(keras.layers.Layer):
         *lower, last = (bridge(summary) for bridge in self.bridges)
         return (*lower, self.cell.start(last))
 
-    def call(self, ids, memory, state, training=False, return_attention_scores=True):
+    def call(self, ids, memory, state, training=False, return_attention_scores=True, sharers=1):
         *lower_states, cell_state = state
         inputs = self._dropout(self.embedding(ids), training=training)
         states = []
@@ -160,7 +161,7 @@ class RecurrentDecoder(keras.layers.Layer):
             outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state)
             inputs = self._dropout(outputs + inputs if self.residual and index else outputs, training=training)
             states.append(lower_state)
-        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, training=training)
+        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, training=training, sharers=sharers)
         logits = self.output_projection(self._dropout(output, training=training))
         if self.tied:
             logits = self.embedding(logits, reverse=True)

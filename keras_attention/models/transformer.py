@@ -200,6 +200,7 @@ class TransformerDecoder(_Stack):
         state: what `start` or the last call returned.
         training: whether to drop.
         return_attention_scores: whether to compute the weights.
+        sharers: rows of ids for each row of the memory; see `read_shared`.
 
     Returns:
         `DecoderOutput(logits, state, weights)`; the weights are
@@ -251,12 +252,17 @@ class TransformerDecoder(_Stack):
         """The state before the first target token: one empty cache a block."""
         return tuple(block.allocate(ops.shape(summary)[0]) for block in self.blocks)
 
-    def call(self, ids, memory, state, training=False, return_attention_scores=True):
+    def call(self, ids, memory, state, training=False, return_attention_scores=True, sharers=1):
         outputs = self.embed(ids, offset=state[0].length, training=training)
         caches, weights = [], []
         for block, block_memory, cache in zip(self.blocks, memory, state, strict=True):
             outputs, block_weights, cache = block.extend(
-                outputs, block_memory, cache, training=training, return_attention_scores=return_attention_scores
+                outputs,
+                block_memory,
+                cache,
+                training=training,
+                return_attention_scores=return_attention_scores,
+                sharers=sharers,
             )
             caches.append(cache)
             weights.append(block_weights)

@@ -231,11 +231,11 @@ def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
     layer.build(query.shape, value.shape)
     if layer.positions or layer.sliding_window:
         with pytest.raises(ValueError, match="a query's place is lost"):
-            layer.read_shared(query, layer.prepare(value))
+            layer.read_shared(query, layer.prepare(value), 3)
         return
     live = np.arange(TARGET) < np.arange(BATCH * 3)[:, None] + 2
     mask = lengths_mask(4, 13, length=SOURCE)
-    context, weights = layer.read_shared(query, layer.prepare(value, value_mask=mask), query_mask=live)
+    context, weights = layer.read_shared(query, layer.prepare(value, value_mask=mask), 3, query_mask=live)
     repeated = layer.prepare(np.repeat(value, 3, axis=0), value_mask=np.repeat(mask, 3, axis=0))
     expected = layer.read(query, repeated, query_mask=live)
     assert_allclose(context, expected.context, atol=1e-5)

@@ -217,7 +217,7 @@ def model_search(model, source, strategy):
     memory, state = model.encode(source)
 
     def step(ids, memory, state):
-        logits, state, weights = model.decode(ids[:, None], memory, state)
+        logits, state, weights = model.decode(ids[:, None], memory, state, sharers=strategy.width)
         return logits[:, 0], state, weights[:, 0]
 
     return search(step, memory, state, strategy, START, END, MAX_LENGTH, FORBIDDEN), memory, state
