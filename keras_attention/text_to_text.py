@@ -250,9 +250,9 @@ class TextToText(Converter):
 
     def _step(self, ids, memory, state):
         """One step of one id a row, for the search."""
-        logits, state, weights = self.model.decode(ids[:, None], memory, state, sharers=self.strategy.width)
-        weights = weights[:, 0]
-        return logits[:, 0], state, weights if self.head_weights else _mean_of_heads(weights)
+        logits, state, weights = self.model.decode(tf.expand_dims(ids, 1), memory, state, sharers=self.strategy.width)
+        logits, weights = (tf.squeeze(tensor, 1) for tensor in (logits, weights))
+        return logits, state, weights if self.head_weights else _mean_of_heads(weights)
 
     def _mean_weights(self, emissions):
         """`(batch, target, source)`, of what the steps put out."""

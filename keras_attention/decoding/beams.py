@@ -14,6 +14,13 @@ def repeat(structure, width):
     return tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), structure)
 
 
+def unfolded(tensor, width):
+    """Items and beams apart: `(batch * width, ...)` to `(batch, width, ...)`."""
+    if width == 1:
+        return tf.expand_dims(tensor, 1)
+    return tf.reshape(tensor, tf.concat([[-1, width], tf.shape(tensor)[1:]], axis=0))
+
+
 def reorder(structure, parents):
     """The row of each beam's parent.
 
@@ -74,6 +81,8 @@ def growing(structure):
 
 def shaped_like(old, new):
     """`new`, with the static shapes of `old`: a gather forgets them, and a loop insists on them."""
-    if tf.executing_eagerly():
-        return new
-    return tf.nest.map_structure(lambda before, after: tf.ensure_shape(after, before.shape), old, new)
+
+    def shaped(before, after):
+        return after if repr(after.shape) == repr(before.shape) else tf.ensure_shape(after, before.shape)
+
+    return new if tf.executing_eagerly() else tf.nest.map_structure(shaped, old, new)

@@ -79,8 +79,7 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
     def body(time, last, state, hypotheses, history):
         logits, new_state, emission = step(last, memory, state)
         ranks.append(emission.shape.rank)
-        emission = tf.cast(emission, tf.float32)
-        emission = tf.reshape(emission, tf.concat([[batch, width], tf.shape(emission)[1:]], axis=0))
+        emission = beams.unfolded(tf.cast(emission, tf.float32), width)
         before = hypotheses
         if strategy.coverage_penalty:
             attended = tf.reduce_mean(emission, axis=list(range(2, emission.shape.rank - 1)))
@@ -90,23 +89,24 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         ids, parents, new_hypotheses = _advance(strategy, logits, forbidden, forced, hypotheses, end)
         if width > 1:
             new_state = beams.reorder(new_state, parents)
-        written = [record.write(time, tensor) for record, tensor in zip(history, (ids, parents, emission), strict=True)]
+        written = (ids, emission) if width == 1 else (ids, emission, parents)
+        history = [record.write(time, tensor) for record, tensor in zip(history, written, strict=True)]
         carry = beams.shaped_like((last, state, before), (tf.reshape(ids, [-1]), new_state, new_hypotheses))
-        return time + 1, *carry, written
+        return time + 1, *carry, history
 
     def goes_on(time, last, state, hypotheses, history):
         return (time == 0) | ((time < max_length) & ~tf.reduce_all(hypotheses.finished))
 
     ranks = []  # of what the steps put out, which is known when the first has been traced
-    history = [
+    history = [  # of ids, emissions and parents; one hypothesis is its own parent
         tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
-        for dtype, shape in ((tf.int32, [None, width]), (tf.int32, [None, width]), (tf.float32, None))
-    ]
+        for dtype, shape in ((tf.int32, [None, width]), (tf.float32, None), (tf.int32, [None, width]))
+    ][: 2 if width == 1 else 3]
     carry = (0, tf.fill([batch * width], start), state, _first(batch, strategy), history)
     _, _, _, hypotheses, history = tf.while_loop(goes_on, body, carry)
-    ids, parents, emissions = (record.stack() for record in history)
+    ids, emissions, *parents = (record.stack() for record in history)
     emissions = tf.ensure_shape(emissions, [None] * (ranks[0] + 2))
-    return _collect(strategy, hypotheses, ids, parents, emissions)
+    return _collect(strategy, hypotheses, ids, emissions, *parents)
 
 
 def _first(batch, strategy):
@@ -130,10 +130,11 @@ def _forced(prefix, time, width):
 def _advance(strategy, logits, forbidden, forced, hypotheses, end):
     """The chosen ids, the beams they go on from, and what is known of them then."""
     candidates, log_probs = _candidates(strategy, logits, forbidden, forced, hypotheses)
-    totals = hypotheses.log_probs[..., None] + log_probs
+    totals = tf.expand_dims(hypotheses.log_probs, -1) + log_probs
     lengths = hypotheses.lengths + tf.cast(~hypotheses.finished, tf.int32)
     if strategy.width == 1:
-        parents, ids, totals = tf.zeros_like(candidates[:, 0]), candidates[:, 0], totals[:, 0]
+        ids, totals = (tf.squeeze(tensor, 2) for tensor in (candidates, totals))
+        parents = tf.zeros_like(ids)
         chosen = hypotheses._replace(lengths=lengths)
     else:
         scores = strategy.score(totals, lengths[..., None])
@@ -171,7 +172,7 @@ def _candidates(strategy, logits, forbidden, forced, hypotheses):
     shape = [-1, strategy.width, count]
     ids, log_probs = tf.reshape(ids, shape), tf.reshape(log_probs, shape)
     # A finished hypothesis can only stay as it is.
-    finished = hypotheses.finished[..., None]
+    finished = tf.expand_dims(hypotheses.finished, -1)
     return tf.where(finished, PAD_ID, ids), tf.where(finished, the_first, log_probs)
 
 
@@ -182,7 +183,7 @@ def _covered(hypotheses, attended):
     return attended + tf.pad(before, [[0, 0], [0, 0], [0, tf.shape(attended)[-1] - tf.shape(before)[-1]]])
 
 
-def _collect(strategy, hypotheses, ids, parents, emissions):
+def _collect(strategy, hypotheses, ids, emissions, parents=None):
     """The `n_best` hypotheses by score, from the records of all steps, `(length, batch, width, ...)`."""
     if strategy.width == 1:
         ids, emissions = (tf.experimental.numpy.moveaxis(tensor, 0, 2) for tensor in (ids, emissions))

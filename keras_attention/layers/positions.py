@@ -55,7 +55,7 @@ def sinusoid(positions, dim, layout="interleaved", timescales="vaswani", max_wav
     count = dim // 2
     steps = count if timescales == "vaswani" else max(count - 1, 1)
     frequencies = (max_wavelength ** -(np.arange(count) / steps)).astype("float32")
-    angles = ops.cast(positions, "float32")[..., None] * frequencies
+    angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * frequencies
     pair = (ops.sin(angles), ops.cos(angles))
     if layout == "concatenated":
         encoding = ops.concatenate(pair, axis=-1)
@@ -226,7 +226,7 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
     if dim % 2:
         raise ValueError(f"rotary: the width of a head must be even, for pairs that turn. Received {dim}.")
     frequencies = (max_wavelength ** -(np.arange(dim // 2) / (dim // 2))).astype("float32")
-    angles = ops.cast(positions, "float32")[..., None] * frequencies
+    angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * frequencies
     angles = ops.expand_dims(angles, -3)  # an axis for the heads
     cosine, sine = ops.cos(angles), ops.sin(angles)
     first, second = ops.split(ops.cast(tensor, "float32"), 2, axis=-1)
@@ -236,7 +236,7 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
 
 def positions_from(length, offset):
     """Integers from `offset`: `(length,)`, or `(batch, length)` for one offset a row."""
-    return ops.convert_to_tensor(offset, dtype="int32")[..., None] + ops.arange(length)
+    return ops.expand_dims(ops.convert_to_tensor(offset, dtype="int32"), -1) + ops.arange(length)
 
 
 def _check_choice(owner, name, value, choices):
