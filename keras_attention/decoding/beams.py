@@ -83,6 +83,6 @@ def shaped_like(old, new):
     """`new`, with the static shapes of `old`: a gather forgets them, and a loop insists on them."""
 
     def shaped(before, after):
-        return after if repr(after.shape) == repr(before.shape) else tf.ensure_shape(after, before.shape)
+        return after if after.shape == before.shape else tf.ensure_shape(after, before.shape)
 
     return new if tf.executing_eagerly() else tf.nest.map_structure(shaped, old, new)
