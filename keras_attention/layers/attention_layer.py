@@ -53,7 +53,17 @@ class AttentionLayer(keras.layers.Layer):
 
         Returns:
             `AttentionOutput` of `batch * sharers` rows.
+
+        Raises:
+            ValueError: for another number of rows.
         """
+        rows, batch = query.shape[0], memory.value.shape[0]
+        if None not in (rows, batch) and rows != batch * sharers != 1:
+            raise ValueError(
+                f"{type(self).__name__}: with sharers={sharers} a memory of {batch} rows is for {batch * sharers} rows "
+                f"of queries. Received {rows}. Give the number of rows that share one of the memory, as in "
+                "decode(..., sharers=4) for a beam of four."
+            )
         if query_mask is not None:
             arguments["query_mask"] = query_mask
         if sharers == 1:

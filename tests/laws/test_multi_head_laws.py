@@ -240,6 +240,8 @@ def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
     expected = layer.read(query, repeated, query_mask=live)
     assert_allclose(context, expected.context, atol=1e-5)
     assert_allclose(weights, expected.weights, atol=1e-5)
+    with pytest.raises(ValueError, match=f"sharers=2 a memory of {BATCH} rows is for {BATCH * 2} rows"):
+        layer.read_shared(query, layer.prepare(value), 2)
 
 
 @EVERY
