@@ -220,9 +220,8 @@ def train_translator(
 
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """
-    if optimizer not in OPTIMIZERS:
-        known = " or ".join(map(repr, OPTIMIZERS))
-        raise ValueError(f"train_translator: optimizer must be {known}. Received {optimizer!r}.")
+    schedule = InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup, cooldown, updates)
+    optimizer = _optimizer(optimizer, schedule, clip_norm, ema_momentum)
     tokenizers = (source_tokenizer, target_tokenizer)
     _claim(folder, tokenizers)
     batches = TokenBatches(
@@ -230,13 +229,6 @@ def train_translator(
     )
     held_out = TokenBatches(validation_pairs, source_tokenizer, target_tokenizer, tokens, max_length=max_length)
     round_updates = min(round_updates or batches.steps_per_epoch, updates)
-    optimizer = OPTIMIZERS[optimizer](
-        InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup, cooldown, updates),
-        epsilon=1e-8,
-        global_clipnorm=clip_norm,
-        use_ema=ema_momentum is not None,
-        ema_momentum=ema_momentum or 0.99,
-    )
     model.compile(optimizer, MaskedCrossentropy(label_smoothing), metrics=[Tokens()])
     if batches.dropped:
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
@@ -258,6 +250,19 @@ def train_translator(
         model.optimizer.finalize_variable_values(model.trainable_variables)
     converter.save(folder)
     return converter
+
+
+def _optimizer(name, schedule, clip_norm, ema_momentum):
+    if name not in OPTIMIZERS:
+        known = " or ".join(map(repr, OPTIMIZERS))
+        raise ValueError(f"train_translator: optimizer must be {known}. Received {name!r}.")
+    return OPTIMIZERS[name](
+        schedule,
+        epsilon=1e-8,
+        global_clipnorm=clip_norm,
+        use_ema=ema_momentum is not None,
+        ema_momentum=ema_momentum or 0.99,
+    )
 
 
 def _fit_from_checkpoint(model, batches, checkpoints, updates, round_updates, callbacks, verbose):
