@@ -263,16 +263,20 @@ def contest(name, work, count):
 
 def latency():
     """How long loading takes, the first call, and then one sentence; 4 + 4 layers of 128."""
-    row = measure(__file__, "greedy, batch 1", "--contestant", "small", "--count", 100)
-    for name, goal in LATENCY_GOALS.items():
-        print(f"4 + 4 layers of 128, one sentence: {name} {row[name]:.2f} (goal {goal:g})")
-    return {name: row[name] for name in LATENCY_GOALS}
+    figures = {}
+    for cores, flags in (("one core", ()), ("all cores, default threads", ("--all-cores",))):
+        row = measure(__file__, "greedy, batch 1", "--contestant", "small", "--count", 100, *flags)
+        figures[cores] = {name: row[name] for name in LATENCY_GOALS}
+        for name, goal in LATENCY_GOALS.items():
+            print(f"4 + 4 layers of 128, one sentence, {cores}: {name} {row[name]:.2f} (goal {goal:g})", flush=True)
+    return figures
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", help="for internal use")
     parser.add_argument("--contestant", choices=CONTESTANTS | ALONE, help="for internal use")
+    parser.add_argument("--all-cores", action="store_true", help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
     parser.add_argument("--only", choices=WORK, action="append", help="not all the work")
     parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
@@ -281,7 +285,8 @@ def main():
         save("latency", "python benchmarks/decoding.py --latency", latency())
         return
     if options.work:
-        one_core()
+        if not options.all_cores:
+            one_core()
         contest(options.contestant, options.work, options.count)
         return
     figures = {}

@@ -128,13 +128,13 @@ def _forced(prefix, time, width):
 
 
 def _advance(strategy, logits, forbidden, forced, hypotheses, end):
-    """The chosen ids, the beams they go on from, and what is known of them then."""
+    """The chosen ids, the beams they go on from (None of one), and what is known of them then."""
     candidates, log_probs = _candidates(strategy, logits, forbidden, forced, hypotheses)
     totals = tf.expand_dims(hypotheses.log_probs, -1) + log_probs
     lengths = hypotheses.lengths + tf.cast(~hypotheses.finished, tf.int32)
     if strategy.width == 1:
+        parents = None
         ids, totals = (tf.squeeze(tensor, 2) for tensor in (candidates, totals))
-        parents = tf.zeros_like(ids)
         chosen = hypotheses._replace(lengths=lengths)
     else:
         scores = strategy.score(totals, lengths[..., None])

@@ -11,7 +11,6 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
-from keras_attention.layers.products import FEW
 from keras_attention.layers.scores import AdditiveScore, get_score
 
 # From this many keys on an additive score goes chunk by chunk.
@@ -101,7 +100,7 @@ class Attention(AttentionLayer):
         value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
 
-    def read(self, query, memory, attention_mask=None, training=False):
+    def read(self, query, memory, attention_mask=None, training=False, few=False):
         """Attends to a prepared memory.
 
         Args:
@@ -109,6 +108,8 @@ class Attention(AttentionLayer):
             memory: what `prepare` returned.
             attention_mask: bool, broadcastable to `(batch, target, source)`.
             training: whether to drop weights.
+            few: whether the queries are too few for chunks to pay: those of
+                one step, for each of which a search may have several rows.
 
         Returns:
             `AttentionOutput(context, weights)`.
@@ -124,7 +125,7 @@ class Attention(AttentionLayer):
         )
         padding = None if memory.mask is None else memory.mask[:, None, :]
         query = self.score.prepare_query(ops.cast(query, self.compute_dtype))
-        return self._by_length(query, memory, combine_masks(padding, attention_mask), training)
+        return self._by_length(query, memory, combine_masks(padding, attention_mask), training, few)
 
     def call(
         self,
@@ -150,9 +151,8 @@ class Attention(AttentionLayer):
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
 
-    def _by_length(self, query, memory, mask, training):
+    def _by_length(self, query, memory, mask, training, few):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
-        few = query.shape[1] is not None and query.shape[1] <= FEW
         source, known = ops.shape(memory.key)[1], memory.key.shape[1]
         return self.choose_path(
             query.shape[1] if self.score.units > 1 and not few else 1,

@@ -58,7 +58,7 @@ class AttentionLayer(keras.layers.Layer):
             ValueError: for another number of rows.
         """
         rows, batch = query.shape[0], memory.value.shape[0]
-        if None not in (rows, batch) and rows != batch * sharers != 1:
+        if None not in (rows, batch) and batch * sharers not in (1, rows):
             raise ValueError(
                 f"{type(self).__name__}: with sharers={sharers} a memory of {batch} rows is for {batch * sharers} rows "
                 f"of queries. Received {rows}. Give the number of rows that share one of the memory, as in "

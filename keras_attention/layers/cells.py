@@ -119,7 +119,7 @@ class DecoderCell(keras.layers.Layer):
 
     def _read_step(self, query, memory, sharers, training):
         """Attention of one step: `(batch, units)` to the context and weights of that step."""
-        context, weights = self.attention.read_shared(query[:, None, :], memory, sharers, training=training)
+        context, weights = self.attention.read_shared(query[:, None, :], memory, sharers, training=training, few=True)
         return context[:, 0], weights[:, 0]
 
 

@@ -49,11 +49,13 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     kernel = ops.cast(kernel, dtype)
     input_dim = math.prod(kernel.shape[:input_axes])
     outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
-    apart = few_positions(inputs.shape[1:-input_axes])  # the form that TensorFlow fuses is slow to start
-    if bias is not None and not apart:
-        outputs = ops.add(outputs, ops.reshape(ops.cast(bias, dtype), (-1,)))  # not `+`: this one TensorFlow fuses
-    outputs = ops.reshape(outputs, (*_leading(inputs, input_axes), *kernel.shape[input_axes:]))
-    return outputs + ops.cast(bias, dtype) if bias is not None and apart else outputs
+    shape = (*_leading(inputs, input_axes), *kernel.shape[input_axes:])
+    if bias is None:
+        return ops.reshape(outputs, shape)
+    bias = ops.cast(bias, dtype)
+    if few_positions(inputs.shape[1:-input_axes]):
+        return ops.reshape(outputs, shape) + bias  # the form that TensorFlow fuses is slow to start
+    return ops.reshape(ops.add(outputs, ops.reshape(bias, (-1,))), shape)  # not `+`: this one TensorFlow fuses
 
 
 def _leading(inputs, input_axes):

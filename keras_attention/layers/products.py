@@ -21,11 +21,12 @@ def few_positions(axes):
 
 def product(left, right, transpose=False):
     """`left right`, or with `transpose` `left right^T`, over the last two axes."""
-    if few_positions(left.shape[-2:-1]) and left.dtype == right.dtype == "float32":
+    if few_positions(left.shape[-2:-1]):
         import tensorflow as tf
 
-        # Alone of TensorFlow's products this one never becomes oneDNN's.
-        return tf.raw_ops.BatchMatMulV3(x=left, y=right, adj_y=transpose, Tout=left.dtype)
+        if all(tf.is_tensor(tensor) and tensor.dtype == tf.float32 for tensor in (left, right)):  # not symbolic ones
+            # Alone of TensorFlow's products this one never becomes oneDNN's.
+            return tf.raw_ops.BatchMatMulV3(x=left, y=right, adj_y=transpose, Tout=tf.float32)
     return ops.matmul(left, ops.swapaxes(right, -1, -2) if transpose else right)
 
 

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
+from keras_attention.layers.attention import BLOCKWISE_FROM
 
 
 def ones(*shape):
@@ -22,6 +24,15 @@ def test_equal_scores_give_the_mean_of_what_may_be_attended_to():
 def test_weights_are_a_softmax():
     value = np.log([[[1.0], [3.0]]]).astype("float32")
     assert_allclose(layers.Attention("dot")(ones(1, 1, 1), value).weights, [[[0.25, 0.75]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("queries", "chunks"), [(1, False), (4, True)])
+def test_several_queries_of_a_long_source_go_in_chunks(queries, chunks):
+    layer = layers.BahdanauAttention(4)
+    layer.build((1, queries, 3), (1, BLOCKWISE_FROM, 3))
+    specs = [tf.TensorSpec((1, length, 3)) for length in (queries, BLOCKWISE_FROM)]
+    graph = tf.function(layer, input_signature=specs).get_concrete_function().graph
+    assert any("While" in operation.type for operation in graph.get_operations()) == chunks
 
 
 def test_query_key_and_value_may_differ_in_width():

@@ -1,11 +1,13 @@
 """Few positions take other operations of TensorFlow's than many, and give the same."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
 from keras_attention import TransformerTranslator
+from keras_attention.layers.core import attend
 from keras_attention.layers.products import FEW, product, softmax
 
 POSITIONS = [1, FEW, FEW + 1]
@@ -39,6 +41,20 @@ def test_gradients_do_not_depend_on_the_operation(positions):
     expected = loss(lambda left, right, transpose=False: tf.matmul(left, right, transpose_b=transpose), tf.nn.softmax)
     for received, gradient in zip(loss(product, softmax), expected, strict=True):
         assert_allclose(received, gradient, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_functional_model_may_attend(positions):
+    scores, value = keras.Input((positions, 7)), keras.Input((7, 3))
+    model = keras.Model([scores, value], attend(scores, value).context)
+    given = tf.random.normal([2, positions, 7]), tf.random.normal([2, 7, 3])
+    assert_allclose(model(given), tf.nn.softmax(given[0]) @ given[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_product_compiles(positions):
+    left, right = tf.random.normal([2, positions, 4]), tf.random.normal([2, 4, 3])
+    assert_allclose(tf.function(product, jit_compile=True)(left, right), left @ right, atol=1e-5)
 
 
 @pytest.mark.parametrize("sharers", [1, 4])
