@@ -17,17 +17,16 @@ def tasks(rows):
     """What is done, with its input: in each of the two forms."""
     import tensorflow as tf
 
+    from keras_attention.layers.dense import multiply
     from keras_attention.layers.products import product, softmax
 
     query, key = tf.random.normal([rows, 4, 1, 32]), tf.random.normal([rows, 4, 20, 32])
     scores = tf.random.normal([rows, 8, 1, 20])
-    inputs, kernel, bias = tf.random.normal([rows, 128]), tf.random.normal([128, 128]), tf.random.normal([128])
-
-    def apart(inputs):
-        return tf.reshape(tf.matmul(inputs, kernel), [-1, 1, 128]) + bias
+    inputs, kernel, bias = tf.random.normal([rows, 1, 128]), tf.random.normal([128, 128]), tf.random.normal([128])
 
     def fused(inputs):
-        return tf.nn.bias_add(tf.matmul(inputs, kernel), bias)
+        outputs = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, 128]), kernel), bias)
+        return tf.reshape(outputs, [-1, 1, 128])
 
     return {
         "query by key, 4 heads of 32, 20 positions": (
@@ -36,7 +35,11 @@ def tasks(rows):
             lambda query: product(query, key, transpose=True),
         ),
         "softmax, 8 heads, 20 positions": (scores, tf.nn.softmax, softmax),
-        "dense layer, 128 to 128, with its bias": (inputs, fused, apart),
+        "dense layer, 128 to 128, with its bias": (
+            inputs,
+            fused,
+            lambda inputs: multiply(inputs, kernel, bias, "float32"),
+        ),
     }
 
 
