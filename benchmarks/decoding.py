@@ -2,9 +2,11 @@
 
 `python benchmarks/decoding.py` (needs `pip install ctranslate2 keras-hub`). 3 + 3 layers of width 256, feed-forward
 1,024, 8 heads, a vocabulary of 10,000, and random weights that never choose the end, so that every sentence takes 40
-steps. The sentences are those of Multi30k's test set if `../shared/data` has it, else made up with its lengths. Ours is
-measured from strings to strings through the SavedModel, the others from ids to ids. CTranslate2 gets our weights, and
-must find our sentences.
+steps; what one sentence takes is measured with 4 + 4 layers of width 128, feed-forward 256, 4 heads, too. The sentences
+are those of Multi30k's test set if `../shared/data` has it, else made up with its lengths. Ours is measured from
+strings to strings through the SavedModel, the others from ids to ids. CTranslate2 gets our weights, and must find our
+sentences. "Products alone" is what no engine does without: each matrix of the decoder times one row, in every step,
+by NumPy, and nothing else.
 """
 
 import argparse
@@ -13,13 +15,35 @@ import pathlib
 import statistics
 import tempfile
 import time
+from typing import NamedTuple
 
 import numpy as np
 from harness import ROOT, measure, one_core, report, save
 
-LAYERS, UNITS, HEADS, FEED_FORWARD, VOCABULARY, STEPS = 3, 256, 8, 1024, 10_000, 40
-WORK = {"greedy, batch 64": (1, 64), "greedy, batch 1": (1, 1), "beam 4, batch 64": (4, 64), "beam 4, batch 1": (4, 1)}
-GOALS = {"greedy, batch 64": 1.1, "greedy, batch 1": 0.8, "beam 4, batch 64": 0.8, "beam 4, batch 1": 0.6}
+VOCABULARY, STEPS = 10_000, 40
+
+
+class Sizes(NamedTuple):
+    layers: int = 3
+    units: int = 256
+    heads: int = 8
+    feed_forward: int = 1024
+
+
+class Work(NamedTuple):
+    width: int
+    batch: int
+    goal: float | None = None  # of CTranslate2's sentences a second
+    sizes: Sizes = Sizes()
+
+
+COMPARED = {
+    "greedy, batch 64": Work(1, 64, 1.1),
+    "greedy, batch 1": Work(1, 1, 0.8),
+    "beam 4, batch 64": Work(4, 64, 0.8),
+    "beam 4, batch 1": Work(4, 1, 0.6),
+}
+WORK = COMPARED | {"one sentence": Work(1, 1, sizes=Sizes(4, 128, 4, 256))}
 DATA = ROOT.parent / "shared/data/multi30k"
 
 
@@ -41,7 +65,7 @@ def sentences():
     return made, SentencePieceTokenizer.train([*words, *made], VOCABULARY)
 
 
-def model(layers=LAYERS, units=UNITS, heads=HEADS, feed_forward=FEED_FORWARD):
+def model(sizes):
     """Ours, with random weights of which the end is never the best."""
     import keras
 
@@ -50,7 +74,13 @@ def model(layers=LAYERS, units=UNITS, heads=HEADS, feed_forward=FEED_FORWARD):
 
     keras.utils.set_random_seed(0)
     made = TransformerTranslator(
-        VOCABULARY, VOCABULARY, layers=layers, units=units, num_heads=heads, feed_forward_units=feed_forward, norm="pre"
+        VOCABULARY,
+        VOCABULARY,
+        layers=sizes.layers,
+        units=sizes.units,
+        num_heads=sizes.heads,
+        feed_forward_units=sizes.feed_forward,
+        norm="pre",
     )
     table = made.decoder.embedding.embeddings
     rows = table.numpy()
@@ -59,14 +89,14 @@ def model(layers=LAYERS, units=UNITS, heads=HEADS, feed_forward=FEED_FORWARD):
     return made
 
 
-def ours(width, batch, texts, tokenizer, **sizes):
+def ours(width, batch, texts, tokenizer, sizes):
     import tensorflow as tf
 
     from keras_attention import Beam, Greedy, TextToText
 
     strategy = Greedy() if width == 1 else Beam(width)
     with tempfile.TemporaryDirectory() as folder:
-        converter = TextToText(model(**sizes), tokenizer, tokenizer, strategy, max_length=STEPS - 1)
+        converter = TextToText(model(sizes), tokenizer, tokenizer, strategy, max_length=STEPS - 1)
         version = converter.export(folder)
         begin = time.perf_counter()
         loaded = tf.saved_model.load(str(version))
@@ -82,17 +112,12 @@ def ours(width, batch, texts, tokenizer, **sizes):
         return run, bytes.decode, {"load_s": load_seconds, "first_call_s": first_seconds}
 
 
-def small(width, batch, texts, tokenizer):
-    """The preset tiny, for the latency of one sentence."""
-    return ours(width, batch, texts, tokenizer, layers=4, units=128, heads=4, feed_forward=256)
-
-
-def ctranslate2(width, batch, texts, tokenizer):
+def ctranslate2(width, batch, texts, tokenizer, sizes):
     import ctranslate2 as ct2
     import tensorflow as tf
 
     folder = pathlib.Path(tempfile.mkdtemp())
-    specification = _specification(ct2, model(), tokenizer)
+    specification = _specification(ct2, model(sizes), tokenizer, sizes)
     specification.validate()
     specification.save(str(folder))
     translator = ct2.Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1, inter_threads=1)
@@ -115,20 +140,22 @@ def ctranslate2(width, batch, texts, tokenizer):
     return run, text_of, {}
 
 
-def _specification(ct2, made, tokenizer):
+def _specification(ct2, made, tokenizer, sizes):
     """CTranslate2's form of our weights."""
     from ctranslate2.specs import TransformerSpec
 
     from keras_attention.layers.positions import sinusoid
 
-    specification = TransformerSpec.from_config((LAYERS, LAYERS), HEADS, pre_norm=True)
-    positions = sinusoid(np.arange(512), UNITS, "concatenated", "tensor2tensor").numpy()
+    specification = TransformerSpec.from_config((sizes.layers, sizes.layers), sizes.heads, pre_norm=True)
+    positions = sinusoid(np.arange(512), sizes.units, "concatenated", "tensor2tensor").numpy()
     table = made.decoder.embedding.embeddings.numpy()
 
     def linear(target, *layers):
         kernels = [np.asarray(layer.kernel) for layer in layers]
-        matrices = [kernel.reshape(-1, UNITS) if layer.name == "attention_output" else kernel.reshape(UNITS, -1)
-                    if kernel.ndim == 3 else kernel for layer, kernel in zip(layers, kernels, strict=True)]  # fmt: skip
+        matrices = [
+            kernel.reshape((-1, sizes.units) if layer.name == "attention_output" else (sizes.units, -1))
+            for layer, kernel in zip(layers, kernels, strict=True)
+        ]
         target.weight = np.ascontiguousarray(np.concatenate(matrices, axis=1).T)
         target.bias = np.concatenate([np.asarray(layer.bias).reshape(-1) for layer in layers])
 
@@ -167,7 +194,7 @@ def _specification(ct2, made, tokenizer):
     return specification
 
 
-def keras_hub(width, batch, texts, tokenizer):
+def keras_hub(width, batch, texts, tokenizer, sizes):
     """KerasHub's layers with their caches, and its samplers, in one graph."""
     import keras
     import keras_hub as hub
@@ -176,9 +203,10 @@ def keras_hub(width, batch, texts, tokenizer):
     from keras_attention.text import START_ID
 
     keras.utils.set_random_seed(0)
-    embed = hub.layers.TokenAndPositionEmbedding(VOCABULARY, 512, UNITS)
-    encoders = [hub.layers.TransformerEncoder(FEED_FORWARD, HEADS, normalize_first=True) for _ in range(LAYERS)]
-    decoders = [hub.layers.TransformerDecoder(FEED_FORWARD, HEADS, normalize_first=True) for _ in range(LAYERS)]
+    layers, units, heads, feed_forward = sizes
+    embed = hub.layers.TokenAndPositionEmbedding(VOCABULARY, 512, units)
+    encoders = [hub.layers.TransformerEncoder(feed_forward, heads, normalize_first=True) for _ in range(layers)]
+    decoders = [hub.layers.TransformerDecoder(feed_forward, heads, normalize_first=True) for _ in range(layers)]
     output = keras.layers.Dense(VOCABULARY)
     sampler = hub.samplers.GreedySampler() if width == 1 else hub.samplers.BeamSampler(num_beams=width)
     ids = {text: row for text, row in zip(texts, tokenizer.encode(tf.constant(texts)).to_list(), strict=True)}
@@ -207,9 +235,9 @@ def keras_hub(width, batch, texts, tokenizer):
     def generate(source):
         hidden, mask = encode(source)
         rows, length = tf.unstack(tf.shape(source))
-        head = UNITS // HEADS
-        cache = tf.zeros([rows, LAYERS, 2, STEPS + 1, HEADS, head])
-        cross = tf.zeros([rows, LAYERS, 2, length, HEADS, head])
+        head = units // heads
+        cache = tf.zeros([rows, layers, 2, STEPS + 1, heads, head])
+        cross = tf.zeros([rows, layers, 2, length, heads, head])
         _, _, cross = decode(tf.fill([rows, 1], START_ID), hidden, mask, cache, cross, 0, fresh=True)
 
         def step(prompt, cache, index):
@@ -230,22 +258,39 @@ def keras_hub(width, batch, texts, tokenizer):
         return generate(source).numpy()
 
     decode(tf.ones([1, 1], tf.int32), *encode(tf.ones([1, 3], tf.int32)),
-           tf.zeros([1, LAYERS, 2, STEPS + 1, HEADS, UNITS // HEADS]),
-           tf.zeros([1, LAYERS, 2, 3, HEADS, UNITS // HEADS]), 0, fresh=True)  # fmt: skip
+           tf.zeros([1, layers, 2, STEPS + 1, heads, units // heads]),
+           tf.zeros([1, layers, 2, 3, heads, units // heads]), 0, fresh=True)  # fmt: skip
     run(texts[:batch])
     return run, str, {}
 
 
-CONTESTANTS = {"ours": ours, "CTranslate2": ctranslate2, "KerasHub": keras_hub}
-ALONE = {"small": small}
+def products(width, batch, texts, tokenizer, sizes):
+    """The decoder's matrices, one after another, in each of 40 steps."""
+    layers, units, _, feed_forward = sizes
+    generator = np.random.default_rng(0)
+    shapes = layers * [*6 * [(units, units)], (units, feed_forward), (feed_forward, units)] + [(units, VOCABULARY)]
+    matrices = [generator.normal(size=shape).astype("float32") for shape in shapes]
+
+    def run(rows):
+        vectors = {size: np.ones([len(rows), size], "float32") for size in (units, feed_forward)}
+        for _ in range(STEPS):
+            for matrix in matrices:
+                vectors[matrix.shape[0]] @ matrix
+        return rows
+
+    run(texts[:batch])
+    return run, str, {}
+
+
+CONTESTANTS = {"ours": ours, "CTranslate2": ctranslate2, "KerasHub": keras_hub, "products alone": products}
 LATENCY_GOALS = {"load_s": 1.0, "first_call_s": 1.0, "median_ms": 12.0}
 
 
 def contest(name, work, count):
-    width, batch = WORK[work]
+    width, batch, _, sizes = WORK[work]
     texts, tokenizer = sentences()
     texts = sorted(texts[:count], key=len)
-    run, text_of, figures = (CONTESTANTS | ALONE)[name](width, batch, texts, tokenizer)
+    run, text_of, figures = CONTESTANTS[name](width, batch, texts, tokenizer, sizes)
     begin, cpu, found, single = time.perf_counter(), time.process_time(), [], []
     for row in range(0, len(texts), batch):
         before = time.perf_counter()
@@ -256,29 +301,33 @@ def contest(name, work, count):
         sentences_per_s=len(texts) / (time.perf_counter() - begin),
         sentences_per_cpu_s=len(texts) / cpu,
         median_ms=1000 * statistics.median(single),
-        texts=[text_of(result) for result in found[:50]] if name != "KerasHub" else [],
+        texts=[text_of(result) for result in found[:50]] if name in ("ours", "CTranslate2") else [],
         **figures,
     )
 
 
 def latency():
-    """How long loading takes, the first call, and then one sentence; 4 + 4 layers of 128."""
+    """How long loading takes, the first call, and then one sentence; what one sentence takes elsewhere."""
     figures = {}
     for cores, flags in (("one core", ()), ("all cores, default threads", ("--all-cores",))):
-        row = measure(__file__, "greedy, batch 1", "--contestant", "small", "--count", 100, *flags)
+        row = measure(__file__, "one sentence", "--contestant", "ours", "--count", 100, *flags)
         figures[cores] = {name: row[name] for name in LATENCY_GOALS}
         for name, goal in LATENCY_GOALS.items():
-            print(f"4 + 4 layers of 128, one sentence, {cores}: {name} {row[name]:.2f} (goal {goal:g})", flush=True)
+            print(f"one sentence, {cores}: {name} {row[name]:.2f} (goal {goal:g})", flush=True)
+    for name in ("CTranslate2", "products alone"):
+        row = measure(__file__, "one sentence", "--contestant", name, "--count", 100)
+        figures[name] = {"median_ms": row["median_ms"]}
+        print(f"one sentence, one core, {name}: median_ms {row['median_ms']:.2f}", flush=True)
     return figures
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", help="for internal use")
-    parser.add_argument("--contestant", choices=CONTESTANTS | ALONE, help="for internal use")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help="for internal use")
     parser.add_argument("--all-cores", action="store_true", help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
-    parser.add_argument("--only", choices=WORK, action="append", help="not all the work")
+    parser.add_argument("--only", choices=COMPARED, action="append", help="not all the work")
     parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
     options = parser.parse_args()
     if options.latency:
@@ -290,17 +339,20 @@ def main():
         contest(options.contestant, options.work, options.count)
         return
     figures = {}
-    for work in options.only or WORK:
-        count = options.count or (1000 if WORK[work][1] > 1 else 200)
+    for work in options.only or COMPARED:
+        _, batch, goal, _ = WORK[work]
+        count = options.count or (1000 if batch > 1 else 200)
         row = {}
         for name in CONTESTANTS:
+            if name == "products alone" and work != "greedy, batch 1":
+                continue  # with more rows another library's may be faster
             slow = name == "KerasHub" and not options.count  # its rate is that of fewer sentences
             row[name] = measure(__file__, work, "--contestant", name, "--count", count // 5 if slow else count)
-            print(f"{work:18} {name:12} {row[name]['sentences_per_cpu_s']:7.1f} sentences a CPU second", flush=True)
+            print(f"{work:18} {name:14} {row[name]['sentences_per_cpu_s']:7.1f} sentences a CPU second", flush=True)
         ratio = row["ours"]["sentences_per_cpu_s"] / row["CTranslate2"]["sentences_per_cpu_s"]
         same = np.mean([a == b for a, b in zip(row["ours"].pop("texts"), row["CTranslate2"].pop("texts"), strict=True)])
-        print(f"  {ratio:.2f} of CTranslate2 (goal {GOALS[work]}); the same result for {same:.0%}")
-        figures[work] = row | {"ratio": ratio, "goal": GOALS[work], "same_as_ctranslate2": same}
+        print(f"  {ratio:.2f} of CTranslate2 (goal {goal}); the same result for {same:.0%}")
+        figures[work] = row | {"ratio": ratio, "goal": goal, "same_as_ctranslate2": same}
     if not options.only:
         figures["one sentence, 4 + 4 layers of 128"] = latency()
         save("decoding", "python benchmarks/decoding.py", figures)
