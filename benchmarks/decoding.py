@@ -150,12 +150,14 @@ def _specification(ct2, made, tokenizer, sizes):
     positions = sinusoid(np.arange(512), sizes.units, "concatenated", "tensor2tensor").numpy()
     table = made.decoder.embedding.embeddings.numpy()
 
+    def matrix(layer):
+        kernel = np.asarray(layer.kernel)
+        if kernel.ndim == 2:
+            return kernel
+        return kernel.reshape((-1, sizes.units) if layer.name == "attention_output" else (sizes.units, -1))
+
     def linear(target, *layers):
-        kernels = [np.asarray(layer.kernel) for layer in layers]
-        matrices = [
-            kernel.reshape((-1, sizes.units) if layer.name == "attention_output" else (sizes.units, -1))
-            for layer, kernel in zip(layers, kernels, strict=True)
-        ]
+        matrices = [matrix(layer) for layer in layers]
         target.weight = np.ascontiguousarray(np.concatenate(matrices, axis=1).T)
         target.bias = np.concatenate([np.asarray(layer.bias).reshape(-1) for layer in layers])
 
