@@ -26,8 +26,8 @@ VOCABULARY, STEPS = 10_000, 40
 class Sizes(NamedTuple):
     layers: int = 3
     units: int = 256
-    heads: int = 8
-    feed_forward: int = 1024
+    num_heads: int = 8
+    feed_forward_units: int = 1024
 
 
 class Work(NamedTuple):
@@ -73,15 +73,7 @@ def model(sizes):
     from keras_attention.text import END_ID
 
     keras.utils.set_random_seed(0)
-    made = TransformerTranslator(
-        VOCABULARY,
-        VOCABULARY,
-        layers=sizes.layers,
-        units=sizes.units,
-        num_heads=sizes.heads,
-        feed_forward_units=sizes.feed_forward,
-        norm="pre",
-    )
+    made = TransformerTranslator(VOCABULARY, VOCABULARY, norm="pre", **sizes._asdict())
     table = made.decoder.embedding.embeddings
     rows = table.numpy()
     rows[END_ID] = 0.0
@@ -146,7 +138,7 @@ def _specification(ct2, made, tokenizer, sizes):
 
     from keras_attention.layers.positions import sinusoid
 
-    specification = TransformerSpec.from_config((sizes.layers, sizes.layers), sizes.heads, pre_norm=True)
+    specification = TransformerSpec.from_config((sizes.layers, sizes.layers), sizes.num_heads, pre_norm=True)
     positions = sinusoid(np.arange(512), sizes.units, "concatenated", "tensor2tensor").numpy()
     table = made.decoder.embedding.embeddings.numpy()
 
