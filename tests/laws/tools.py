@@ -1,0 +1,59 @@
+"""What the laws are written with: arrays in, arrays out, gradients, on whatever backend Keras runs."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+BACKEND = keras.backend.backend()
+
+only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="strings, graphs and exports are TensorFlow's")
+
+
+def normal(*shape, seed=0):
+    """Numbers of a standard normal distribution: float32 of a shape."""
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def ids(*shape, high, seed=0):
+    """Ids of tokens, none of them special: int32 of a shape."""
+    return np.random.default_rng(seed).integers(2, high, size=shape).astype("int32")
+
+
+def lengths_mask(*lengths, length):
+    """A padding mask of rows of some lengths: bool `(batch, length)`."""
+    return np.arange(length) < np.array(lengths)[:, None]
+
+
+def tensor(values):
+    """A tensor of the backend."""
+    return ops.convert_to_tensor(values)
+
+
+def array(values):
+    """A NumPy array, of float32 where the tensor is of a smaller float."""
+    values = ops.convert_to_tensor(values)
+    if keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16"):
+        values = ops.cast(values, "float32")
+    return ops.convert_to_numpy(values)
+
+
+def gradients(function, *inputs):
+    """Gradients of a scalar function of tensors, by the backend's own means: a list of arrays."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        inputs = [tf.constant(values) for values in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = function(*inputs)
+        return [values.numpy() for values in tape.gradient(result, inputs, tf.UnconnectedGradients.ZERO)]
+    if BACKEND == "jax":
+        import jax
+
+        return [np.asarray(values) for values in jax.grad(function, argnums=tuple(range(len(inputs))))(*inputs)]
+    import torch
+
+    inputs = [torch.tensor(values, requires_grad=True) for values in inputs]
+    function(*inputs).backward()
+    return [np.zeros(values.shape) if values.grad is None else values.grad.numpy() for values in inputs]
