@@ -47,7 +47,7 @@ def gradients(function, *inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             result = function(*inputs)
-        return [values.numpy() for values in tape.gradient(result, inputs, tf.UnconnectedGradients.ZERO)]
+        return [values.numpy() for values in tape.gradient(result, inputs, unconnected_gradients="zero")]
     if BACKEND == "jax":
         import jax
 
@@ -57,3 +57,53 @@ def gradients(function, *inputs):
     inputs = [torch.tensor(values, requires_grad=True) for values in inputs]
     function(*inputs).backward()
     return [np.zeros(values.shape) if values.grad is None else values.grad.numpy() for values in inputs]
+
+
+def compiled(function, *shapes):
+    """A function of float32 tensors, compiled by XLA; with shapes, such as `(2, None, 5)`, for lengths it does not know."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec(shape) for shape in shapes] or None
+        return tf.function(function, jit_compile=True, autograph=False, input_signature=signature)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    pytest.skip("torch compiles nothing that Keras runs")
+
+
+def with_gradients(function, variables=()):
+    """A function of tensors that gives `function`'s outputs and the gradients of inputs and variables, for `compiled`.
+
+    What is differentiated is the sum of `x cos(x)` over the outputs, so that no symmetry hides a mistake.
+    """
+
+    def loss_of(outputs):
+        return sum(ops.sum(ops.cast(x, "float32") * ops.cos(ops.cast(x, "float32"))) for x in outputs if x is not None)
+
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        def run(*inputs):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = [x for x in function(*inputs) if x is not None]
+                loss = loss_of(outputs)
+            sources = [*inputs, *(variable.value for variable in variables)]
+            return outputs, tape.gradient(loss, sources, unconnected_gradients="zero")
+
+        return run
+    if BACKEND == "jax":
+        import jax
+
+        def run(*inputs):
+            def loss(*inputs):
+                outputs = [x for x in function(*inputs) if x is not None]
+                return loss_of(outputs), outputs
+
+            gradients, outputs = jax.grad(loss, argnums=tuple(range(len(inputs))), has_aux=True)(*inputs)
+            return outputs, gradients
+
+        return run
+    raise NotImplementedError("torch compiles nothing that Keras runs")
