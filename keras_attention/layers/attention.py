@@ -153,15 +153,21 @@ class Attention(AttentionLayer):
 
     def _by_length(self, query, memory, mask, training, few):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
-        source, known = ops.shape(memory.key)[1], memory.key.shape[1]
-        return self.choose_path(
-            query.shape[1] if self.score.units > 1 and not few else 1,
-            source,
-            known,
-            BLOCKWISE_FROM,
-            lambda: self._as_a_whole(query, memory, mask, training),
-            lambda: self._in_chunks(query, memory, mask, training),
+        target = query.shape[1] if self.score.units > 1 and not few else 1
+        path = self.path(target, memory.key.shape[1], BLOCKWISE_FROM)
+        if path == "whole":
+            return self._as_a_whole(query, memory, mask, training)
+        if path == "blocks":
+            return self._in_chunks(query, memory, mask, training)
+        # All queries go one way and none the other. A conditional would hide the lengths from XLA and from LiteRT.
+        length, source = ops.shape(query)[1], ops.shape(memory.key)[1]
+        whole = ops.where(source < BLOCKWISE_FROM, length, 0)
+        masks = (mask, mask) if mask is None or mask.shape[1] == 1 else (mask[:, :whole], mask[:, whole:])
+        parts = (
+            self._as_a_whole(query[:, :whole], memory, masks[0], training),
+            self._in_chunks(query[:, whole:], memory, masks[1], training),
         )
+        return AttentionOutput(*(ops.concatenate(tensors, axis=1) for tensors in zip(*parts, strict=True)))
 
     def _as_a_whole(self, query, memory, mask, training):
         scores = self.score.pair(query, memory.key, *self.score.parameters())

@@ -22,7 +22,7 @@ class AttentionLayer(keras.layers.Layer):
 
     Args:
         dropout: fraction of the weights dropped in training, before the sum.
-        blockwise: `"auto"`, True or False; see `choose_path`.
+        blockwise: `"auto"`, True or False; see `path`.
         seed: of the dropout.
     """
 
@@ -34,7 +34,7 @@ class AttentionLayer(keras.layers.Layer):
         self.blockwise = blockwise
         self.seed = seed
         self.supports_masking = True
-        self._dropout = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+        self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
         self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
 
     def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
@@ -83,26 +83,24 @@ class AttentionLayer(keras.layers.Layer):
             weights = ops.reshape(ops.moveaxis(weights, -3, 1), (-1, *heads, target, source))
         return AttentionOutput(context, weights)
 
-    def choose_path(self, target, source, known_source, blockwise_from, whole, blocks):
-        """Runs one of two functions that give the same.
+    def path(self, target, source, blockwise_from):
+        """Whether all weights are computed at once: `"whole"`, `"blocks"`, or `"unknown"` before the graph runs.
 
         With `blockwise="auto"` a single query, and any source shorter than
-        `blockwise_from`, is computed as a whole. Where the length of the source
-        is only known when the graph runs, it is asked then.
+        `blockwise_from`, is computed as a whole.
 
         Args:
             target: number of queries, or None.
-            source: number of keys, an integer or a scalar tensor.
-            known_source: number of keys, or None.
+            source: number of keys, or None.
             blockwise_from: from which number of keys on blocks pay.
-            whole: what computes all weights at once.
-            blocks: what computes them piece by piece.
         """
         if self.blockwise != "auto":
-            return blocks() if self.blockwise else whole()
-        if target == 1 or (known_source is not None and known_source < blockwise_from):
-            return whole()
-        return blocks() if known_source is not None else ops.cond(source < blockwise_from, whole, blocks)
+            return "blocks" if self.blockwise else "whole"
+        if target == 1:
+            return "whole"
+        if source is None:
+            return "unknown"
+        return "whole" if source < blockwise_from else "blocks"
 
     def dropout_of_blocks(self, training):
         """Fraction and seed of the dropout of a piecewise path."""

@@ -10,13 +10,24 @@ import keras
 from keras import ops
 
 from keras_attention.layers.core import MASKED_SCORE, attend
+from keras_attention.layers.dropped import jax_key, torch_seeded
 from keras_attention.layers.patterns import Pattern
+from keras_attention.layers.products import wide
 
 BLOCK = 256
 
 
 def blockwise_attention(
-    query, key, value, key_mask=None, attention_mask=None, pattern=Pattern(), dropout=0.0, seed=None, block=BLOCK
+    query,
+    key,
+    value,
+    key_mask=None,
+    attention_mask=None,
+    pattern=Pattern(),
+    dropout=0.0,
+    seed=None,
+    whole_below=0,
+    block=BLOCK,
 ):
     """`softmax(query . key) . value` where masks and pattern allow, in blocks.
 
@@ -30,6 +41,8 @@ def blockwise_attention(
         pattern: what positions alone say.
         dropout: fraction of the weights that is dropped.
         seed: integers `(2,)`, of the dropout.
+        whole_below: a source of fewer keys, and its queries, are one block:
+            for lengths that are only known when a graph runs.
         block: positions in a block.
 
     Returns:
@@ -40,32 +53,35 @@ def blockwise_attention(
         Memory"; Dao et al. 2022, "FlashAttention", algorithms 1 and 4.
     """
     forms = {"tensorflow": _tensorflow_form, "jax": _jax_form, "torch": _torch_form}
-    dtype = query.dtype
-    query, key, value = (ops.cast(tensor, "float32") for tensor in (query, key, value))
-    form = forms[keras.backend.backend()]
-    return ops.cast(form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block), dtype)
+    form, dtype = forms[keras.backend.backend()], query.dtype
+    query, key, value = (ops.cast(tensor, wide(dtype)) for tensor in (query, key, value))
+    return ops.cast(form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block), dtype)
 
 
-def _tensorflow_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+def _tensorflow_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block):
     import tensorflow as tf
 
-    from keras_attention.layers.blockwise_tensorflow import Blocks
+    from keras_attention.layers.blockwise_tensorflow import Blocks, sizes_of_blocks
 
-    blocks = Blocks(query, key, key_mask, attention_mask, pattern, dropout, seed, block)
+    def blocks(query, key):
+        # The sizes are those of these tensors: XLA must know them in the backward pass too, where what the forward pass
+        # computed is a value.
+        rows, columns = sizes_of_blocks(query, key, whole_below, block)
+        return Blocks(query, key, key_mask, attention_mask, pattern, dropout, seed, rows, columns)
 
     @tf.custom_gradient
     def attention(query, key, value):
-        context, normalizer = blocks.forward(query, key, value)
+        context, normalizer = blocks(query, key).forward(query, key, value)
 
         def gradient(upstream):
-            return blocks.backward(query, key, value, context, normalizer, upstream)
+            return blocks(query, key).backward(query, key, value, context, normalizer, upstream)
 
         return context, gradient
 
     return attention(query, key, value)
 
 
-def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block):
     """Blocks of queries over all keys, each computed again in the backward pass."""
     import jax
     import jax.numpy as jnp
@@ -96,7 +112,7 @@ def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, see
             mask = mask & rows
 
         def drop(weights):
-            random = jax.random.fold_in(jax.random.key(seed[0]), start)
+            random = jax.random.fold_in(jax_key(seed), start)
             return weights * jax.random.bernoulli(random, 1 - dropout, weights.shape) / (1 - dropout)
 
         return attend(scores, value, mask, drop if dropout else None).context
@@ -106,25 +122,28 @@ def _jax_form(query, key, value, key_mask, attention_mask, pattern, dropout, see
     return context[:, :, :target]
 
 
-def _torch_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, block):
+def _torch_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block):
     """Torch's own fused operation, which needs no more than a mask."""
     import torch
 
-    target, source = query.shape[2], key.shape[2]
+    target, source, device = query.shape[2], key.shape[2], query.device
+
+    def attention(**arguments):
+        with torch_seeded(seed, device):
+            return torch.nn.functional.scaled_dot_product_attention(
+                query, key, value, dropout_p=dropout, scale=1.0, **arguments
+            )
+
     plain = pattern.window is None and pattern.slopes is None and key_mask is None and attention_mask is None
     if plain and isinstance(pattern.offset, int) and pattern.offset == 0 and (target == source or not pattern.causal):
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=dropout, is_causal=pattern.causal, scale=1.0
-        )
-    queries, keys = torch.arange(target), torch.arange(source)
-    mask = torch.ones((1, 1, 1, source), dtype=torch.bool) if key_mask is None else key_mask[:, None, None, :]
+        return attention(is_causal=pattern.causal)
+    queries, keys = torch.arange(target, device=device), torch.arange(source, device=device)
+    mask = torch.ones((1, 1, 1, source), dtype=torch.bool, device=device)
+    mask = mask if key_mask is None else key_mask[:, None, None, :]
     visible = pattern.mask(queries, keys)
     mask = mask if visible is None else mask & visible
     mask = mask if attention_mask is None else mask & attention_mask
-    bias = torch.where(mask, 0.0, MASKED_SCORE)
+    bias = torch.zeros((), dtype=query.dtype, device=device).masked_fill(~mask, MASKED_SCORE)
     if pattern.slopes is not None:
         bias = bias + pattern.bias(queries, keys)
-    context = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=bias, dropout_p=dropout, scale=1.0
-    )
-    return context * mask.any(-1, keepdim=True)
+    return attention(attn_mask=bias.to(query.dtype)) * mask.any(-1, keepdim=True)

@@ -9,40 +9,51 @@ import tensorflow as tf
 from keras_attention.layers.core import MASKED_SCORE
 
 
+def sizes_of_blocks(query, key, whole_below, block):
+    """How many queries, and how many keys, are in a block: all of them for a source of fewer keys than `whole_below`."""
+    lengths = [tensor.shape[2] or tf.shape(tensor)[2] for tensor in (query, key)]
+    if isinstance(lengths[1], int):
+        whole = lengths[1] < whole_below
+        return [tf.maximum(length, 1) if whole else block for length in lengths]
+    return [tf.where(lengths[1] < whole_below, tf.maximum(length, 1), block) for length in lengths]
+
+
 class Blocks:
     """The two passes over all blocks of one attention.
 
     Queries and keys are padded to whole blocks and kept as
-    `(blocks, batch, heads, block, dim)`; keys beyond the source are masked.
+    `(blocks, batch, heads, block, dim)`; keys beyond the source are masked. The
+    sizes may be tensors: what a graph finds out when it runs, XLA when it
+    compiles. A source in one block is attention as a whole.
     """
 
-    def __init__(self, query, key, key_mask, attention_mask, pattern, dropout, seed, block):
+    def __init__(self, query, key, key_mask, attention_mask, pattern, dropout, seed, rows, columns):
         self.target, self.source = tf.shape(query)[2], tf.shape(key)[2]
-        self.block = block
-        self.row_blocks, self.column_blocks = (-(-length // block) for length in (self.target, self.source))
+        self.rows, self.columns = rows, columns
+        self.row_blocks, self.column_blocks = -(-self.target // rows), -(-self.source // columns)
         self.pattern = pattern
         self.dropout, self.seed = dropout, seed
         self.key_mask = None
         if key_mask is not None:
-            padded = tf.pad(key_mask, [[0, 0], [0, self.column_blocks * block - self.source]])
+            padded = tf.pad(key_mask, [[0, 0], [0, self.column_blocks * columns - self.source]])
             self.key_mask = tf.transpose(
-                tf.reshape(padded, [tf.shape(padded)[0], self.column_blocks, block]), [1, 0, 2]
+                tf.reshape(padded, [tf.shape(padded)[0], self.column_blocks, columns]), [1, 0, 2]
             )
         self.attention_mask = attention_mask
         if attention_mask is not None:
             whole = tf.concat([tf.shape(attention_mask)[:2], [self.target, self.source]], axis=0)
-            missing = [self.row_blocks * block - self.target, self.column_blocks * block - self.source]
+            missing = [self.row_blocks * rows - self.target, self.column_blocks * columns - self.source]
             self.attention_mask = tf.pad(
                 tf.broadcast_to(attention_mask, whole), [[0, 0], [0, 0], [0, missing[0]], [0, missing[1]]]
             )
 
     def forward(self, query, key, value):
         """The context, and for each query the logarithm of its sum of exponentials."""
-        queries, keys, values = self._split(query), self._split(key), self._split(value)
-        leading, dim = tf.shape(queries)[1:4], value.shape[-1]
-        row_shape = tf.concat([leading, [1]], axis=0)
-        context_shape = tf.concat([leading, [dim]], axis=0)
-        static = [query.shape[0], query.shape[1], self.block]
+        queries, keys, values = self._split(query, self.rows), *(self._split(x, self.columns) for x in (key, value))
+        dim = value.shape[-1]
+        row_shape = tf.concat([tf.shape(queries)[1:4], [1]], axis=0)
+        context_shape = tf.concat([tf.shape(queries)[1:4], [dim]], axis=0)
+        static_row, static_context = ([*queries.shape[1:4], size] for size in (1, dim))
 
         def row(i, contexts, normalizers):
             query_i = queries[i]
@@ -58,26 +69,25 @@ class Blocks:
 
             first, last = self._columns_of(i)
             start = (first, tf.zeros(context_shape), tf.fill(row_shape, MASKED_SCORE), tf.zeros(row_shape))
-            shapes = (tf.TensorShape([]), *(tf.TensorShape([*static, size]) for size in (dim, 1, 1)))
-            _, context, highest, total = tf.while_loop(
-                lambda j, *_: j < last, column, start, shape_invariants=shapes, parallel_iterations=1
-            )
+            shapes = [[], static_context, static_row, static_row]
+            _, context, highest, total = _loop(lambda j, *_: j < last, column, start, shapes)
             normalizer = highest + tf.math.log(tf.where(total > 0, total, 1.0))
-            return i + 1, contexts.write(i, tf.math.divide_no_nan(context, total)), normalizers.write(i, normalizer)
+            context = tf.math.divide_no_nan(context, total)
+            return i + 1, _written(contexts, i, context), _written(normalizers, i, normalizer)
 
-        contexts, normalizers = self._records(static, dim), self._records(static, 1)
-        _, contexts, normalizers = tf.while_loop(
-            lambda i, *_: i < self.row_blocks, row, (0, contexts, normalizers), parallel_iterations=1
-        )
-        return self._join(contexts.stack(), self.target), self._join(normalizers.stack(), self.target)
+        start = [tf.zeros(tf.concat([[self.row_blocks], shape], axis=0)) for shape in (context_shape, row_shape)]
+        shapes = [[], [None, *static_context], [None, *static_row]]
+        _, contexts, normalizers = _loop(lambda i, *_: i < self.row_blocks, row, (0, *start), shapes)
+        return self._join(contexts, self.target, query.shape), self._join(normalizers, self.target, query.shape)
 
     def backward(self, query, key, value, context, normalizer, upstream):
         """Gradients of query, key and value; each block's weights are computed again."""
         # The gradient of a score is weight * (gradient of the weight - the row's mean of it); the mean is this product.
         mean = tf.reduce_sum(upstream * context, axis=-1, keepdims=True)
-        queries, keys, values = self._split(query), self._split(key), self._split(value)
-        upstreams, means, normalizers = self._split(upstream), self._split(mean), self._split(normalizer)
-        static = [query.shape[0], query.shape[1], self.block]
+        queries, upstreams, means, normalizers = (
+            self._split(x, self.rows) for x in (query, upstream, mean, normalizer)
+        )
+        keys, values = (self._split(x, self.columns) for x in (key, value))
 
         def column(j, query_gradients, key_gradients, value_gradients):
             key_j, value_j = keys[j], values[j]
@@ -95,12 +105,8 @@ class Blocks:
                 return i + 1, query_gradients, key_gradient, value_gradient
 
             first, last = self._rows_of(j)
-            _, query_gradients, key_gradient, value_gradient = tf.while_loop(
-                lambda i, *_: i < last,
-                row,
-                (first, query_gradients, tf.zeros_like(key_j), tf.zeros_like(value_j)),
-                parallel_iterations=1,
-            )
+            start = (first, query_gradients, tf.zeros_like(key_j), tf.zeros_like(value_j))
+            _, query_gradients, key_gradient, value_gradient = _loop(lambda i, *_: i < last, row, start)
             return (
                 j + 1,
                 query_gradients,
@@ -108,24 +114,21 @@ class Blocks:
                 value_gradients.write(j, value_gradient),
             )
 
-        query_gradients = self._records(static, query.shape[-1]).unstack(tf.zeros_like(queries))
-        records = (self._records(static, key.shape[-1]), self._records(static, value.shape[-1]))
-        _, query_gradients, key_gradients, value_gradients = tf.while_loop(
-            lambda j, *_: j < self.column_blocks,
-            column,
-            (0, query_gradients, *records),
-            parallel_iterations=1,
+        query_gradients = self._records(self.row_blocks, queries).unstack(tf.zeros_like(queries))
+        records = [self._records(self.column_blocks, x) for x in (keys, values)]
+        _, query_gradients, key_gradients, value_gradients = _loop(
+            lambda j, *_: j < self.column_blocks, column, (0, query_gradients, *records)
         )
         return (
-            self._join(query_gradients.stack(), self.target),
-            self._join(key_gradients.stack(), self.source),
-            self._join(value_gradients.stack(), self.source),
+            self._join(query_gradients.stack(), self.target, query.shape),
+            self._join(key_gradients.stack(), self.source, key.shape),
+            self._join(value_gradients.stack(), self.source, value.shape),
         )
 
     def _scores(self, query, key, i, j):
         """Scores of one block, hidden ones at the bottom."""
         scores = tf.matmul(query, key, transpose_b=True)
-        rows, columns = self._indices(i), self._indices(j)
+        rows, columns = self._indices(i, self.rows), self._indices(j, self.columns)
         bias = self.pattern.bias(rows, columns)
         if bias is not None:
             scores += bias
@@ -145,9 +148,9 @@ class Blocks:
 
     def _is_cut(self, i, j):
         """Whether the pattern or the end of the source cuts through a block."""
-        cut = (j + 1) * self.block > self.source
-        nearest = self.pattern.offset + i * self.block - ((j + 1) * self.block - 1)  # smallest distance in the block
-        farthest = self.pattern.offset + (i + 1) * self.block - 1 - j * self.block  # largest
+        cut = (j + 1) * self.columns > self.source
+        nearest = self.pattern.offset + i * self.rows - ((j + 1) * self.columns - 1)  # smallest distance in the block
+        farthest = self.pattern.offset + (i + 1) * self.rows - 1 - j * self.columns  # largest
         if self.pattern.causal:
             cut |= nearest < 0
         if self.pattern.window is not None:
@@ -156,7 +159,7 @@ class Blocks:
 
     def _mask(self, i, j):
         """What of one block may be seen: bool, broadcastable to its scores."""
-        rows, columns = self._indices(i), self._indices(j)
+        rows, columns = self._indices(i, self.rows), self._indices(j, self.columns)
         mask = (columns < self.source)[None, :]
         visible = self.pattern.mask(rows, columns)
         mask = mask if visible is None else mask & visible
@@ -164,8 +167,8 @@ class Blocks:
         if self.key_mask is not None:
             mask &= self.key_mask[j][:, None, None, :]
         if self.attention_mask is not None:
-            size = self.block
-            mask &= self.attention_mask[:, :, i * size : (i + 1) * size, j * size : (j + 1) * size]
+            sizes = tf.concat([tf.shape(self.attention_mask)[:2], [self.rows, self.columns]], axis=0)
+            mask &= tf.slice(self.attention_mask, [0, 0, i * self.rows, j * self.columns], sizes)
         return mask
 
     def _drop(self, tensor, i, j):
@@ -179,43 +182,56 @@ class Blocks:
     def _columns_of(self, i):
         """The blocks of keys, first and one past the last, that a block of queries can see."""
         first, last = 0, self.column_blocks
-        lowest = self.pattern.offset + i * self.block
-        highest = lowest + self.block - 1
+        lowest = self.pattern.offset + i * self.rows
+        highest = lowest + self.rows - 1
         if self.pattern.causal:
-            last = tf.minimum(last, highest // self.block + 1)
+            last = tf.minimum(last, highest // self.columns + 1)
         if self.pattern.window is not None:
-            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.block)
-            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.block + 1)
+            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.columns)
+            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.columns + 1)
         return first, last
 
     def _rows_of(self, j):
         """The blocks of queries, first and one past the last, that can see a block of keys."""
         first, last = 0, self.row_blocks
-        lowest = j * self.block - self.pattern.offset
-        highest = lowest + self.block - 1
+        lowest = j * self.columns - self.pattern.offset
+        highest = lowest + self.columns - 1
         if self.pattern.causal:
-            first = tf.maximum(first, lowest // self.block)
+            first = tf.maximum(first, lowest // self.rows)
         if self.pattern.window is not None:
-            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.block)
-            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.block + 1)
+            first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.rows)
+            last = tf.minimum(last, (highest + self.pattern.window - 1) // self.rows + 1)
         return first, last
 
-    def _indices(self, number):
-        return number * self.block + tf.range(self.block)
+    def _indices(self, number, size):
+        return number * size + tf.range(size)
 
-    def _split(self, tensor):
+    def _split(self, tensor, size):
         """`(batch, heads, length, dim)` to `(blocks, batch, heads, block, dim)`, filled up with zeros."""
         batch, heads, length, dim = tf.unstack(tf.shape(tensor))
-        count = -(-length // self.block)
-        padded = tf.pad(tensor, [[0, 0], [0, 0], [0, count * self.block - length], [0, 0]])
-        split = tf.transpose(tf.reshape(padded, [batch, heads, count, self.block, dim]), [2, 0, 1, 3, 4])
-        return tf.ensure_shape(split, [None, tensor.shape[0], tensor.shape[1], self.block, tensor.shape[3]])
+        count = -(-length // size)
+        padded = tf.pad(tensor, [[0, 0], [0, 0], [0, count * size - length], [0, 0]])
+        split = tf.transpose(tf.reshape(padded, [batch, heads, count, size, dim]), [2, 0, 1, 3, 4])
+        known = size if isinstance(size, int) else None
+        return tf.ensure_shape(split, [None, tensor.shape[0], tensor.shape[1], known, tensor.shape[3]])
 
-    def _join(self, split, length):
-        """The reverse of `_split`."""
+    def _join(self, split, length, shape):
+        """The reverse of `_split`, with the static shape of what it was split from."""
         count, batch, heads, block, dim = tf.unstack(tf.shape(split))
         joined = tf.reshape(tf.transpose(split, [1, 2, 0, 3, 4]), [batch, heads, count * block, dim])[:, :, :length]
-        return tf.ensure_shape(joined, [split.shape[1], split.shape[2], None, split.shape[4]])
+        return tf.ensure_shape(joined, [*shape[:3], split.shape[4]])
 
-    def _records(self, static, dim):
-        return tf.TensorArray(tf.float32, size=0, dynamic_size=True, element_shape=[*static, dim])
+    def _records(self, count, blocks):
+        """Room for as many blocks: of a size that XLA knows when it compiles, which a growing one is not."""
+        return tf.TensorArray(blocks.dtype, size=count, element_shape=blocks.shape[1:])
+
+
+def _loop(condition, body, start, shapes=None):
+    """A loop of one iteration at a time, which is what bounds its memory."""
+    shapes = None if shapes is None else tuple(map(tf.TensorShape, shapes))
+    return tf.while_loop(condition, body, start, shape_invariants=shapes, parallel_iterations=1)
+
+
+def _written(blocks, i, block):
+    """`blocks` with the one at `i` replaced."""
+    return tf.tensor_scatter_nd_update(blocks, [[i]], block[None])

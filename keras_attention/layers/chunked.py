@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.core import AttentionOutput, attend
+from keras_attention.layers.dropped import jax_key, torch_seeded
 
 CHUNK_SIZE = 2**19  # pairs times units in a chunk: 2 MB, which stays in the cache of one core
 
@@ -33,79 +34,114 @@ def chunked_attention(pair, query, prepared, value, mask=None, parameters=(), un
     Returns:
         `AttentionOutput(context, weights)`.
     """
-    target, source = ops.shape(query)[1], ops.shape(prepared)[1]
     if mask is not None and mask.shape[1] != 1:
-        mask = ops.broadcast_to(mask, (ops.shape(mask)[0], target, source))
-    # Never zero queries, however long the source is; never zero pairs, however short.
-    chunk = CHUNK_SIZE // ops.maximum(ops.shape(query)[0] * source * units, 1)
-    chunk = ops.maximum(ops.minimum(chunk, target), 1)
+        mask = ops.broadcast_to(mask, (ops.shape(mask)[0], ops.shape(query)[1], ops.shape(prepared)[1]))
     forms = {"tensorflow": _tensorflow_form, "jax": _jax_form, "torch": _torch_form}
     form = forms[keras.backend.backend()]
-    context, weights = form(pair, query, prepared, value, mask, tuple(parameters), dropout, seed, chunk)
+    context, weights = form(pair, query, prepared, value, mask, tuple(parameters), dropout, seed, units)
     return AttentionOutput(context, weights)
 
 
-def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, seed, chunk):
+def _chunk_of(query, prepared, units):
+    """How many queries make a chunk: at least one, however long the source is."""
+    batch, target, source = ops.shape(query)[0], ops.shape(query)[1], ops.shape(prepared)[1]
+    chunk = CHUNK_SIZE // ops.maximum(batch * source * units, 1)
+    return ops.maximum(ops.minimum(chunk, target), 1)
+
+
+def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):
     import tensorflow as tf
 
-    target = tf.shape(query)[1]
-    count = -(-target // chunk)
+    rows_differ = mask is not None and mask.shape[1] != 1
 
-    def rows(tensor, i):
-        return tensor[:, i * chunk : (i + 1) * chunk]
-
-    def part(i, query, prepared, value, parameters):
+    def part(i, query_rows, mask_rows, prepared, value, parameters):
         def drop(weights):
             kept = tf.random.stateless_uniform(tf.shape(weights), tf.cast(seed, tf.int32) + tf.stack([i, 0]))
             return tf.where(kept >= dropout, weights / (1.0 - dropout), 0.0)
 
-        part_mask = mask if mask is None or mask.shape[1] == 1 else rows(mask, i)
-        return attend(pair(query, prepared, *parameters), value, part_mask, drop if dropout else None)
+        return attend(pair(query_rows, prepared, *parameters), value, mask_rows, drop if dropout else None)
 
-    def loop(body, number, *accumulated):
-        """Runs `body(i, accumulated) -> (chunks, accumulated)` and joins its `number` chunks along the target."""
-        records = [tf.TensorArray(query.dtype, count, infer_shape=False) for _ in range(number)]
-
-        def step(i, records, accumulated):
-            chunks, accumulated = body(i, accumulated)
-            chunks = [tf.transpose(chunk, [1, 0, 2]) for chunk in chunks]
-            return i + 1, [record.write(i, chunk) for record, chunk in zip(records, chunks, strict=True)], accumulated
-
-        _, records, accumulated = tf.while_loop(
-            lambda i, *_: i < count, step, (0, records, list(accumulated)), parallel_iterations=1
-        )
-        return [tf.transpose(record.concat(), [1, 0, 2]) for record in records], accumulated
+    def mask_of(query):
+        """A function of a chunk's number to its rows of the mask."""
+        if not rows_differ:
+            return lambda i: mask
+        masks = _split(mask, _chunk_of(query, prepared, units))
+        return lambda i: masks[i]
 
     @tf.custom_gradient
     def attention(query, prepared, value, *parameters):
-        def forward(i, accumulated):
-            return part(i, rows(query, i), prepared, value, parameters), accumulated
+        size = _chunk_of(query, prepared, units)
+        queries, masks = _split(query, size), mask_of(query)
 
-        (context, weights), _ = loop(forward, 2)
+        def forward(i, accumulated):
+            return part(i, queries[i], masks(i), prepared, value, parameters), accumulated
+
+        (contexts, weights), _ = _loop(forward, tf.shape(queries)[0], query.dtype, 2)
 
         def gradient(context_upstream, weights_upstream):
+            # The sizes are asked for again: XLA must know them here too, where those of the forward pass are values.
+            size = _chunk_of(query, prepared, units)
+            queries, masks = _split(query, size), mask_of(query)
+            upstreams = [_split(upstream, size) for upstream in (context_upstream, weights_upstream)]
+
             def backward(i, accumulated):
-                sources = [rows(query, i), prepared, value, *parameters]
+                sources = [queries[i], prepared, value, *parameters]
                 with tf.GradientTape() as tape:
                     tape.watch(sources)
-                    outputs = part(i, sources[0], prepared, value, parameters)
-                upstream = [rows(context_upstream, i), rows(weights_upstream, i)]
+                    outputs = part(i, sources[0], masks(i), prepared, value, parameters)
+                upstream = [rows[i] for rows in upstreams]
                 first, *others = tape.gradient(list(outputs), sources, upstream, tf.UnconnectedGradients.ZERO)
                 accumulated = [total + other for total, other in zip(accumulated, others, strict=True)]
                 return (first,), accumulated
 
             zeros = [tf.zeros_like(tensor) for tensor in (prepared, value, *parameters)]
-            (query_gradient,), others = loop(backward, 1, *zeros)
-            return query_gradient, *others
+            (query_gradients,), others = _loop(backward, tf.shape(queries)[0], query.dtype, 1, zeros)
+            return _join(query_gradients, query), *others
 
-        return (context, weights), gradient
+        return (_join(contexts, query), _join(weights, query)), gradient
 
     context, weights = attention(query, prepared, value, *parameters)
     batch, target, source = query.shape[0], query.shape[1], prepared.shape[1]
     return tf.ensure_shape(context, [batch, target, value.shape[2]]), tf.ensure_shape(weights, [batch, target, source])
 
 
-def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, chunk):
+def _loop(body, count, dtype, number, accumulated=()):
+    """Runs `body(i, accumulated) -> (chunks, accumulated)`, and stacks what comes of each of its `number` chunks."""
+    import tensorflow as tf
+
+    records = [tf.TensorArray(dtype, count, infer_shape=False) for _ in range(number)]
+
+    def step(i, records, accumulated):
+        chunks, accumulated = body(i, accumulated)
+        return i + 1, [record.write(i, chunk) for record, chunk in zip(records, chunks, strict=True)], accumulated
+
+    _, records, accumulated = tf.while_loop(
+        lambda i, *_: i < count, step, (0, records, list(accumulated)), parallel_iterations=1
+    )
+    return [record.stack() for record in records], accumulated
+
+
+def _split(tensor, chunk):
+    """`(batch, target, dim)` to `(chunks, batch, chunk, dim)`, filled up with zeros."""
+    import tensorflow as tf
+
+    batch, target, dim = tf.unstack(tf.shape(tensor), num=3)
+    count = tf.maximum(-(-target // chunk), 1)  # an empty list of chunks would not know its shape
+    padded = tf.pad(tensor, [[0, 0], [0, count * chunk - target], [0, 0]])
+    split = tf.transpose(tf.reshape(padded, [batch, count, chunk, dim]), [1, 0, 2, 3])
+    return tf.ensure_shape(split, [None, tensor.shape[0], None, tensor.shape[2]])
+
+
+def _join(split, whole):
+    """The reverse of `_split`, as long as `whole`."""
+    import tensorflow as tf
+
+    count, batch, chunk, dim = tf.unstack(tf.shape(split), num=4)
+    joined = tf.reshape(tf.transpose(split, [1, 0, 2, 3]), [batch, count * chunk, dim])
+    return joined[:, : tf.shape(whole)[1]]
+
+
+def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):
     import jax
     import jax.numpy as jnp
 
@@ -114,7 +150,7 @@ def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, chu
         i, query_row, mask_row = arguments
 
         def drop(weights):
-            key = jax.random.fold_in(jax.random.key(seed[0]), i)
+            key = jax.random.fold_in(jax_key(seed), i)
             return weights * jax.random.bernoulli(key, 1 - dropout, weights.shape) / (1 - dropout)
 
         scores = pair(query_row[:, None], prepared, *parameters)
@@ -128,17 +164,20 @@ def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, chu
     return jnp.swapaxes(context[:, :, 0], 0, 1), jnp.swapaxes(weights[:, :, 0], 0, 1)
 
 
-def _torch_form(pair, query, prepared, value, mask, parameters, dropout, seed, chunk):
+def _torch_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    def part(query, mask):
-        drop = (lambda weights: torch.nn.functional.dropout(weights, dropout)) if dropout else None
-        return tuple(attend(pair(query, prepared, *parameters), value, mask, drop))
+    def part(begin, query, mask):
+        def drop(weights):
+            with torch_seeded(seed + begin, weights.device):
+                return torch.nn.functional.dropout(weights, dropout)
 
-    chunk = int(chunk)
+        return tuple(attend(pair(query, prepared, *parameters), value, mask, drop if dropout else None))
+
+    chunk = int(_chunk_of(query, prepared, units))
     parts = []
-    for begin in range(0, query.shape[1], chunk):
+    for begin in range(0, max(query.shape[1], 1), chunk):
         part_mask = mask if mask is None or mask.shape[1] == 1 else mask[:, begin : begin + chunk]
-        parts.append(checkpoint(part, query[:, begin : begin + chunk], part_mask, use_reentrant=False))
+        parts.append(checkpoint(part, begin, query[:, begin : begin + chunk], part_mask, use_reentrant=False))
     return tuple(torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attention.layers.products import product, softmax
+from keras_attention.layers.products import product, softmax, wide
 
 # Finite in float32, where every softmax of the library runs, and far below any score: `-inf` would turn a row with
 # nothing to attend to into NaN.
@@ -47,7 +47,7 @@ class AttentionOutput(NamedTuple):
 
 
 def masked_softmax(scores, mask=None):
-    """Softmax over the last axis, in float32, where `mask` allows.
+    """Softmax over the last axis, in float32 (float64 for float64), where `mask` allows.
 
     Args:
         scores: `(..., source)`, any float dtype.
@@ -88,7 +88,7 @@ def _softmax(scores, mask):
     if scores.shape[-1] == 1:
         return ops.ones_like(scores)
     dtype = scores.dtype
-    scores = ops.cast(scores, "float32")
+    scores = ops.cast(scores, wide(dtype))
     if mask is not None:
         scores = ops.where(mask, scores, MASKED_SCORE)
     return ops.cast(softmax(scores), dtype)

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.core import AttentionOutput, attend, masked_softmax
+from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.masks import check_mask, combine_masks
 from keras_attention.layers.unroll import unroll
 
@@ -68,9 +69,9 @@ class LocalAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
         if self.alignment == "predictive":
             units = self.units or query_shape[-1]
-            self.hidden = keras.layers.Dense(units, "tanh", use_bias=False, dtype=self.dtype_policy, name="hidden")
+            self.hidden = PositionsDense(units, "tanh", use_bias=False, dtype=self.dtype_policy, name="hidden")
             self.hidden.build(query_shape)
-            self.position = keras.layers.Dense(1, "sigmoid", use_bias=False, dtype=self.dtype_policy, name="position")
+            self.position = PositionsDense(1, "sigmoid", use_bias=False, dtype=self.dtype_policy, name="position")
             self.position.build((None, units))
 
     def read(self, query, memory, attention_mask=None, training=False, offset=0):
@@ -134,7 +135,7 @@ class LocationAttention(Attention):
 
     def build(self, query_shape, value_shape, key_shape=None):
         self.check_shapes(query_shape, value_shape, value_shape if key_shape is None else key_shape)
-        self.location = keras.layers.Dense(self.max_length, use_bias=False, dtype=self.dtype_policy, name="location")
+        self.location = PositionsDense(self.max_length, use_bias=False, dtype=self.dtype_policy, name="location")
         self.location.build(query_shape)
 
     def read(self, query, memory, attention_mask=None, training=False):

@@ -258,14 +258,9 @@ class MultiHeadAttention(AttentionLayer):
 
     def _by_length(self, query, key, *arguments):
         """The context, block by block where that pays."""
-        return self.choose_path(
-            query.shape[2],
-            ops.shape(key)[2],
-            key.shape[2],
-            BLOCKWISE_FROM,
-            lambda: self._as_a_whole(query, key, *arguments)[0],
-            lambda: self._in_blocks(query, key, *arguments),
-        )
+        if self.path(query.shape[2], key.shape[2], BLOCKWISE_FROM) == "whole":
+            return self._as_a_whole(query, key, *arguments)[0]
+        return self._in_blocks(query, key, *arguments)
 
     def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
         """The context of all queries at once, and the weights."""
@@ -280,7 +275,9 @@ class MultiHeadAttention(AttentionLayer):
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
 
     def _in_blocks(self, query, key, value, key_mask, mask, pattern, training):
-        return blockwise_attention(query, key, value, key_mask, mask, pattern, *self.dropout_of_blocks(training))
+        whole_below = BLOCKWISE_FROM if self.blockwise == "auto" else 0
+        dropout = self.dropout_of_blocks(training)
+        return blockwise_attention(query, key, value, key_mask, mask, pattern, *dropout, whole_below)
 
     def _given_mask(self, query, memory, query_mask, attention_mask):
         """The caller's masks of queries, `(batch, heads or 1, target, source or 1)`, or None."""

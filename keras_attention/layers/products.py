@@ -14,6 +14,12 @@ from keras import ops
 FEW = 8
 
 
+def wide(dtype):
+    """What is computed in where the result is `dtype`: float32 for a smaller one, float64 for itself."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == "float64" else "float32"
+
+
 def few_positions(axes):
     """Whether the static sizes of some axes make few positions, on the backend where that matters."""
     return keras.backend.backend() == "tensorflow" and None not in axes and math.prod(axes) <= FEW

@@ -12,6 +12,7 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.products import product
 
 
@@ -379,7 +380,7 @@ def get_score(score, **arguments):
 
 def _projection(score, name, units, input_shape):
     """A built linear map without bias that computes in the score's dtype."""
-    dense = keras.layers.Dense(
+    dense = PositionsDense(
         units, use_bias=False, kernel_initializer=_fresh(score.initializer), dtype=score.dtype_policy, name=name
     )
     dense.build(input_shape)

@@ -1,0 +1,131 @@
+"""Compiled by XLA equals not compiled: values and gradients, at lengths on both sides of every change of path.
+
+Keras compiles without being asked where TensorFlow sees a GPU, and always on JAX. The lengths at which a path changes
+are made small here; `test_layers_work_compiled_at_the_lengths_at_which_paths_really_change` has the real ones.
+"""
+
+import importlib
+
+import keras
+import numpy as np
+import pytest
+from keras import tree
+from numpy.testing import assert_allclose
+
+from keras_attention import layers
+from keras_attention.layers import attention as attention_module
+from keras_attention.layers import blockwise as blockwise_module
+from keras_attention.layers import chunked, multi_head
+from tests.laws.cases import ATTENTIONS, CELLS, MODELS, MULTI_HEADS, SOURCE_IDS, TARGET_IDS
+from tests.laws.tools import (
+    BACKEND,
+    array,
+    compiled,
+    ids,
+    lengths_mask,
+    normal,
+    only_tensorflow,
+    tensor,
+    with_gradients,
+)
+
+BATCH, DIM, UNITS = 2, 5, 6
+SHORT, LONG = 4, 7  # below the change of path, and above it
+
+
+@pytest.fixture(autouse=True)
+def _paths_change_early(monkeypatch):
+    if BACKEND == "torch":
+        pytest.skip("torch compiles nothing that Keras runs")
+    blockwise = blockwise_module.blockwise_attention
+    monkeypatch.setattr(multi_head, "blockwise_attention", lambda *arguments: blockwise(*arguments, block=4))
+    for module in (multi_head, attention_module):
+        monkeypatch.setattr(module, "BLOCKWISE_FROM", 6)
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 2 * BATCH * 7 * 11)  # two queries of seven sources
+    monkeypatch.setattr(importlib.import_module("keras_attention.layers.unroll"), "PYTHON_UNROLL_LIMIT", 4)
+
+
+def assert_compiled_is_not_compiled(function, variables, shapes, atol=1e-4):
+    """Where the compiler knows the lengths, and where it does not."""
+    run = with_gradients(function, variables)
+    unknown = [tuple(None if size == LONG else size for size in shape(LONG)) for shape in shapes]
+    for length, form in ((LONG, compiled(run)), (SHORT, compiled(run, *unknown)), (LONG, compiled(run, *unknown))):
+        inputs = [tensor(normal(*shape(length), seed=seed)) for seed, shape in enumerate(shapes)]
+        for one, other in zip(tree.flatten(run(*inputs)), tree.flatten(form(*inputs)), strict=True):
+            assert_allclose(array(other), array(one), atol=atol, err_msg=f"length {length}")
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_attention_compiled_is_attention(name):
+    layer = ATTENTIONS[name]()
+    layer.build((BATCH, None, DIM), (BATCH, None, DIM))
+
+    def call(query, value):
+        mask = tensor(lengths_mask(4, 7, length=7))[:, : value.shape[1] or keras.ops.shape(value)[1]]
+        return layer(query, value, value_mask=mask)
+
+    shapes = [lambda _: (BATCH, 3, DIM), lambda length: (BATCH, length, DIM)]
+    assert_compiled_is_not_compiled(call, layer.trainable_variables, shapes)
+
+
+@pytest.mark.parametrize("name", MULTI_HEADS)
+def test_self_attention_compiled_is_self_attention(name):
+    layer = layers.MultiHeadSelfAttention(4, 6, **MULTI_HEADS[name])
+    layer.build((BATCH, None, 8))
+
+    def call(inputs):
+        return (layer(inputs, use_causal_mask=True),)
+
+    assert_compiled_is_not_compiled(call, layer.trainable_variables, [lambda length: (BATCH, length, 8)])
+
+
+def test_every_mask_and_the_dropout_of_self_attention_can_be_compiled():
+    layer = layers.MultiHeadSelfAttention(4, 6, dropout=0.5, seed=1, blockwise=True)
+    layer.build((BATCH, None, 8))
+    mask, attention_mask = tensor(lengths_mask(4, 7, length=7)), tensor(normal(BATCH, 7, 7) > -0.5)
+
+    def call(inputs, training=False):
+        return (layer(inputs, mask=mask, attention_mask=attention_mask, training=training),)
+
+    inputs = tensor(normal(BATCH, 7, 8))
+    expected, received = with_gradients(call)(inputs), compiled(with_gradients(call))(inputs)
+    for one, other in zip(tree.flatten(expected), tree.flatten(received), strict=True):
+        assert_allclose(array(other), array(one), atol=1e-4)
+    trained = compiled(with_gradients(lambda inputs: call(inputs, training=True)))(inputs)
+    assert all(np.isfinite(array(values)).all() for values in tree.flatten(trained))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_decoder_cell_compiled_is_the_cell(name):
+    rnn = layers.AttentionRNN(CELLS[name]())
+    rnn.build((BATCH, None, 3), (BATCH, 7, UNITS))
+
+    def call(inputs, value):
+        output, state, weights = rnn(inputs, value)
+        return output, *state, weights
+
+    shapes = [lambda length: (BATCH, length, 3), lambda _: (BATCH, 8, UNITS)]
+    assert_compiled_is_not_compiled(call, rnn.trainable_variables, shapes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_step_of_a_model_compiled_is_the_step(name):
+    inputs = {
+        "source": ids(BATCH, 7, high=SOURCE_IDS) * lengths_mask(4, 7, length=7),
+        "target": ids(BATCH, 7, high=TARGET_IDS, seed=1),
+    }
+    results = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = MODELS[name]()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=jit_compile)
+        predicted = model.predict(inputs, verbose=0)
+        if not any(getattr(layer, "rate", 0) for layer in model._flatten_layers()):
+            model.fit(inputs, inputs["target"], epochs=1, verbose=0)
+        else:  # what is dropped differs
+            assert np.isfinite(model.fit(inputs, inputs["target"], epochs=1, verbose=0).history["loss"][0])
+            model = MODELS[name]()
+        results.append([predicted, *(array(weight) for weight in model.trainable_variables)])
+    for one, other in zip(*results, strict=True):
+        assert_allclose(other, one, atol=1e-4)
