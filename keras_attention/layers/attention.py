@@ -10,11 +10,13 @@ from keras import ops
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
-from keras_attention.layers.masks import causal_mask, check_mask, combine_masks
+from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
 from keras_attention.layers.scores import AdditiveScore, get_score
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
+
+AXES = "(batch, target, source)"
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -97,15 +99,16 @@ class Attention(AttentionLayer):
         key = value if key is None else key
         self.check_shapes(None, value.shape, key.shape)
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
-        value, key = (ops.cast(tensor, self.compute_dtype) for tensor in (value, key))
+        value, key = (cleaned(ops.cast(tensor, self.compute_dtype), value_mask) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
 
-    def read(self, query, memory, attention_mask=None, training=False, few=False):
+    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, few=False):
         """Attends to a prepared memory.
 
         Args:
             query: `(batch, target, query_dim)`.
             memory: what `prepare` returned.
+            query_mask: bool `(batch, target)`, True = a token.
             attention_mask: bool, broadcastable to `(batch, target, source)`.
             training: whether to drop weights.
             few: whether the queries are too few for chunks to pay: those of
@@ -114,18 +117,9 @@ class Attention(AttentionLayer):
         Returns:
             `AttentionOutput(context, weights)`.
         """
-        self.check_shapes(query.shape, None, None)
-        check_mask(
-            attention_mask,
-            type(self).__name__,
-            "attention_mask",
-            "(batch, target, source)",
-            (*query.shape[:2], memory.value.shape[1]),
-            broadcast=True,
-        )
-        padding = None if memory.mask is None else memory.mask[:, None, :]
-        query = self.score.prepare_query(ops.cast(query, self.compute_dtype))
-        return self._by_length(query, memory, combine_masks(padding, attention_mask), training, few)
+        mask = self._read_mask(query, memory, query_mask, attention_mask)
+        query = self.score.prepare_query(self._cleaned_query(query, query_mask))
+        return self._by_length(query, memory, mask, training, few)
 
     def call(
         self,
@@ -139,17 +133,37 @@ class Attention(AttentionLayer):
         use_causal_mask=False,
         training=False,
     ):
-        owner = type(self).__name__
-        check_mask(query_mask, owner, "query_mask", "(batch, target)", query.shape[:2])
-        any_size = (None, None, None)
-        check_mask(attention_mask, owner, "attention_mask", "(batch, target, source)", any_size)
-        memory = self.prepare(value, key, self.source_mask(value, value_mask, key_mask))
+        self.check_batch(query.shape[0], value.shape[0])
+        source_mask = self.source_mask(value, value_mask, key_mask)
+        if attention_mask is not None:
+            sizes = (*query.shape[:2], value.shape[1])
+            check_mask(attention_mask, type(self).__name__, "attention_mask", AXES, sizes, broadcast=True)
+            seen = ops.any(attention_mask, axis=1)  # what no query may see may hold anything
+            value, key = (None if tensor is None else cleaned(tensor, seen) for tensor in (value, key))
         causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
-        live = None if query_mask is None else query_mask[:, :, None]
-        return self.read(query, memory, combine_masks(attention_mask, causal, live), training=training)
+        return self.read(
+            query,
+            self.prepare(value, key, source_mask),
+            query_mask=query_mask,
+            attention_mask=combine_masks(attention_mask, causal),
+            training=training,
+        )
 
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
+
+    def _read_mask(self, query, memory, query_mask, attention_mask):
+        """The masks of a `read`, checked and joined: bool `(batch or 1, target or 1, source)`, or None."""
+        self.check_shapes(query.shape, None, None)
+        owner, sizes = type(self).__name__, (*query.shape[:2], memory.value.shape[1])
+        check_mask(query_mask, owner, "query_mask", "(batch, target)", sizes[:2])
+        check_mask(attention_mask, owner, "attention_mask", AXES, sizes, broadcast=True)
+        padding = None if memory.mask is None else memory.mask[:, None, :]
+        live = None if query_mask is None else query_mask[:, :, None]
+        return combine_masks(padding, attention_mask, live)
+
+    def _cleaned_query(self, query, query_mask):
+        return cleaned(ops.cast(query, self.compute_dtype), query_mask)
 
     def _by_length(self, query, memory, mask, training, few):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
@@ -171,7 +185,7 @@ class Attention(AttentionLayer):
 
     def _as_a_whole(self, query, memory, mask, training):
         scores = self.score.pair(query, memory.key, *self.score.parameters())
-        return attend(scores, memory.value, mask, self._dropout if training else None)
+        return attend(scores, memory.value, mask, self._dropout_layer if training else None)
 
     def _in_chunks(self, query, memory, mask, training):
         return chunked_attention(

@@ -34,8 +34,7 @@ class AttentionLayer(keras.layers.Layer):
         self.blockwise = blockwise
         self.seed = seed
         self.supports_masking = True
-        self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
-        self._block_seed = keras.random.SeedGenerator(seed) if dropout else None
+        self._dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
 
     def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
         """`read`, where several rows of queries may share one row of the memory.
@@ -57,13 +56,7 @@ class AttentionLayer(keras.layers.Layer):
         Raises:
             ValueError: for another number of rows.
         """
-        rows, batch = query.shape[0], memory.value.shape[0]
-        if None not in (rows, batch) and batch * sharers not in (1, rows):
-            raise ValueError(
-                f"{type(self).__name__}: with sharers={sharers} a memory of {batch} rows is for {batch * sharers} rows "
-                f"of queries. Received {rows}. Give the number of rows that share one of the memory, as in "
-                "decode(..., sharers=4) for a beam of four."
-            )
+        self.check_batch(query.shape[0], memory.value.shape[0], sharers)
         if query_mask is not None:
             arguments["query_mask"] = query_mask
         if sharers == 1:
@@ -82,6 +75,17 @@ class AttentionLayer(keras.layers.Layer):
             weights = ops.reshape(weights, (-1, *heads, sharers, target, source))
             weights = ops.reshape(ops.moveaxis(weights, -3, 1), (-1, *heads, target, source))
         return AttentionOutput(context, weights)
+
+    def check_batch(self, rows, batch, sharers=1):
+        """Raises a ValueError unless there are `sharers` rows of queries for each row of the memory."""
+        if None in (rows, batch) or rows == 1 or batch * sharers in (1, rows):
+            return
+        wanted = "the batch of the memory" if sharers == 1 else f"{sharers} times the batch of the memory"
+        raise ValueError(
+            f"{type(self).__name__}: the batch of the queries must be {wanted}, {batch * sharers}. Received a batch of "
+            f"{rows} queries and a memory of {batch}. Repeat the shorter one, or say how many rows of queries read each "
+            "row of the memory, as in decode(..., sharers=4) for a beam of four."
+        )
 
     def path(self, target, source, blockwise_from):
         """Whether all weights are computed at once: `"whole"`, `"blocks"`, or `"unknown"` before the graph runs.
@@ -104,7 +108,7 @@ class AttentionLayer(keras.layers.Layer):
 
     def dropout_of_blocks(self, training):
         """Fraction and seed of the dropout of a piecewise path."""
-        return (self.dropout, self._block_seed.next()) if training and self.dropout else (0.0, None)
+        return (self.dropout, self._dropout_layer.seed_generator.next()) if training and self.dropout else (0.0, None)
 
     def source_mask(self, value, value_mask, key_mask):
         """The two masks that a source may come with, checked and joined: bool `(batch, source)`, or None."""

@@ -1,9 +1,10 @@
 """A decoder cell over a known target, as a layer for any Keras model."""
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention.layers.cells import DecoderCell, RecurrentOutput
+from keras_attention.layers.masks import check_mask, combine_masks
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -23,12 +24,27 @@ class AttentionRNN(keras.layers.Layer):
         key: what it is compared with, `(batch, source, key_dim)`. Defaults to
             the value.
         value_mask: bool `(batch, source)`. Keras' implicit mask arrives here.
-        initial_state: tuple of tensors from an earlier call or from
-            `cell.start`. Defaults to zeros.
+        key_mask: like `value_mask`, for a key that carries a mask of its own.
+        initial_state: what the cell starts from: `h`, `(h,)` or `(h, c)` of an
+            encoder of the cell's kind and width, or the state of an earlier
+            call. Defaults to zeros. For an encoder of another kind or width
+            there is `Bridge`.
+        mask: bool `(batch, target)`, True = a token. Keras' implicit mask of
+            the inputs arrives as `inputs_mask`. At padding the state stands
+            still and the weights are zeros, so that the same tokens give the
+            same results wherever padding stands.
+        training: whether to drop attention weights.
 
     Returns:
         `RecurrentOutput(output, state, weights)`. The output carries the mask
-        of the inputs.
+        of the inputs. In a functional model the three are outputs of layers
+        `<name>_output`, `<name>_state_<number>` and `<name>_weights`, so that
+        Keras' losses and metrics can tell them apart.
+
+    Raises:
+        TypeError: for a cell that is no `DecoderCell`.
+        ValueError: for an initial state of another number of tensors, or of
+            another width, than the cell's.
 
     Example:
 
@@ -55,15 +71,51 @@ class AttentionRNN(keras.layers.Layer):
         """A `Memory` for `read`, made once per source."""
         return self.cell.prepare(value, key, value_mask)
 
-    def read(self, inputs, memory, state, training=False):
+    def read(self, inputs, memory, state, mask=None, training=False):
         """Target steps over a prepared memory; see `DecoderCell.read`."""
-        return self.cell.read(inputs, memory, state, training=training)
+        return self.cell.read(inputs, memory, state, mask=mask, training=training)
 
-    def call(self, inputs, value, key=None, value_mask=None, initial_state=None, training=False):
+    def __call__(self, *args, **kwargs):
+        return _named(super().__call__(*args, **kwargs), self.name)
+
+    def call(
+        self,
+        inputs,
+        value,
+        key=None,
+        value_mask=None,
+        initial_state=None,
+        training=False,
+        mask=None,
+        inputs_mask=None,  # where Keras puts the implicit mask of the inputs
+        key_mask=None,
+    ):
+        mask = inputs_mask if mask is None else mask
+        check_mask(mask, "AttentionRNN", "mask", "(batch, target)", inputs.shape[:2])
+        memory = self.prepare(value, key, combine_masks(value_mask, key_mask))
+        return self.read(inputs, memory, self._start(initial_state, inputs), mask=mask, training=training)
+
+    def _start(self, initial_state, inputs):
+        """The first state of the cell, from any form in which it may be given."""
         if initial_state is None:
-            initial_state = self.cell.initial_state(ops.shape(inputs)[0])
-        memory = self.prepare(value, key, value_mask)
-        return self.read(inputs, memory, tuple(initial_state), training=training)
+            return self.cell.initial_state(ops.shape(inputs)[0])
+        states = tuple(tree.flatten(initial_state))
+        widths, count = self.cell.state_widths, self.cell.state_count
+        wanted = widths if len(states) == len(widths) else widths[:count]
+        if tuple(state.shape[-1] for state in states) != wanted:
+            raise ValueError(self._wrong_state(states))
+        states = tuple(ops.cast(state, self.compute_dtype) for state in states)
+        return states if len(states) == len(widths) else self.cell.start(states)
+
+    def _wrong_state(self, states):
+        names = ("h",) if self.cell.state_count == 1 else ("h", "c")
+        shape = f"(batch, {self.cell.units})"
+        return (
+            f"AttentionRNN: initial_state must be {' and '.join(names)}, {'each ' if len(names) > 1 else ''}of shape "
+            f"{shape}, for this {type(self.cell).__name__}, or the state of an earlier call. Received "
+            f"{len(states)} of shapes {', '.join(str(tuple(state.shape)) for state in states)}. "
+            f"Bridge(units={self.cell.units}, state_count={len(names)}) makes one from the states of any encoder."
+        )
 
     def compute_mask(self, inputs, previous_mask=None):
         return RecurrentOutput(previous_mask, None, None)
@@ -75,3 +127,15 @@ class AttentionRNN(keras.layers.Layer):
     def from_config(cls, config):
         cell = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**{**config, "cell": cell})
+
+
+def _named(output, name):
+    """The symbolic outputs of a layer, each through a layer with a name of its own; others as they are."""
+    if not isinstance(output.output, keras.KerasTensor):
+        return output
+
+    def through(tensor, part):
+        return keras.layers.Identity(name=f"{name}_{part}", dtype=tensor.dtype)(tensor)
+
+    states = tuple(through(tensor, f"state_{index}") for index, tensor in enumerate(output.state))
+    return RecurrentOutput(through(output.output, "output"), states, through(output.weights, "weights"))

@@ -20,8 +20,10 @@ class Bridge(keras.layers.Layer):
 
     Call args:
         summary: one tuple of `(batch, encoder_units)` a direction, as
-            `RecurrentEncoder` returns it. A decoder with two tensors after an
-            encoder with one gets both from that one.
+            `RecurrentEncoder` returns it; or, of an encoder of one direction,
+            what Keras' layers return: `h`, `(h,)` or `(h, c)`. A decoder with
+            two tensors after an encoder with one gets both from that one. Of a
+            `Bidirectional` LSTM write `((h, c), (backward_h, backward_c))`.
 
     Returns:
         Tuple of `state_count` tensors `(batch, units)`.
@@ -49,7 +51,7 @@ class Bridge(keras.layers.Layer):
         self.kind = kind
 
     def build(self, summary_shape):
-        joined = sum(direction[0][-1] for direction in self._directions(summary_shape))
+        joined = sum(direction[0][-1] for direction in self._directions(_by_direction(summary_shape, _is_shape)))
         if self.kind == "copy" and joined != self.units:
             raise ValueError(
                 f"Bridge: kind='copy' needs an encoder as wide as the decoder. Received {joined} units from the "
@@ -69,6 +71,7 @@ class Bridge(keras.layers.Layer):
                 self.projections.append(dense)
 
     def call(self, summary):
+        summary = _by_direction(summary, _is_tensor)
         if self.kind == "zeros":
             batch = ops.shape(summary[0][0])[0]
             return tuple(ops.zeros((batch, self.units), self.compute_dtype) for _ in range(self.state_count))
@@ -84,3 +87,18 @@ class Bridge(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"units": self.units, "state_count": self.state_count, "kind": self.kind}
+
+
+def _by_direction(summary, is_leaf):
+    """A summary in any form, as one tuple a direction."""
+    if is_leaf(summary):
+        return ((summary,),)
+    return (tuple(summary),) if is_leaf(summary[0]) else tuple(tuple(direction) for direction in summary)
+
+
+def _is_shape(thing):
+    return thing[-1] is None or isinstance(thing[-1], int)
+
+
+def _is_tensor(thing):
+    return not isinstance(thing, (tuple, list))

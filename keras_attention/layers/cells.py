@@ -18,6 +18,7 @@ from keras import ops
 
 from keras_attention.layers.attention import BahdanauAttention, LuongAttention
 from keras_attention.layers.core import Memory
+from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 from keras_attention.layers.unroll import unroll
 
@@ -85,17 +86,25 @@ class DecoderCell(keras.layers.Layer):
         """The cell's state before its first step, from that of its recurrence."""
         return tuple(recurrent_state)
 
+    @property
+    def state_widths(self):
+        """Widths of the tensors in the whole state, those of the recurrence first. The cell must be built."""
+        return (self.units,) * self.state_count
+
     def initial_state(self, batch_size):
         """`start` from zeros."""
         return self.start(self.recurrent.initial_state(batch_size))
 
-    def read(self, inputs, memory, state, training=False, sharers=1):
+    def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         """Runs target steps.
 
         Args:
             inputs: `(batch, target, input_dim)`.
             memory: what `prepare` returned.
             state: what `start`, `initial_state` or the last call returned.
+            mask: bool `(batch, target)`, True = a token; or None. At padding
+                the state stands still, the weights are zeros and the output
+                means nothing.
             training: whether to drop attention weights.
             sharers: rows for each row of the memory; see `read_shared`.
 
@@ -190,16 +199,16 @@ class BahdanauCell(DecoderCell):
             joined = self.units + inputs_shape[-1] + value_shape[-1]
             self.output_projection = self._dense("output_projection", 2 * self.deep_output, joined)
 
-    def read(self, inputs, memory, state, training=False, sharers=1):
+    def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         def step(projected_t, state):
             context, weights = self._read_step(state[0], memory, sharers, training)
             current, new_state = self.recurrent.step(projected_t + self.context_projection(context), state)
             asked = current if self.output_state == "current" else state[0]
             return (asked, context, weights), new_state
 
-        inputs = ops.cast(inputs, self.compute_dtype)
-        (states, contexts, weights), state = unroll(step, self.recurrent.project(inputs), state)
-        return RecurrentOutput(self._output(inputs, states, contexts), state, weights)
+        inputs = cleaned(ops.cast(inputs, self.compute_dtype), mask)
+        (states, contexts, weights), state = unroll(step, self.recurrent.project(inputs), state, mask=mask)
+        return RecurrentOutput(self._output(inputs, states, contexts), state, cleaned(weights, mask))
 
     def _output(self, inputs, states, contexts):
         if not self.deep_output:
@@ -279,17 +288,21 @@ class LuongCell(DecoderCell):
             gates = self.recurrent.gate_count * self.units
             self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
 
+    @property
+    def state_widths(self):
+        return super().state_widths + ((self.output_dim,) if self.input_feeding else ())
+
     def start(self, recurrent_state):
         state = tuple(recurrent_state)
         if not self.input_feeding:
             return state
         return (*state, ops.zeros((ops.shape(state[0])[0], self.output_dim), self.compute_dtype))
 
-    def read(self, inputs, memory, state, training=False, sharers=1):
-        projected = self.recurrent.project(inputs)
+    def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
+        projected = self.recurrent.project(cleaned(inputs, mask))
         if not self.input_feeding:
-            states, state = run_recurrence(self.recurrent, projected, state)
-            contexts, weights = self.attention.read_shared(states, memory, sharers, training=training)
+            states, state = run_recurrence(self.recurrent, projected, state, mask)
+            contexts, weights = self.attention.read_shared(states, memory, sharers, mask, training=training)
             return RecurrentOutput(self._output(contexts, states), state, weights)
 
         def step(projected_t, state):
@@ -299,8 +312,8 @@ class LuongCell(DecoderCell):
             output = self._output(context, h)
             return (output, weights), (*recurrent_state, output)
 
-        (output, weights), state = unroll(step, projected, state)
-        return RecurrentOutput(output, state, weights)
+        (output, weights), state = unroll(step, projected, state, mask=mask)
+        return RecurrentOutput(output, state, cleaned(weights, mask))
 
     def _output(self, context, h):
         joined = ops.concatenate([context, h], axis=-1)
@@ -347,8 +360,8 @@ class PlainCell(DecoderCell):
     def prepare(self, value, key=None, value_mask=None):
         return Memory(value, value, value_mask)
 
-    def read(self, inputs, memory, state, training=False, sharers=1):
-        output, state = run_recurrence(self.recurrent, self.recurrent.project(inputs), state)
+    def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
+        output, state = run_recurrence(self.recurrent, self.recurrent.project(cleaned(inputs, mask)), state, mask)
         rows, target = ops.shape(inputs)[:2]
         source = ops.shape(memory.value)[1]
         return RecurrentOutput(output, state, ops.zeros((rows, target, source), self.compute_dtype))

@@ -10,7 +10,8 @@ from keras import ops
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.core import AttentionOutput, attend, masked_softmax
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.masks import check_mask, combine_masks
+from keras_attention.layers.masks import combine_masks, token_positions
+from keras_attention.layers.products import wide
 from keras_attention.layers.unroll import unroll
 
 
@@ -19,6 +20,7 @@ class LocalAttention(Attention):
     """Luong's local attention: a window around a position in the source.
 
     With `alignment="monotonic"` (local-m) query `t` looks around `p_t = t`.
+    Positions are counted among tokens, wherever padding stands.
     With `"predictive"` (local-p) it looks around
     `p_t = S sigmoid(v . tanh(W q))`, `S` the source's length without padding,
     and the weights are multiplied by `exp(-(s - p_t)^2 / (2 sigma^2))` with
@@ -74,31 +76,29 @@ class LocalAttention(Attention):
             self.position = PositionsDense(1, "sigmoid", use_bias=False, dtype=self.dtype_policy, name="position")
             self.position.build((None, units))
 
-    def read(self, query, memory, attention_mask=None, training=False, offset=0):
-        query = ops.cast(query, self.compute_dtype)
-        centers = self._centers(query, memory, offset)  # batch or 1, target, 1
-        distance = ops.arange(ops.shape(memory.key)[1], dtype="float32")[None, None, :] - centers
+    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, offset=0):
+        mask = self._read_mask(query, memory, query_mask, attention_mask)
+        query = self._cleaned_query(query, query_mask)
+        dtype = wide(self.compute_dtype)
+        positions = ops.cast(token_positions(memory.mask, ops.shape(memory.key)[1]), dtype)
+        distance = positions[:, None, :] - self._centers(query, memory, query_mask, offset, dtype)
         near = ops.abs(distance) <= self.half_width
-        self.check_shapes(query.shape, None, None)
-        padding = None if memory.mask is None else memory.mask[:, None, :]
-        scores = self.score.compare(query, memory.key)
-        mask = combine_masks(near, padding, attention_mask)
-        weights = masked_softmax(scores, mask)
+        weights = masked_softmax(self.score.compare(query, memory.key), combine_masks(near, mask))
         if self.alignment == "predictive":
             bell = ops.exp(-ops.square(distance) / (2 * (self.half_width / 2) ** 2))
             weights = weights * ops.cast(bell, weights.dtype)
-        summed = self._dropout(weights) if training and self._dropout else weights
+        summed = self._dropout_layer(weights) if training and self._dropout_layer else weights
         return AttentionOutput(ops.matmul(summed, memory.value), weights)
 
-    def _centers(self, query, memory, offset):
-        """p_t, in float32: positions in the source, whole for `"monotonic"`, real for `"predictive"`."""
+    def _centers(self, query, memory, query_mask, offset, dtype):
+        """p_t, `(batch or 1, target, 1)`: positions in the source, whole for `"monotonic"`, real for `"predictive"`."""
         if self.alignment == "monotonic":
-            return ops.cast(offset + ops.arange(ops.shape(query)[1]), "float32")[None, :, None]
+            return ops.cast(offset + token_positions(query_mask, ops.shape(query)[1]), dtype)[:, :, None]
         if memory.mask is None:
-            length = ops.cast(ops.shape(memory.key)[1], "float32")
+            length = ops.cast(ops.shape(memory.key)[1], dtype)
         else:
-            length = ops.sum(ops.cast(memory.mask, "float32"), axis=1)[:, None, None]
-        return length * ops.cast(self.position(self.hidden(query)), "float32")
+            length = ops.sum(ops.cast(memory.mask, dtype), axis=1)[:, None, None]
+        return length * ops.cast(self.position(self.hidden(query)), dtype)
 
     def get_config(self):
         config = super().get_config()
@@ -110,8 +110,9 @@ class LocalAttention(Attention):
 class LocationAttention(Attention):
     """Luong's location attention: `softmax(W q)`; the source's content is not looked at.
 
-    `W` has one row for each of `max_length` source positions. Shorter sources
-    use the first rows; positions beyond `max_length` get nothing.
+    `W` has one row for each of `max_length` source positions, counted among
+    tokens wherever padding stands. Shorter sources use the first rows;
+    positions beyond `max_length` get nothing.
 
     Args:
         max_length: source positions that have a row.
@@ -138,15 +139,19 @@ class LocationAttention(Attention):
         self.location = PositionsDense(self.max_length, use_bias=False, dtype=self.dtype_policy, name="location")
         self.location.build(query_shape)
 
-    def read(self, query, memory, attention_mask=None, training=False):
-        scores = self.location(query)  # batch, target, max_length
-        source = ops.shape(memory.value)[1]
-        missing = ops.maximum(source - self.max_length, 0)
-        scores = ops.pad(scores, [[0, 0], [0, 0], [0, missing]])[:, :, :source]
-        known = (ops.arange(source) < self.max_length)[None, None, :]
-        padding = None if memory.mask is None else memory.mask[:, None, :]
-        dropout = self._dropout if training else None
-        return attend(scores, memory.value, combine_masks(known, padding, attention_mask), dropout)
+    def read(self, query, memory, query_mask=None, attention_mask=None, training=False):
+        mask = self._read_mask(query, memory, query_mask, attention_mask)
+        scores = self.location(self._cleaned_query(query, query_mask))  # batch, target, max_length
+        positions = token_positions(memory.mask, ops.shape(memory.value)[1])[:, None, :]
+        rows = ops.clip(positions, 0, self.max_length - 1)
+        scores = ops.take_along_axis(scores, ops.broadcast_to(rows, self._pairs(scores, rows)), axis=-1)
+        mask = combine_masks(positions < self.max_length, mask)
+        return attend(scores, memory.value, mask, self._dropout_layer if training else None)
+
+    @staticmethod
+    def _pairs(scores, rows):
+        """`(batch, target, source)`."""
+        return (*ops.shape(scores)[:2], ops.shape(rows)[2])
 
     def get_config(self):
         config = super().get_config()
@@ -160,15 +165,20 @@ class MonotonicAttention(Attention):
     """Attention that only moves forward: each step stops at a source position, at or after the last.
 
     At position `j` it stops with probability `p_j = sigmoid(score_j + r)`; what
-    is returned is the expected stop,
-    `a_j = p_j ((1 - p_{j-1}) a_{j-1} / p_{j-1} + a'_j)`, with `a'` the weights of
-    the step before (at first, all on position 0). Rows sum to at most one: the
-    rest is the chance of running off the end. With `hard=True` the step stops
-    at the first position, at or after the last, with `p_j > 1/2`.
+    is returned is the expected stop, `a_j = p_j q_j` with
+    `q_j = (1 - p_{j-1}) q_{j-1} + a'_j` and `a'` the weights of the step before
+    (at first, all on the first token). Rows sum to at most one: the rest is the
+    chance of running off the end. With `hard=True` the step stops at the first
+    position, at or after the last, with `p_j > 1/2`.
+
+    The recursion is computed as it stands, by doubling. Other libraries divide
+    by a cumulative product of `1 - p`, which loses what lies behind a few
+    positions where `p` is near one.
 
     Prefer it for speech and for alignments known to be monotonic. Steps depend
     on each other, so the queries of one call are read in order; `previous`
-    carries the alignment from call to call.
+    carries the alignment from call to call. A query that may attend to nothing,
+    padding among them, gets zeros and leaves the alignment where it was.
 
     Args:
         score: as in `Attention`; Raffel uses `"normed_bahdanau"`.
@@ -183,8 +193,8 @@ class MonotonicAttention(Attention):
         previous: the alignment before the first query, `(batch, source)`.
 
     Returns:
-        `AttentionOutput(context, weights)`; `weights[:, -1]` is the next call's
-        `previous`.
+        `AttentionOutput(context, weights)`; the weights of the last query that
+        is a token are the next call's `previous`.
 
     Example:
 
@@ -207,43 +217,49 @@ class MonotonicAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
         self.r = self.add_weight(name="r", shape=(), initializer=keras.initializers.Constant(self.score_bias))
 
-    def read(self, query, memory, attention_mask=None, training=False, previous=None):
-        self.check_shapes(query.shape, None, None)
-        any_size = (None, None, None)
-        check_mask(attention_mask, type(self).__name__, "attention_mask", "(batch, target, source)", any_size)
-        query = ops.cast(query, self.compute_dtype)
-        scores = ops.cast(self.score.compare(query, memory.key), "float32") + ops.cast(self.r, "float32")
+    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, previous=None):
+        mask = self._read_mask(query, memory, query_mask, attention_mask)
+        scores = self.score.compare(self._cleaned_query(query, query_mask), memory.key)
+        scores = ops.cast(scores, wide(self.compute_dtype))
+        scores = scores + ops.cast(self.r, scores.dtype)
         if training and self.noise:
-            scores = scores + self.noise * keras.random.normal(ops.shape(scores), seed=self._noise_seed)
-        stops = ops.cast(scores > 0, "float32") if self.hard else ops.sigmoid(scores)
-        padding = None if memory.mask is None else memory.mask[:, None, :]
-        mask = combine_masks(padding, attention_mask)
-        if mask is not None:
-            stops = stops * ops.cast(mask, "float32")
+            noise = keras.random.normal(ops.shape(scores), dtype=wide(self.compute_dtype), seed=self._noise_seed)
+            scores = scores + self.noise * noise
         if previous is None:
-            first = ops.cast(ops.arange(ops.shape(stops)[2]) == 0, "float32")
-            previous = ops.zeros_like(stops[:, 0]) + first
-
-        def step(stop, alignment):
-            alignment = self._hard_step(stop, alignment) if self.hard else self._expected_step(stop, alignment)
-            return alignment, alignment
-
-        weights, _ = unroll(step, stops, ops.cast(previous, "float32"))
+            previous = self._first(scores, memory.mask)
+        weights = self._expected(scores, mask, ops.cast(previous, scores.dtype))
         weights = ops.cast(weights, self.compute_dtype)
         return AttentionOutput(ops.matmul(weights, memory.value), weights)
 
     @staticmethod
-    def _expected_step(stop, previous):
-        """The recurrence in closed form: products of going on, with a floor that keeps the quotient finite."""
-        floor = 1e-10
-        going_on = ops.exp(_exclusive_sum(ops.log(ops.clip(1.0 - stop, floor, 1.0))))
-        return stop * going_on * ops.cumsum(previous / ops.clip(going_on, floor, 1.0), axis=-1)
+    def _first(scores, source_mask):
+        """All on the first token: `(batch, source)`."""
+        positions = token_positions(source_mask, ops.shape(scores)[2])
+        first = positions == 0 if source_mask is None else ops.logical_and(positions == 0, source_mask)
+        return ops.zeros_like(scores[:, 0]) + ops.cast(first, scores.dtype)
 
-    @staticmethod
-    def _hard_step(stop, previous):
-        """One at the first stop at or after the last one; zeros if there is none."""
-        candidates = stop * ops.cumsum(previous, axis=-1)
-        return candidates * ops.cast(_exclusive_sum(candidates) < 0.5, candidates.dtype)
+    def _expected(self, scores, mask, previous):
+        """The alignment of each query in turn: `(batch, target, source)`."""
+        if self.hard:
+            stops = ops.cast(scores > 0, scores.dtype)
+            going_on = 1 - stops
+        else:
+            stops, going_on = ops.sigmoid(scores), ops.sigmoid(-scores)
+        if mask is None:
+            steps = (stops, *_spans(going_on))
+        else:
+            zero, one = ops.zeros((), scores.dtype), ops.ones((), scores.dtype)
+            stops, going_on = ops.where(mask, stops, zero), ops.where(mask, going_on, one)
+            live = ops.broadcast_to(ops.any(mask, axis=-1, keepdims=True), (*ops.shape(scores)[:2], 1))
+            steps = (stops, *_spans(going_on), live)
+
+        def step(inputs, alignment):
+            stop, *spans = inputs
+            live = None if mask is None else spans.pop()
+            weights = stop * _arrivals(spans, alignment)
+            return weights, weights if live is None else ops.where(live, weights, alignment)
+
+        return unroll(step, steps, previous)[0]
 
     def get_config(self):
         config = super().get_config()
@@ -252,6 +268,26 @@ class MonotonicAttention(Attention):
         return config | {"score_bias": self.score_bias, "noise": self.noise, "hard": self.hard}
 
 
-def _exclusive_sum(tensor):
-    """The sum of what stands before each position of the last axis."""
-    return ops.cumsum(tensor, axis=-1) - tensor
+# Spans up to this many positions are multiplied where a graph does not know how long the source is.
+LONGEST_SPAN = 2**17
+
+
+def _spans(going_on):
+    """The chance to go on over the 1, 2, 4, ... positions before each one: a list of `(batch, target, source)`."""
+    source = going_on.shape[-1]
+    place = ops.arange(ops.shape(going_on)[-1])
+    spans, length = [], 1
+    while length < (source or LONGEST_SPAN):
+        before = spans[-1] if spans else going_on
+        shifted = ops.roll(before, max(length // 2, 1), axis=-1)
+        span = shifted if length == 1 else before * shifted
+        spans.append(ops.where(place >= length, span, ops.zeros((), span.dtype)))
+        length *= 2
+    return spans
+
+
+def _arrivals(spans, previous):
+    """`q_j = (1 - p_{j-1}) q_{j-1} + a'_j`: a sum over twice as many positions with each span."""
+    for power, span in enumerate(spans):
+        previous = previous + span * ops.roll(previous, 2**power, axis=-1)
+    return previous

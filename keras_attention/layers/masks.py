@@ -111,6 +111,24 @@ def combine_masks(*masks):
     return combined
 
 
+def as_bool(mask):
+    """A mask of any dtype as Keras reads it: what is not zero may be attended. None stays None."""
+    if mask is None:
+        return None
+    mask = ops.convert_to_tensor(mask)
+    return mask if keras.backend.standardize_dtype(mask.dtype) == "bool" else ops.cast(mask, "bool")
+
+
+def cleaned(tensor, mask):
+    """A sequence with zeros where its mask bars it, since zero times NaN or infinity is NaN.
+
+    Args:
+        tensor: `(batch, length, dim)`.
+        mask: bool, broadcastable to `(batch, length)`, or None.
+    """
+    return tensor if mask is None else ops.where(mask[..., None], tensor, ops.zeros((), tensor.dtype))
+
+
 def check_mask(mask, owner, name, axes, shape, broadcast=False):
     """Raises a ValueError unless `mask` is bool and shaped as it should be.
 
@@ -132,14 +150,44 @@ def check_mask(mask, owner, name, axes, shape, broadcast=False):
         )
     received = tuple(mask.shape)
     if len(received) != len(shape):
-        hint = " Write `mask[:, None, :]` to give a padding mask a target axis." if len(received) == 2 else ""
-        raise ValueError(f"{owner}: {name} must have {len(shape)} dimensions, {axes}. Received shape {received}.{hint}")
+        raise ValueError(
+            f"{owner}: {name} must have {len(shape)} dimensions, {axes}. Received shape {received}."
+            + _rank_hint(received, shape)
+        )
     for size, wanted in zip(received, shape, strict=True):
         if None not in (size, wanted) and size != wanted and not (broadcast and size == 1):
             raise ValueError(
                 f"{owner}: {name} must be {axes}, here {tuple(shape)}. Received shape {received}: "
                 "it belongs to another tensor, or its axes are in another order."
             )
+
+
+def _rank_hint(received, shape):
+    """How a mask of two dimensions, where more are wanted, gets the one that it lacks."""
+    if len(received) != 2 or len(shape) < 3:
+        return ""
+    hints = {
+        shape[-2]: "`mask[None]` for a mask of (target, source), such as a causal one",
+        shape[0]: "`mask[:, None, :]` for a padding mask of (batch, source)",
+    }
+    fitting = [hint for size, hint in hints.items() if size == received[0]]
+    return f" Write {' and '.join(fitting or hints.values())}."
+
+
+def token_positions(mask, length):
+    """Where each token of a sequence stands among its tokens, wherever padding stands.
+
+    Args:
+        mask: bool `(batch, length)`, or None where all are tokens.
+        length: number of positions.
+
+    Returns:
+        Integers, `(batch, length)`, or `(1, length)` without a mask. At padding
+        it is the position of the token before, or -1.
+    """
+    if mask is None:
+        return ops.arange(length)[None]
+    return ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1
 
 
 def _positions(target, source, offset):

@@ -169,7 +169,8 @@ def run_recurrence(cell, projected, state, mask=None, reverse=False):
         projected: `cell.project(inputs)`, `(batch, time, gates * units)`.
         state: tuple of `(batch, units)`.
         mask: bool `(batch, time)`. Where it is False the state stands still,
-            so padding changes neither a later output nor the last state.
+            so padding changes neither a later output nor the last state, and
+            the output is the one before, as Keras' layers have it.
         reverse: run from the last position to the first.
 
     Returns:
@@ -178,10 +179,10 @@ def run_recurrence(cell, projected, state, mask=None, reverse=False):
     if mask is None:
         return unroll(cell.step, projected, state, reverse)
 
-    def masked_step(inputs_t, state):
+    def step(inputs_t, state):
         projected_t, live = inputs_t
         _, new_state = cell.step(projected_t, state)
         state = tuple(ops.where(live, new, old) for new, old in zip(new_state, state, strict=True))
         return state[0], state
 
-    return unroll(masked_step, (projected, mask[:, :, None]), state, reverse)
+    return unroll(step, (projected, mask[:, :, None]), state, reverse)

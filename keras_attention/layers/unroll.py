@@ -13,7 +13,7 @@ from keras import ops, tree
 PYTHON_UNROLL_LIMIT = 16
 
 
-def unroll(step, inputs, state, reverse=False):
+def unroll(step, inputs, state, reverse=False, mask=None):
     """Runs `step` over the time axis of `inputs`.
 
     Args:
@@ -24,6 +24,8 @@ def unroll(step, inputs, state, reverse=False):
         state: a structure of tensors.
         reverse: run from the last position to the first. The outputs keep the
             order of the inputs.
+        mask: bool `(batch, time)`, or None. Where it is False the state, tensors
+            of `(batch, dim)`, stands still; the outputs there mean nothing.
 
     Returns:
         `(outputs, state)`: a structure of tensors `(batch, time, ...)`, and
@@ -35,11 +37,24 @@ def unroll(step, inputs, state, reverse=False):
     >>> total.numpy().tolist(), last.numpy().tolist()
     ([[1, 3, 6]], [6])
     """
+    if mask is not None:
+        return unroll(_masked(step), (inputs, mask[:, :, None]), state, reverse)
     inputs = tree.map_structure(_time_first, tree.map_structure(ops.convert_to_tensor, inputs))
     state = tree.map_structure(ops.convert_to_tensor, state)
     length = tree.flatten(inputs)[0].shape[0]
     outputs, state = _loop(length)(step, inputs, state, reverse)
     return tree.map_structure(_batch_first, outputs), state
+
+
+def _masked(step):
+    """A step that leaves the state of a row alone where the row has padding."""
+
+    def masked_step(inputs_t, state):
+        inputs_t, live = inputs_t
+        outputs, new_state = step(inputs_t, state)
+        return outputs, tree.map_structure(lambda new, old: ops.where(live, new, old), new_state, state)
+
+    return masked_step
 
 
 def _loop(length):
@@ -61,6 +76,8 @@ def _in_graph():
 def _python_loop(step, inputs, state, reverse):
     columns = [ops.unstack(tensor) for tensor in tree.flatten(inputs)]
     steps = [tree.pack_sequence_as(inputs, list(column)) for column in zip(*columns, strict=True)]
+    if not steps:
+        return _no_steps(step, inputs, state), state
     outputs = []
     for inputs_t in reversed(steps) if reverse else steps:
         outputs_t, state = step(inputs_t, state)
@@ -68,6 +85,12 @@ def _python_loop(step, inputs, state, reverse):
     if reverse:
         outputs.reverse()
     return tree.map_structure(lambda *column: ops.stack(column), *outputs), state
+
+
+def _no_steps(step, inputs, state):
+    """The outputs of no step at all, with the shapes and dtypes of one."""
+    first = tree.map_structure(lambda tensor: ops.zeros(ops.shape(tensor)[1:], tensor.dtype), inputs)
+    return tree.map_structure(lambda tensor: ops.stack([tensor])[:0], step(first, state)[0])
 
 
 def _tensorflow_loop(step, inputs, state, reverse):
