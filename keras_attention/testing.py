@@ -1,4 +1,4 @@
-"""Checks for your own models: that padding changes nothing, that no position sees the future.
+"""Checks for your own models: that padding changes nothing, wherever it stands, that no position sees the future.
 
 Keras itself fails the first one: since 3.8 `keras.layers.MultiHeadAttention`
 drops the padding mask of its inputs, so that the second layer of a stack
@@ -9,11 +9,15 @@ import numpy as np
 from keras import ops, tree
 
 
-def assert_padding_invariant(model, inputs, padded=None, axis=1, pad=0, extra=3, atol=1e-4):
-    """Asserts that more padding at the end of the inputs changes no output.
+PLACES = ("front", "behind", "between")
 
-    The model is called with `inputs`, and again with `extra` pads more. Where
-    an output has grown by as many positions, the new ones are cut away.
+
+def assert_padding_invariant(model, inputs, padded=None, axis=1, pad=0, extra=3, places=PLACES, atol=1e-4):
+    """Asserts that more padding changes no output, wherever it stands.
+
+    The model is called with `inputs`, and again with `extra` pads more in each
+    of the places. Where an output has grown by as many positions, those of the
+    pads are cut away.
 
     Args:
         model: a callable on tensors: a model, a layer, a function.
@@ -24,42 +28,61 @@ def assert_padding_invariant(model, inputs, padded=None, axis=1, pad=0, extra=3,
         axis: the axis to pad.
         pad: the value to pad with.
         extra: how many pads to add.
+        places: where to add them, of `"front"` (as `keras.utils.pad_sequences`
+            does), `"behind"` and `"between"`: before the middle position.
         atol: largest difference that passes.
 
     Raises:
-        AssertionError: if an output changes; the message says which and by how
-            much.
+        AssertionError: if an output changes; the message says which, by how
+            much, and for pads in which place.
+        ValueError: for an unknown place.
 
     Example: a mean over all positions is no way to handle padding.
 
     >>> assert_padding_invariant(lambda ids: ops.mean(ids, axis=1), np.array([[4.0, 5.0]]))
     Traceback (most recent call last):
       ...
-    AssertionError: 3 more pads change output 0 by up to 2.7. ...
+    AssertionError: 3 more pads in front change output 0 by up to 2.7. ...
     """
+    places = [places] if isinstance(places, str) else list(places)
+    unknown = [place for place in places if place not in PLACES]
+    if unknown:
+        raise ValueError(f"assert_padding_invariant: places must be of {PLACES}. Received {unknown}.")
     inputs = _arrays(inputs)
     chosen = _paths(inputs, padded)
+    before = [ops.convert_to_numpy(output) for output in tree.flatten(model(inputs))]
+    for place in places:
 
-    def lengthen(path, array):
-        if path not in chosen:
-            return array
-        widths = [(0, 0)] * array.ndim
-        widths[axis] = (0, extra)
-        return np.pad(array, widths, constant_values=pad)
+        def lengthen(path, array, place=place):
+            if path not in chosen:
+                return array
+            return np.insert(array, [_begin(array.shape[axis], place)] * extra, pad, axis=axis)
 
-    before = tree.flatten(model(inputs))
-    after = tree.flatten(model(_map(lengthen, inputs)))
-    for index, (expected, received) in enumerate(zip(before, after, strict=True)):
-        expected, received = ops.convert_to_numpy(expected), ops.convert_to_numpy(received)
-        cut = tuple(
-            slice(0, size) if grown == size + extra else slice(None)
-            for size, grown in zip(expected.shape, received.shape, strict=True)
-        )
-        difference = _largest_difference(expected, received[cut])
-        assert difference <= atol, (
-            f"{extra} more pads change output {index} by up to {difference:.2g}. Somewhere a mask is lost: pass it to "
-            "every layer that mixes positions."
-        )
+        after = tree.flatten(model(_map(lengthen, inputs)))
+        for index, (expected, received) in enumerate(zip(before, after, strict=True)):
+            received = _without(ops.convert_to_numpy(received), expected.shape, place, extra)
+            difference = _largest_difference(expected, received)
+            assert difference <= atol, (
+                f"{extra} more pads {_WORDS[place]} change output {index} by up to {difference:.2g}. Somewhere a mask "
+                "is lost, or positions are counted from the padding: pass the mask to every layer that mixes positions."
+            )
+
+
+_WORDS = {"front": "in front", "behind": "behind", "between": "in between"}
+
+
+def _begin(length, place):
+    """Where the pads go in a sequence of a length."""
+    return {"front": 0, "behind": length, "between": length // 2}[place]
+
+
+def _without(array, shape, place, extra):
+    """An output without the positions of the pads, along every axis that has grown by them."""
+    for own, (size, grown) in enumerate(zip(shape, array.shape, strict=True)):
+        if grown == size + extra:
+            begin = _begin(size, place)
+            array = np.delete(array, slice(begin, begin + extra), axis=own)
+    return array
 
 
 def assert_no_future_leak(model, inputs, causal=None, axis=1, atol=1e-4, seed=0):
