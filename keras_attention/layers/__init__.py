@@ -25,6 +25,7 @@ from keras_attention.layers.recurrent import GRUCell, LSTMCell, get_recurrent_ce
 from keras_attention.layers.scores import (
     AdditiveScore,
     DotScore,
+    FunctionScore,
     GeneralScore,
     ReducedRankScore,
     Score,
@@ -49,6 +50,7 @@ __all__ = [
     "DotScore",
     "EncoderBlock",
     "FeedForward",
+    "FunctionScore",
     "GRUCell",
     "GeneralScore",
     "KVCache",

@@ -11,7 +11,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
-from keras_attention.layers.scores import AdditiveScore, get_score
+from keras_attention.layers.scores import AdditiveScore, get_score, score_config
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
@@ -31,8 +31,9 @@ class Attention(AttentionLayer):
 
     Args:
         score: a name (`"dot"`, `"scaled_dot"`, `"general"`, `"additive"`,
-            `"concat"`, `"scaled_luong"`, `"normed_bahdanau"`) or a `Score`
-            such as `ReducedRankScore(rank=8)`.
+            `"concat"`, `"scaled_luong"`, `"normed_bahdanau"`), a `Score`
+            such as `ReducedRankScore(rank=8)`, or a function of a query and a
+            key; see `FunctionScore`.
         dropout: fraction of the weights dropped in training, before the sum.
         blockwise: whether the additive score goes a few queries at a time and
             forgets its pairs of positions, in memory that does not grow with
@@ -254,7 +255,8 @@ class LuongAttention(Attention):
     `LuongCell`.
 
     Args:
-        score: `"dot"`, `"general"` or `"concat"`.
+        score: `"dot"`, `"general"` or `"concat"`; or any other that `Attention`
+            takes, such as a `Score` or a function of a query and a key.
         units: width of the comparison of `"concat"`; only for that score.
             Defaults to the value's width.
         learned_scale: multiply `dot` or `general` by a learned scalar that
@@ -280,30 +282,27 @@ class LuongAttention(Attention):
     def __init__(
         self, score="dot", units=None, learned_scale=False, dropout=0.0, blockwise="auto", seed=None, **kwargs
     ):
-        if score not in ("dot", "general", "concat"):
-            raise ValueError(
-                f"LuongAttention: score must be 'dot', 'general' or 'concat'. Received {score!r}. "
-                "Attention(score=...) takes every score."
-            )
         if units is not None and score != "concat":
             raise ValueError(
                 f"LuongAttention: units is the width of the 'concat' score. Received units={units} with score "
                 f"{score!r}. Drop units, or use score='concat'."
             )
-        if learned_scale and score == "concat":
+        if learned_scale and score not in ("dot", "general"):
             raise ValueError(
-                "LuongAttention: learned_scale belongs to the scores 'dot' and 'general'. Received it with 'concat'. "
+                f"LuongAttention: learned_scale belongs to the scores 'dot' and 'general'. Received it with {score!r}. "
                 "BahdanauAttention(normed=True) is the additive score with a learned length."
             )
-        arguments = {"units": units} if score == "concat" else {"learned_scale": learned_scale}
+        arguments = {"units": units} if units is not None else {}
+        if learned_scale:
+            arguments = {"learned_scale": True}
         super().__init__(get_score(score, **arguments), dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
-        self.score_name = score
+        self.given_score = score
         self.units = units
         self.learned_scale = learned_scale
 
     def get_config(self):
         return super().get_config() | {
-            "score": self.score_name,
+            "score": score_config(self.given_score, self.score),
             "units": self.units,
             "learned_scale": self.learned_scale,
         }

@@ -50,7 +50,7 @@ class Blocks:
     def forward(self, query, key, value):
         """The context, and for each query the logarithm of its sum of exponentials."""
         queries, keys, values = self._split(query, self.rows), *(self._split(x, self.columns) for x in (key, value))
-        dim = value.shape[-1]
+        dim, dtype = value.shape[-1], query.dtype
         row_shape = tf.concat([tf.shape(queries)[1:4], [1]], axis=0)
         context_shape = tf.concat([tf.shape(queries)[1:4], [dim]], axis=0)
         static_row, static_context = ([*queries.shape[1:4], size] for size in (1, dim))
@@ -68,14 +68,15 @@ class Blocks:
                 return j + 1, context, new_highest, total
 
             first, last = self._columns_of(i)
-            start = (first, tf.zeros(context_shape), tf.fill(row_shape, MASKED_SCORE), tf.zeros(row_shape))
+            lowest = tf.fill(row_shape, tf.constant(MASKED_SCORE, dtype))
+            start = (first, tf.zeros(context_shape, dtype), lowest, tf.zeros(row_shape, dtype))
             shapes = [[], static_context, static_row, static_row]
             _, context, highest, total = _loop(lambda j, *_: j < last, column, start, shapes)
-            normalizer = highest + tf.math.log(tf.where(total > 0, total, 1.0))
+            normalizer = highest + tf.math.log(tf.where(total > 0, total, tf.ones_like(total)))
             context = tf.math.divide_no_nan(context, total)
             return i + 1, _written(contexts, i, context), _written(normalizers, i, normalizer)
 
-        start = [tf.zeros(tf.concat([[self.row_blocks], shape], axis=0)) for shape in (context_shape, row_shape)]
+        start = [tf.zeros(tf.concat([[self.row_blocks], shape], axis=0), dtype) for shape in (context_shape, row_shape)]
         shapes = [[], [None, *static_context], [None, *static_row]]
         _, contexts, normalizers = _loop(lambda i, *_: i < self.row_blocks, row, (0, *start), shapes)
         return self._join(contexts, self.target, query.shape), self._join(normalizers, self.target, query.shape)
@@ -131,12 +132,12 @@ class Blocks:
         rows, columns = self._indices(i, self.rows), self._indices(j, self.columns)
         bias = self.pattern.bias(rows, columns)
         if bias is not None:
-            scores += bias
-        return self._where(scores, MASKED_SCORE, i, j)
+            scores += tf.cast(bias, scores.dtype)
+        return self._where(scores, tf.constant(MASKED_SCORE, scores.dtype), i, j)
 
     def _hide(self, weights, i, j):
         """Weights, with exact zeros where nothing may be seen: a dead row would be uniform."""
-        return self._where(weights, 0.0, i, j)
+        return self._where(weights, tf.zeros((), weights.dtype), i, j)
 
     def _where(self, tensor, filler, i, j):
         if self._always_masked():
@@ -177,7 +178,7 @@ class Blocks:
             return tensor
         seed = tf.cast(self.seed, tf.int32) + tf.stack([i * self.column_blocks + j, 0])
         kept = tf.random.stateless_uniform(tf.shape(tensor), seed) >= self.dropout
-        return tf.where(kept, tensor / (1.0 - self.dropout), 0.0)
+        return tf.where(kept, tensor / (1.0 - self.dropout), tf.zeros((), tensor.dtype))
 
     def _columns_of(self, i):
         """The blocks of keys, first and one past the last, that a block of queries can see."""

@@ -20,6 +20,7 @@ from keras_attention.layers.attention import BahdanauAttention, LuongAttention
 from keras_attention.layers.core import Memory
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
+from keras_attention.layers.scores import score_config
 from keras_attention.layers.unroll import unroll
 
 
@@ -214,7 +215,7 @@ class BahdanauCell(DecoderCell):
         if not self.deep_output:
             return ops.concatenate([states, contexts], axis=-1)
         pairs = self.output_projection(ops.concatenate([states, inputs, contexts], axis=-1))
-        return ops.max(ops.reshape(pairs, (*ops.shape(pairs)[:-1], self.deep_output, 2)), axis=-1)
+        return ops.maximum(pairs[..., 0::2], pairs[..., 1::2])
 
     def get_config(self):
         return super().get_config() | {
@@ -237,14 +238,19 @@ class LuongCell(DecoderCell):
     target steps are read in parallel, which trains a third faster.
 
     Args:
-        units: width of the state and of the attentional vector.
-        score: `"dot"`, `"general"` or `"concat"`; see `LuongAttention`.
+        units: width of the state, and of the attentional vector.
+        score: `"dot"`, `"general"`, `"concat"`, a `Score`, or a function of a
+            query and a key; see `LuongAttention`.
         cell: `"gru"` or `"lstm"` (the paper).
         input_feeding: see above.
         attentional_vector: with False the output is `[c_t ; h_t]` itself, as
             in the book "Deep Learning from Scratch 2", chapter 8.
         learned_scale: multiply the score by a learned scalar.
         dropout: fraction of the attention weights dropped in training.
+        attentional_units: width of the attentional vector. Defaults to `units`.
+        attentional_activation: any activation of Keras. With None, input
+            feeding and `attentional_units=attention_layer_size` the cell is
+            TensorFlow Addons' `AttentionWrapper`; see docs/migration.md.
 
     Call args and Returns: see `DecoderCell`.
 
@@ -266,6 +272,8 @@ class LuongCell(DecoderCell):
         attentional_vector=True,
         learned_scale=False,
         dropout=0.0,
+        attentional_units=None,
+        attentional_activation="tanh",
         **kwargs,
     ):
         attention = LuongAttention(
@@ -273,6 +281,8 @@ class LuongCell(DecoderCell):
         )
         super().__init__(units, cell=cell, attention=attention, **kwargs)
         self.score = score
+        self.attentional_units = attentional_units
+        self.attentional_activation = keras.activations.get(attentional_activation)
         self.input_feeding = input_feeding
         self.attentional_vector = attentional_vector
         self.learned_scale = learned_scale
@@ -281,9 +291,11 @@ class LuongCell(DecoderCell):
     def build(self, inputs_shape, value_shape, key_shape=None):
         super().build(inputs_shape, value_shape, key_shape)
         joined = value_shape[-1] + self.units
-        self.output_dim = self.units if self.attentional_vector else joined
+        self.output_dim = (self.attentional_units or self.units) if self.attentional_vector else joined
         if self.attentional_vector:
-            self.attentional_projection = self._dense("attentional_projection", self.units, joined, activation="tanh")
+            self.attentional_projection = self._dense(
+                "attentional_projection", self.output_dim, joined, activation=self.attentional_activation
+            )
         if self.input_feeding:
             gates = self.recurrent.gate_count * self.units
             self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
@@ -321,11 +333,13 @@ class LuongCell(DecoderCell):
 
     def get_config(self):
         return super().get_config() | {
-            "score": self.score,
+            "score": score_config(self.score, self.attention.score),
             "input_feeding": self.input_feeding,
             "attentional_vector": self.attentional_vector,
             "learned_scale": self.learned_scale,
             "dropout": self.dropout,
+            "attentional_units": self.attentional_units,
+            "attentional_activation": keras.activations.serialize(self.attentional_activation),
         }
 
 

@@ -57,7 +57,7 @@ def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, se
     def part(i, query_rows, mask_rows, prepared, value, parameters):
         def drop(weights):
             kept = tf.random.stateless_uniform(tf.shape(weights), tf.cast(seed, tf.int32) + tf.stack([i, 0]))
-            return tf.where(kept >= dropout, weights / (1.0 - dropout), 0.0)
+            return tf.where(kept >= dropout, weights / (1.0 - dropout), tf.zeros((), weights.dtype))
 
         return attend(pair(query_rows, prepared, *parameters), value, mask_rows, drop if dropout else None)
 

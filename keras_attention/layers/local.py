@@ -236,7 +236,7 @@ class MonotonicAttention(Attention):
         """All on the first token: `(batch, source)`."""
         positions = token_positions(source_mask, ops.shape(scores)[2])
         first = positions == 0 if source_mask is None else ops.logical_and(positions == 0, source_mask)
-        return ops.zeros_like(scores[:, 0]) + ops.cast(first, scores.dtype)
+        return ops.broadcast_to(ops.cast(first, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
 
     def _expected(self, scores, mask, previous):
         """The alignment of each query in turn: `(batch, target, source)`."""

@@ -13,7 +13,7 @@ from keras_attention.layers.dense import AsMatrix, HeadsDense
 from keras_attention.layers.masks import check_mask, combine_masks
 from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.positions import positions_from, rotary
-from keras_attention.layers.products import product
+from keras_attention.layers.products import product, wide
 
 POSITIONS = (None, "rotary", "alibi")
 
@@ -269,7 +269,7 @@ class MultiHeadAttention(AttentionLayer):
         if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
             queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
             bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
-            scores = scores if bias is None else ops.cast(scores, "float32") + bias
+            scores = scores if bias is None else ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
             mask = combine_masks(mask, None if visible is None else visible[None, None])
         context, weights = attend(scores, value, mask, self._dropout_layer if training else None)
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.products import product
+from keras_attention.layers.products import product, wide
 
 
 class Score(keras.layers.Layer):
@@ -298,11 +298,12 @@ class AdditiveScore(Score):
         return _additive(query, prepared, direction)
 
     def direction(self):
-        """`v`, or its normed form `g v/|v|`, in float32: `(units, 1)`."""
-        v = ops.cast(self.v, "float32")
+        """`v`, or its normed form `g v/|v|`, in float32 or float64: `(units, 1)`."""
+        dtype = wide(self.compute_dtype)
+        v = ops.cast(self.v, dtype)
         if not self.normed:
             return v
-        return ops.cast(self.g, "float32") * v / ops.sqrt(ops.sum(ops.square(v)))
+        return ops.cast(self.g, dtype) * v / ops.sqrt(ops.sum(ops.square(v)))
 
     def get_config(self):
         return super().get_config() | {
@@ -332,6 +333,34 @@ def _additive(query, prepared, direction):
     return scores, gradient
 
 
+@keras.saving.register_keras_serializable(package="keras_attention")
+class FunctionScore(Score):
+    """A score that is a function of yours, without weights.
+
+    Args:
+        function: of a query `(batch, target, query_dim)` and a key
+            `(batch, source, key_dim)`; gives scores `(batch, target, source)`.
+            For a model that is to be saved, decorate it with
+            `keras.saving.register_keras_serializable()`.
+
+    Example:
+
+    >>> distance = lambda query, key: -ops.sum((query[:, :, None] - key[:, None]) ** 2, axis=-1)
+    >>> Attention(distance)(np.ones((1, 3, 5)), np.ones((1, 4, 5))).weights.shape
+    TensorShape([1, 3, 4])
+    """
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = keras.saving.deserialize_keras_object(function) if isinstance(function, dict) else function
+
+    def pair(self, query, prepared):
+        return self.function(query, prepared)
+
+    def get_config(self):
+        return super().get_config() | {"function": keras.saving.serialize_keras_object(self.function)}
+
+
 # Names for a score with arguments; `register_score` gives each class its own plain name.
 _NAMED_FORMS = {
     "scaled_dot": ("dot", {"scaled": True}),
@@ -347,7 +376,8 @@ def get_score(score, **arguments):
     Args:
         score: `"dot"`, `"scaled_dot"`, `"general"`, `"reduced_rank"`,
             `"additive"` (or `"concat"`), `"scaled_luong"`,
-            `"normed_bahdanau"`; a `Score`; or a serialised one.
+            `"normed_bahdanau"`; a `Score`; a function of a query and a key,
+            see `FunctionScore`; or a serialised one.
         **arguments: of the score's constructor, with a name only.
 
     Returns:
@@ -365,10 +395,14 @@ def get_score(score, **arguments):
         return score
     if isinstance(score, dict):
         return keras.saving.deserialize_keras_object(score)
-    name, defaults = _NAMED_FORMS.get(score, (score, {}))
-    if name not in SCORES:
+    if callable(score):
+        return FunctionScore(score)
+    name, defaults = _NAMED_FORMS.get(score, (score, {})) if isinstance(score, str) else (score, {})
+    if not isinstance(name, str) or name not in SCORES:
         known = ", ".join(repr(known) for known in sorted({*SCORES, *_NAMED_FORMS}))
-        raise ValueError(f"get_score: score must be a Score or one of {known}. Received {score!r}.")
+        raise ValueError(
+            f"get_score: score must be a Score, a function of a query and a key, or one of {known}. Received {score!r}."
+        )
     try:
         return SCORES[name](**{**defaults, **arguments})
     except TypeError as error:
@@ -376,6 +410,11 @@ def get_score(score, **arguments):
             f"get_score: score {score!r} does not fit the arguments {arguments}: {error}. "
             f"Give a score that is ready, such as {SCORES[name].__name__}(...)."
         ) from error
+
+
+def score_config(given, score):
+    """What a config says of a score that was given: its name, or the whole score."""
+    return given if isinstance(given, str) else keras.saving.serialize_keras_object(score)
 
 
 def _projection(score, name, units, input_shape):

@@ -4,9 +4,19 @@ The laws run over these tables. `test_registry.py` holds that nothing public is
 missing from them.
 """
 
+import keras
+from keras import ops
+
 from keras_attention import layers
 from keras_attention.decoding import Beam, Greedy, Sample
 from keras_attention.models import DateConverter, RecurrentTranslator, TransformerTranslator, VanillaSeq2Seq
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def squared_distance(query, key):
+    """A score of a user's own."""
+    return -ops.sum(ops.square(query[:, :, None, :] - key[:, None, :, :]), axis=-1)
+
 
 # Name: a function of keyword arguments (such as dtype) that makes the layer. Query width 5, value width 5.
 ATTENTIONS = {
@@ -23,12 +33,14 @@ ATTENTIONS = {
     "additive": lambda **kw: layers.Attention("additive", **kw),
     "concat": lambda **kw: layers.Attention("concat", **kw),
     "normed_bahdanau": lambda **kw: layers.Attention("normed_bahdanau", **kw),
+    "function": lambda **kw: layers.Attention(squared_distance, **kw),
     "with dropout": lambda **kw: layers.Attention("general", dropout=0.5, seed=1, **kw),
     "Bahdanau": lambda **kw: layers.BahdanauAttention(11, **kw),
     "Bahdanau normed": lambda **kw: layers.BahdanauAttention(11, normed=True, **kw),
     "Luong dot": lambda **kw: layers.LuongAttention("dot", **kw),
     "Luong general scaled": lambda **kw: layers.LuongAttention("general", learned_scale=True, **kw),
     "Luong concat": lambda **kw: layers.LuongAttention("concat", units=11, **kw),
+    "Luong of a score": lambda **kw: layers.LuongAttention(layers.ReducedRankScore(rank=3), **kw),
 }
 
 ATTENTIONS |= {
@@ -90,6 +102,10 @@ CELLS = {
         6, cell="lstm", score="dot", input_feeding=False, attentional_vector=False, **kw
     ),
     "fed with context and state": lambda **kw: layers.LuongCell(6, attentional_vector=False, **kw),
+    "Addons' wrapper": lambda **kw: layers.LuongCell(
+        6, cell="lstm", score=layers.AdditiveScore(units=4), attentional_units=5, attentional_activation=None, **kw
+    ),
+    "Luong with a function": lambda **kw: layers.LuongCell(6, score=squared_distance, **kw),
     "plain": lambda **kw: layers.PlainCell(6, **kw),
     "plain LSTM": lambda **kw: layers.PlainCell(6, cell="lstm", **kw),
 }

@@ -95,7 +95,7 @@ def test_bahdanau_attention_equals_keras_additive_attention_on_projected_inputs(
             r"attention_mask must be \(batch, target, source\), here \(2, 3, 7\). Received shape \(2, 7, 3\)",
         ),
         (lambda: layers.Attention("general").prepare(ones(2, 7, 5)), r"prepare\(\) was called before .* layer.build"),
-        (lambda: layers.LuongAttention("cosine"), "score must be 'dot', 'general' or 'concat'. Received 'cosine'"),
+        (lambda: layers.LuongAttention("cosine"), "score must be a Score, a function .* Received 'cosine'"),
         (lambda: layers.LuongAttention("dot", units=4), "units is the width of the 'concat' score"),
         (lambda: layers.LuongAttention("concat", learned_scale=True), "learned_scale belongs to the scores 'dot'"),
     ],
