@@ -55,7 +55,9 @@ def blockwise_attention(
     forms = {"tensorflow": _tensorflow_form, "jax": _jax_form, "torch": _torch_form}
     form, dtype = forms[keras.backend.backend()], query.dtype
     query, key, value = (ops.cast(tensor, wide(dtype)) for tensor in (query, key, value))
-    return ops.cast(form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block), dtype)
+    return ops.cast(
+        form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block), dtype
+    )
 
 
 def _tensorflow_form(query, key, value, key_mask, attention_mask, pattern, dropout, seed, whole_below, block):

@@ -6,15 +6,19 @@ breadth first; a `tf.while_loop` with one iteration at a time is.
 
 import tensorflow as tf
 
+from keras_attention.layers.collected import collected, one_by_one, sizes
 from keras_attention.layers.core import MASKED_SCORE
 
 
 def sizes_of_blocks(query, key, whole_below, block):
-    """How many queries, and how many keys, are in a block: all of them for a source of fewer keys than `whole_below`."""
-    lengths = [tensor.shape[2] or tf.shape(tensor)[2] for tensor in (query, key)]
+    """How many queries, and how many keys, are in a block: all, for a source of fewer keys than `whole_below`."""
+    lengths = [sizes(tensor)[2] for tensor in (query, key)]
     if isinstance(lengths[1], int):
         whole = lengths[1] < whole_below
-        return [tf.maximum(length, 1) if whole else block for length in lengths]
+        return [
+            (max(length, 1) if isinstance(length, int) else tf.maximum(length, 1)) if whole else block
+            for length in lengths
+        ]
     return [tf.where(lengths[1] < whole_below, tf.maximum(length, 1), block) for length in lengths]
 
 
@@ -28,7 +32,7 @@ class Blocks:
     """
 
     def __init__(self, query, key, key_mask, attention_mask, pattern, dropout, seed, rows, columns):
-        self.target, self.source = tf.shape(query)[2], tf.shape(key)[2]
+        self.target, self.source = sizes(query)[2], sizes(key)[2]
         self.rows, self.columns = rows, columns
         self.row_blocks, self.column_blocks = -(-self.target // rows), -(-self.source // columns)
         self.pattern = pattern
@@ -50,12 +54,11 @@ class Blocks:
     def forward(self, query, key, value):
         """The context, and for each query the logarithm of its sum of exponentials."""
         queries, keys, values = self._split(query, self.rows), *(self._split(x, self.columns) for x in (key, value))
-        dim, dtype = value.shape[-1], query.dtype
-        row_shape = tf.concat([tf.shape(queries)[1:4], [1]], axis=0)
-        context_shape = tf.concat([tf.shape(queries)[1:4], [dim]], axis=0)
-        static_row, static_context = ([*queries.shape[1:4], size] for size in (1, dim))
+        dtype, row_sizes = query.dtype, sizes(queries)[1:4]
+        shapes = [[*row_sizes, value.shape[-1]], [*row_sizes, 1], [*row_sizes, 1]]
+        known = [tf.TensorShape([size if isinstance(size, int) else None for size in shape]) for shape in shapes]
 
-        def row(i, contexts, normalizers):
+        def row(i):
             query_i = queries[i]
 
             def column(j, context, highest, total):
@@ -68,17 +71,15 @@ class Blocks:
                 return j + 1, context, new_highest, total
 
             first, last = self._columns_of(i)
-            lowest = tf.fill(row_shape, tf.constant(MASKED_SCORE, dtype))
-            start = (first, tf.zeros(context_shape, dtype), lowest, tf.zeros(row_shape, dtype))
-            shapes = [[], static_context, static_row, static_row]
-            _, context, highest, total = _loop(lambda j, *_: j < last, column, start, shapes)
+            first_values = (0.0, MASKED_SCORE, 0.0)
+            start = [tf.fill(shape, tf.constant(x, dtype)) for shape, x in zip(shapes, first_values, strict=True)]
+            _, context, highest, total = one_by_one(
+                lambda j, *_: j < last, column, (first, *start), (tf.TensorShape([]), *known)
+            )
             normalizer = highest + tf.math.log(tf.where(total > 0, total, tf.ones_like(total)))
-            context = tf.math.divide_no_nan(context, total)
-            return i + 1, _written(contexts, i, context), _written(normalizers, i, normalizer)
+            return tf.math.divide_no_nan(context, total), normalizer
 
-        start = [tf.zeros(tf.concat([[self.row_blocks], shape], axis=0), dtype) for shape in (context_shape, row_shape)]
-        shapes = [[], [None, *static_context], [None, *static_row]]
-        _, contexts, normalizers = _loop(lambda i, *_: i < self.row_blocks, row, (0, *start), shapes)
+        contexts, normalizers = collected(row, sizes(queries)[0], shapes[:2], dtype)
         return self._join(contexts, self.target, query.shape), self._join(normalizers, self.target, query.shape)
 
     def backward(self, query, key, value, context, normalizer, upstream):
@@ -107,7 +108,7 @@ class Blocks:
 
             first, last = self._rows_of(j)
             start = (first, query_gradients, tf.zeros_like(key_j), tf.zeros_like(value_j))
-            _, query_gradients, key_gradient, value_gradient = _loop(lambda i, *_: i < last, row, start)
+            _, query_gradients, key_gradient, value_gradient = one_by_one(lambda i, *_: i < last, row, start)
             return (
                 j + 1,
                 query_gradients,
@@ -117,7 +118,7 @@ class Blocks:
 
         query_gradients = self._records(self.row_blocks, queries).unstack(tf.zeros_like(queries))
         records = [self._records(self.column_blocks, x) for x in (keys, values)]
-        _, query_gradients, key_gradients, value_gradients = _loop(
+        _, query_gradients, key_gradients, value_gradients = one_by_one(
             lambda j, *_: j < self.column_blocks, column, (0, query_gradients, *records)
         )
         return (
@@ -209,30 +210,18 @@ class Blocks:
 
     def _split(self, tensor, size):
         """`(batch, heads, length, dim)` to `(blocks, batch, heads, block, dim)`, filled up with zeros."""
-        batch, heads, length, dim = tf.unstack(tf.shape(tensor))
+        batch, heads, length, dim = sizes(tensor)
         count = -(-length // size)
         padded = tf.pad(tensor, [[0, 0], [0, 0], [0, count * size - length], [0, 0]])
-        split = tf.transpose(tf.reshape(padded, [batch, heads, count, size, dim]), [2, 0, 1, 3, 4])
-        known = size if isinstance(size, int) else None
-        return tf.ensure_shape(split, [None, tensor.shape[0], tensor.shape[1], known, tensor.shape[3]])
+        return tf.transpose(tf.reshape(padded, [batch, heads, count, size, dim]), [2, 0, 1, 3, 4])
 
     def _join(self, split, length, shape):
         """The reverse of `_split`, with the static shape of what it was split from."""
-        count, batch, heads, block, dim = tf.unstack(tf.shape(split))
+        count, batch, heads, block, dim = sizes(split)
         joined = tf.reshape(tf.transpose(split, [1, 2, 0, 3, 4]), [batch, heads, count * block, dim])[:, :, :length]
-        return tf.ensure_shape(joined, [*shape[:3], split.shape[4]])
+        joined.set_shape([*shape[:3], split.shape[4]])
+        return joined
 
     def _records(self, count, blocks):
         """Room for as many blocks: of a size that XLA knows when it compiles, which a growing one is not."""
         return tf.TensorArray(blocks.dtype, size=count, element_shape=blocks.shape[1:])
-
-
-def _loop(condition, body, start, shapes=None):
-    """A loop of one iteration at a time, which is what bounds its memory."""
-    shapes = None if shapes is None else tuple(map(tf.TensorShape, shapes))
-    return tf.while_loop(condition, body, start, shape_invariants=shapes, parallel_iterations=1)
-
-
-def _written(blocks, i, block):
-    """`blocks` with the one at `i` replaced."""
-    return tf.tensor_scatter_nd_update(blocks, [[i]], block[None])

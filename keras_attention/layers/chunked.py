@@ -45,12 +45,16 @@ def chunked_attention(pair, query, prepared, value, mask=None, parameters=(), un
 def _chunk_of(query, prepared, units):
     """How many queries make a chunk: at least one, however long the source is."""
     batch, target, source = ops.shape(query)[0], ops.shape(query)[1], ops.shape(prepared)[1]
+    if all(isinstance(size, int) for size in (batch, target, source)):
+        return max(min(CHUNK_SIZE // max(batch * source * units, 1), target), 1)
     chunk = CHUNK_SIZE // ops.maximum(batch * source * units, 1)
     return ops.maximum(ops.minimum(chunk, target), 1)
 
 
 def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):
     import tensorflow as tf
+
+    from keras_attention.layers.collected import collected, one_by_one, sizes
 
     rows_differ = mask is not None and mask.shape[1] != 1
 
@@ -73,10 +77,12 @@ def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, se
         size = _chunk_of(query, prepared, units)
         queries, masks = _split(query, size), mask_of(query)
 
-        def forward(i, accumulated):
-            return part(i, queries[i], masks(i), prepared, value, parameters), accumulated
+        def forward(i):
+            return part(i, queries[i], masks(i), prepared, value, parameters)
 
-        (contexts, weights), _ = _loop(forward, tf.shape(queries)[0], query.dtype, 2)
+        rows = [sizes(query)[0], size]
+        shapes = [[*rows, value.shape[2]], [*rows, sizes(prepared)[1]]]
+        contexts, weights = collected(forward, sizes(queries)[0], shapes, query.dtype)
 
         def gradient(context_upstream, weights_upstream):
             # The sizes are asked for again: XLA must know them here too, where those of the forward pass are values.
@@ -84,61 +90,52 @@ def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, se
             queries, masks = _split(query, size), mask_of(query)
             upstreams = [_split(upstream, size) for upstream in (context_upstream, weights_upstream)]
 
-            def backward(i, accumulated):
+            def backward(i, record, *totals):
                 sources = [queries[i], prepared, value, *parameters]
                 with tf.GradientTape() as tape:
                     tape.watch(sources)
                     outputs = part(i, sources[0], masks(i), prepared, value, parameters)
                 upstream = [rows[i] for rows in upstreams]
                 first, *others = tape.gradient(list(outputs), sources, upstream, tf.UnconnectedGradients.ZERO)
-                accumulated = [total + other for total, other in zip(accumulated, others, strict=True)]
-                return (first,), accumulated
+                return i + 1, record.write(i, first), *(one + other for one, other in zip(totals, others, strict=True))
 
+            count = sizes(queries)[0]
+            record = tf.TensorArray(query.dtype, count, infer_shape=False)
             zeros = [tf.zeros_like(tensor) for tensor in (prepared, value, *parameters)]
-            (query_gradients,), others = _loop(backward, tf.shape(queries)[0], query.dtype, 1, zeros)
-            return _join(query_gradients, query), *others
+            _, record, *others = one_by_one(lambda i, *_: i < count, backward, (0, record, *zeros))
+            return _join(record.stack(), query), *others
 
         return (_join(contexts, query), _join(weights, query)), gradient
 
     context, weights = attention(query, prepared, value, *parameters)
-    batch, target, source = query.shape[0], query.shape[1], prepared.shape[1]
-    return tf.ensure_shape(context, [batch, target, value.shape[2]]), tf.ensure_shape(weights, [batch, target, source])
-
-
-def _loop(body, count, dtype, number, accumulated=()):
-    """Runs `body(i, accumulated) -> (chunks, accumulated)`, and stacks what comes of each of its `number` chunks."""
-    import tensorflow as tf
-
-    records = [tf.TensorArray(dtype, count, infer_shape=False) for _ in range(number)]
-
-    def step(i, records, accumulated):
-        chunks, accumulated = body(i, accumulated)
-        return i + 1, [record.write(i, chunk) for record, chunk in zip(records, chunks, strict=True)], accumulated
-
-    _, records, accumulated = tf.while_loop(
-        lambda i, *_: i < count, step, (0, records, list(accumulated)), parallel_iterations=1
-    )
-    return [record.stack() for record in records], accumulated
+    context.set_shape([*query.shape[:2], value.shape[2]])
+    weights.set_shape([*query.shape[:2], prepared.shape[1]])
+    return context, weights
 
 
 def _split(tensor, chunk):
     """`(batch, target, dim)` to `(chunks, batch, chunk, dim)`, filled up with zeros."""
     import tensorflow as tf
 
-    batch, target, dim = tf.unstack(tf.shape(tensor), num=3)
-    count = tf.maximum(-(-target // chunk), 1)  # an empty list of chunks would not know its shape
+    from keras_attention.layers.collected import sizes
+
+    batch, target, dim = sizes(tensor)
+    count = -(-target // chunk)
+    # An empty list of chunks would not know its shape.
+    count = max(count, 1) if isinstance(count, int) else tf.maximum(count, 1)
     padded = tf.pad(tensor, [[0, 0], [0, count * chunk - target], [0, 0]])
-    split = tf.transpose(tf.reshape(padded, [batch, count, chunk, dim]), [1, 0, 2, 3])
-    return tf.ensure_shape(split, [None, tensor.shape[0], None, tensor.shape[2]])
+    return tf.transpose(tf.reshape(padded, [batch, count, chunk, dim]), [1, 0, 2, 3])
 
 
 def _join(split, whole):
     """The reverse of `_split`, as long as `whole`."""
     import tensorflow as tf
 
-    count, batch, chunk, dim = tf.unstack(tf.shape(split), num=4)
+    from keras_attention.layers.collected import sizes
+
+    count, batch, chunk, dim = sizes(split) if split.shape.rank else tf.unstack(tf.shape(split), num=4)
     joined = tf.reshape(tf.transpose(split, [1, 0, 2, 3]), [batch, count * chunk, dim])
-    return joined[:, : tf.shape(whole)[1]]
+    return joined[:, : sizes(whole)[1]]
 
 
 def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):

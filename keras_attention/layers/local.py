@@ -279,7 +279,7 @@ def _spans(going_on):
     spans, length = [], 1
     while length < (source or LONGEST_SPAN):
         before = spans[-1] if spans else going_on
-        shifted = ops.roll(before, max(length // 2, 1), axis=-1)
+        shifted = _turned(before, max(length // 2, 1))
         span = shifted if length == 1 else before * shifted
         spans.append(ops.where(place >= length, span, ops.zeros((), span.dtype)))
         length *= 2
@@ -289,5 +289,10 @@ def _spans(going_on):
 def _arrivals(spans, previous):
     """`q_j = (1 - p_{j-1}) q_{j-1} + a'_j`: a sum over twice as many positions with each span."""
     for power, span in enumerate(spans):
-        previous = previous + span * ops.roll(previous, 2**power, axis=-1)
+        previous = previous + span * _turned(previous, 2**power)
     return previous
+
+
+def _turned(tensor, places):
+    """The last axis turned by some places; as it is where it is shorter. LiteRT has no `roll`."""
+    return ops.concatenate([tensor[..., -places:], tensor[..., :-places]], axis=-1)

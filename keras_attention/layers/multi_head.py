@@ -269,7 +269,9 @@ class MultiHeadAttention(AttentionLayer):
         if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
             queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
             bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
-            scores = scores if bias is None else ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
+            scores = (
+                scores if bias is None else ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
+            )
             mask = combine_masks(mask, None if visible is None else visible[None, None])
         context, weights = attend(scores, value, mask, self._dropout_layer if training else None)
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)

@@ -316,7 +316,7 @@ class AdditiveScore(Score):
 @ops.custom_gradient
 def _additive(query, prepared, direction):
     """`tanh(query + prepared) . direction` for all pairs, with a gradient that makes few passes over them."""
-    pairs = ops.tanh(query[:, :, None, :] + prepared[:, None, :, :])  # batch, target, source, units
+    pairs = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(prepared, 1))  # batch, target, source, units
     flat = ops.reshape(pairs, (-1, pairs.shape[-1]))  # one product of matrices, not one a query
     scores = ops.reshape(ops.matmul(flat, direction), ops.shape(pairs)[:-1])
 

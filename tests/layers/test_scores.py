@@ -100,7 +100,10 @@ def test_score_of_ones_own_can_be_registered_and_used():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.get_score("cosine"), r"score must be a Score, a function of a query and a key, or one of .*'dot'.* Received 'cosine'"),
+        (
+            lambda: layers.get_score("cosine"),
+            r"score must be a Score, a function of a query and a key, or one of .*'dot'.* Received 'cosine'",
+        ),
         (lambda: layers.get_score("reduced_rank"), r"'reduced_rank' does not fit.*rank.*ReducedRankScore\(\.\.\.\)"),
         (lambda: layers.ReducedRankScore(rank=0), "rank must be at least 1. Received rank=0"),
         (lambda: layers.AdditiveScore(units=0), "units must be at least 1. Received units=0"),
