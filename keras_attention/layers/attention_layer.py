@@ -8,7 +8,6 @@ This file owns the shapes that all accept, the masks of a call, and the choice
 between computing all weights at once and computing them piece by piece.
 """
 
-import keras
 from keras import ops
 
 from keras_attention.layers.core import AttentionOutput

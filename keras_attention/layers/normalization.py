@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_attention.layers.products import wide
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class LayerNormalization(keras.layers.LayerNormalization):
@@ -17,7 +19,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
     def call(self, inputs):
         if self.rms_scaling:
             return super().call(inputs)
-        dtype = keras.backend.result_type(inputs.dtype, self.compute_dtype, "float32")
+        dtype = "float64" if "float64" in (wide(inputs.dtype), self.compute_dtype) else "float32"
         x = ops.cast(inputs, dtype)
         axes = tuple(axis % len(inputs.shape) for axis in self.axis)
         centred = x - ops.mean(x, axis=axes, keepdims=True)

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import check_mask
+from keras_attention.layers.products import wide
 
 LAYOUTS = ("interleaved", "concatenated")
 TIMESCALES = ("vaswani", "tensor2tensor")
@@ -295,7 +296,7 @@ def _looked_up(encoding, inputs, offset, mask):
 
 def _angles(positions, frequencies, dtype):
     """A position times each frequency, `positions.shape + (frequencies,)`: float64 for float64, else float32."""
-    dtype = keras.backend.result_type(dtype, "float32")
+    dtype = wide(dtype)
     return ops.multiply(ops.expand_dims(ops.cast(positions, dtype), -1), frequencies.astype(dtype))
 
 
