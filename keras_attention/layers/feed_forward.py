@@ -117,7 +117,7 @@ class FeedForward(Layer):
     ):
         super().__init__(**kwargs)
         self.units = units
-        self.activation = get_activation(activation)
+        self.activation = get_activation("FeedForward", activation)
         self.dropout = dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -170,10 +170,19 @@ class FeedForward(Layer):
         }
 
 
-def get_activation(activation):
+def get_activation(owner, activation):
     """`"swiglu"`, or the function of a Keras activation."""
-    return activation if activation == "swiglu" else keras.activations.get(activation)
+    if activation == "swiglu":
+        return activation
+    try:
+        return keras.activations.get(activation)
+    except ValueError:
+        raise ValueError(
+            f"{owner}: activation must be 'swiglu', or the name of a Keras activation, or a function. Received "
+            f"{activation!r}."
+        ) from None
 
 
 def serialize_activation(activation):
+    """What `get_activation` makes the same activation of, in a config."""
     return activation if activation == "swiglu" else keras.activations.serialize(activation)

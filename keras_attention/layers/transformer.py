@@ -35,7 +35,7 @@ class _Block(Layer):
         self.units = units
         self.key_dim = key_dim
         self.norm = norm
-        self.activation = get_activation(activation)
+        self.activation = get_activation(type(self).__name__, activation)
         self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
