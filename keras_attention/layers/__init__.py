@@ -15,6 +15,7 @@ from keras_attention.layers.cells import (
 )
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.feed_forward import FeedForward, Residual
 from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
@@ -33,7 +34,7 @@ from keras_attention.layers.scores import (
     register_score,
 )
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
-from keras_attention.layers.transformer import DecoderBlock, EncoderBlock, FeedForward, Residual
+from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.layers.unroll import unroll
 
 __all__ = [

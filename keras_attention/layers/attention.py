@@ -186,7 +186,7 @@ class Attention(AttentionLayer):
 
     def _as_a_whole(self, query, memory, mask, training):
         scores = self.score.pair(query, memory.key, *self.score.parameters())
-        return attend(scores, memory.value, mask, self._dropout_layer if training else None)
+        return attend(scores, memory.value, mask, self.dropped if training else None)
 
     def _in_chunks(self, query, memory, mask, training):
         return chunked_attention(

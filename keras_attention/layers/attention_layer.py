@@ -8,16 +8,16 @@ This file owns the shapes that all accept, the masks of a call, and the choice
 between computing all weights at once and computing them piece by piece.
 """
 
-import keras
 from keras import ops
 
 from keras_attention.layers.core import AttentionOutput
+from keras_attention.layers.layer import Dropout, Layer
 from keras_attention.layers.masks import check_mask, combine_masks
 
 BLOCKWISE = ("auto", True, False)
 
 
-class AttentionLayer(keras.layers.Layer):
+class AttentionLayer(Layer):
     """Base of `Attention` and `MultiHeadAttention`.
 
     Args:
@@ -34,7 +34,7 @@ class AttentionLayer(keras.layers.Layer):
         self.blockwise = blockwise
         self.seed = seed
         self.supports_masking = True
-        self._dropout_layer = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
+        self._dropout_layer = Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
 
     def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
         """`read`, where several rows of queries may share one row of the memory.
@@ -105,6 +105,10 @@ class AttentionLayer(keras.layers.Layer):
         if source is None:
             return "unknown"
         return "whole" if source < blockwise_from else "blocks"
+
+    def dropped(self, weights):
+        """Weights after dropout: `training` is said here, since a layer that is computed again has no context."""
+        return weights if self._dropout_layer is None else self._dropout_layer(weights, training=True)
 
     def dropout_of_blocks(self, training):
         """Fraction and seed of the dropout of a piecewise path."""

@@ -10,10 +10,11 @@ import math
 import keras
 from keras import ops
 
+from keras_attention.layers.layer import Rematerialized
 from keras_attention.layers.products import few_positions
 
 
-class PositionsDense(keras.layers.Dense):
+class PositionsDense(Rematerialized, keras.layers.Dense):
     """`activation(x W + b)` at every position: `(batch, ..., dim)` to `(batch, ..., units)`."""
 
     def call(self, inputs, training=None):
@@ -21,7 +22,7 @@ class PositionsDense(keras.layers.Dense):
         return outputs if self.activation is None else self.activation(outputs)
 
 
-class HeadsDense(keras.layers.EinsumDense):
+class HeadsDense(Rematerialized, keras.layers.EinsumDense):
     """A projection to heads, `(batch, length, heads, head_dim)`, or from them."""
 
     def call(self, inputs, training=None):

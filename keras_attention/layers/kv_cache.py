@@ -7,6 +7,7 @@ the faster one in a TensorFlow loop on a CPU.
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 
@@ -35,6 +36,11 @@ class KVCache(NamedTuple):
             length=ops.zeros((), "int32"),
         )
 
+    @property
+    def tokens(self):
+        """How many tokens each row has consumed, padding left out: `(batch,)`; where its next token stands."""
+        return ops.sum(ops.cast(self.mask, "int32"), axis=1)
+
     def append(self, key, value, mask=None):
         """The cache with more positions filled.
 
@@ -42,15 +48,41 @@ class KVCache(NamedTuple):
             key: `(batch, kv_heads, target, key_dim)`.
             value: `(batch, kv_heads, target, value_dim)`.
             mask: bool `(batch, target)`; None means that all are tokens.
+
+        Raises:
+            ValueError: if there is no room for them, where the length is known.
+                In a graph of TensorFlow the step fails when it runs. Compiled
+                by XLA or JAX, where nothing can fail, keys and values that find
+                no room are NaN, and so is all that attends to them.
         """
+        target = ops.shape(key)[2]
+        fits = self._fits(target)
         if mask is None:
-            mask = ops.ones((ops.shape(key)[0], ops.shape(key)[2]), "bool")
+            mask = ops.ones((ops.shape(key)[0], target), "bool")
+        if fits is not True:
+            key, value = (ops.where(fits, tensor, float("nan")) for tensor in (key, value))
+            mask = ops.logical_or(mask, ops.logical_not(fits))  # what overwrites others is to be seen
         return KVCache(
             key=ops.slice_update(self.key, (0, 0, self.length, 0), ops.cast(key, self.key.dtype)),
             value=ops.slice_update(self.value, (0, 0, self.length, 0), ops.cast(value, self.value.dtype)),
             mask=ops.slice_update(self.mask, (0, self.length), mask),
-            length=self.length + ops.shape(key)[2],
+            length=self.length + target,
         )
+
+    def _fits(self, target):
+        """True, or a tensor that says whether there is room, where a graph or a compiler has yet to compute it."""
+        max_length, filled = ops.shape(self.key)[2], _known(self.length)
+        known = isinstance(target, int) and isinstance(max_length, int)
+        if known and (filled or 0) + target > max_length:
+            raise ValueError(
+                f"KVCache: {'an unknown number of' if filled is None else filled} positions are filled, of "
+                f"max_length={max_length}. Received {target} more. Allocate a cache with a larger max_length, or "
+                "one without, which grows."
+            )
+        if known and filled is not None:
+            return True
+        fits = self.length + target <= max_length
+        return _asserted(fits, f"KVCache: more positions than max_length={max_length}. Allocate a larger cache.")
 
 
 class GrowingCache(NamedTuple):
@@ -79,6 +111,11 @@ class GrowingCache(NamedTuple):
         """How many positions there are: an integer, or a scalar tensor where a graph does not know it."""
         return ops.shape(self.key)[2]
 
+    @property
+    def tokens(self):
+        """How many tokens each row has consumed: all that there are."""
+        return self.length
+
     def append(self, key, value, mask=None):
         """The cache with more positions; a mask would have to be kept, and is refused."""
         if mask is not None:
@@ -92,3 +129,21 @@ class GrowingCache(NamedTuple):
             ops.concatenate([self.key, ops.cast(key, self.key.dtype)], axis=2),
             ops.concatenate([self.value, ops.cast(value, self.value.dtype)], axis=2),
         )
+
+
+def _known(length):
+    """The integer that a scalar tensor holds, or None where a graph or a compiler has yet to compute it."""
+    try:
+        return int(length)
+    except (TypeError, ValueError):  # a tensor of a graph of TensorFlow or of Keras, a tracer of JAX
+        return None
+
+
+def _asserted(condition, message):
+    """The condition, on which a graph of TensorFlow fails where it does not hold; other compilers cannot fail."""
+    if keras.backend.backend() != "tensorflow" or keras.utils.is_keras_tensor(condition):
+        return condition
+    import tensorflow as tf
+
+    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+        return tf.identity(condition)

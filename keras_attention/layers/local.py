@@ -87,7 +87,7 @@ class LocalAttention(Attention):
         if self.alignment == "predictive":
             bell = ops.exp(-ops.square(distance) / (2 * (self.half_width / 2) ** 2))
             weights = weights * ops.cast(bell, weights.dtype)
-        summed = self._dropout_layer(weights) if training and self._dropout_layer else weights
+        summed = self.dropped(weights) if training else weights
         return AttentionOutput(ops.matmul(summed, memory.value), weights)
 
     def _centers(self, query, memory, query_mask, offset, dtype):
@@ -146,7 +146,7 @@ class LocationAttention(Attention):
         rows = ops.clip(positions, 0, self.max_length - 1)
         scores = ops.take_along_axis(scores, ops.broadcast_to(rows, self._pairs(scores, rows)), axis=-1)
         mask = combine_masks(positions < self.max_length, mask)
-        return attend(scores, memory.value, mask, self._dropout_layer if training else None)
+        return attend(scores, memory.value, mask, self.dropped if training else None)
 
     @staticmethod
     def _pairs(scores, rows):

@@ -273,7 +273,7 @@ class MultiHeadAttention(AttentionLayer):
                 scores if bias is None else ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
             )
             mask = combine_masks(mask, None if visible is None else visible[None, None])
-        context, weights = attend(scores, value, mask, self._dropout_layer if training else None)
+        context, weights = attend(scores, value, mask, self.dropped if training else None)
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
 
     def _in_blocks(self, query, key, value, key_mask, mask, pattern, training):

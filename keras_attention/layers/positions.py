@@ -1,14 +1,19 @@
 """Where a token stands: fixed sinusoids and learned position embeddings.
 
-Positions are integers, angles are float32, and the cast to a smaller dtype
-comes last: a sinusoid computed in bfloat16 cannot tell position 256 from 257.
-Everything takes an `offset`, so that a sequence cut into calls gets the same
-positions as the whole.
+Positions are integers, angles are float32 (float64 for float64), and the cast
+to a smaller dtype comes last: a sinusoid computed in bfloat16 cannot tell
+position 256 from 257. Everything takes an `offset`, so that a sequence cut into
+calls gets the same positions as the whole. Where a mask is given, positions are
+counted among the tokens, so that padding in front or in between moves nothing.
 """
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_attention.layers.layer import Layer
+from keras_attention.layers.masks import check_mask
+from keras_attention.layers.products import wide
 
 LAYOUTS = ("interleaved", "concatenated")
 TIMESCALES = ("vaswani", "tensor2tensor")
@@ -28,7 +33,8 @@ def sinusoid(positions, dim, layout="interleaved", timescales="vaswani", max_wav
             Weights trained with one do not fit the other.
         timescales: `"vaswani"` or `"tensor2tensor"`, see above.
         max_wavelength: of the slowest frequency, divided by 2 pi.
-        dtype: of the result; the angles are float32 whatever it is.
+        dtype: of the result; the angles are float32 whatever it is, or
+            float64 with float64.
 
     Returns:
         `positions.shape + (dim,)`.
@@ -54,8 +60,7 @@ def sinusoid(positions, dim, layout="interleaved", timescales="vaswani", max_wav
         raise ValueError(f"sinusoid: dim must be even, one sine and one cosine a frequency. Received dim={dim}.")
     count = dim // 2
     steps = count if timescales == "vaswani" else max(count - 1, 1)
-    frequencies = (max_wavelength ** -(np.arange(count) / steps)).astype("float32")
-    angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * frequencies
+    angles = _angles(positions, max_wavelength ** -(np.arange(count) / steps), dtype)
     pair = (ops.sin(angles), ops.cos(angles))
     if layout == "concatenated":
         encoding = ops.concatenate(pair, axis=-1)
@@ -65,10 +70,11 @@ def sinusoid(positions, dim, layout="interleaved", timescales="vaswani", max_wav
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class PositionalEncoding(keras.layers.Layer):
+class PositionalEncoding(Layer):
     """Adds a sinusoid of each position to the input.
 
-    `y[t] = x[t] + sinusoid(offset + t)`. It has no weights and reaches any
+    `y[t] = x[t] + sinusoid(offset + t)`, where `t` counts tokens if there is a
+    mask, so that padding in front or in between moves nothing. It has no weights and reaches any
     length; prefer `LearnedPositions` where lengths are short and fixed.
     Unlike the encodings of other libraries it takes an offset, names its
     layout (three are in use, and weights of one do not fit another), and
@@ -83,6 +89,8 @@ class PositionalEncoding(keras.layers.Layer):
         inputs: `(batch, length, dim)`, `dim` even.
         offset: position of the first element: an integer, a scalar tensor,
             or one integer a row, `(batch,)`.
+        mask: bool `(batch, length)`, True = a token. Keras' implicit mask
+            arrives here, or as `inputs_mask` where `offset` is a tensor.
 
     Returns:
         `(batch, length, dim)`. The inputs' mask passes through.
@@ -111,11 +119,12 @@ class PositionalEncoding(keras.layers.Layer):
                 f"frequency. Received shape {tuple(inputs_shape)}."
             )
 
-    def call(self, inputs, offset=0):
-        positions = positions_from(ops.shape(inputs)[1], offset)
-        return inputs + sinusoid(
-            positions, inputs.shape[-1], self.layout, self.timescales, self.max_wavelength, inputs.dtype
-        )
+    def call(self, inputs, offset=0, mask=None, inputs_mask=None):
+        def encoding(positions):
+            width = inputs.shape[-1]
+            return sinusoid(positions, width, self.layout, self.timescales, self.max_wavelength, inputs.dtype)
+
+        return inputs + _looked_up(encoding, inputs, offset, _checked(self, inputs, mask, inputs_mask))
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape
@@ -129,10 +138,11 @@ class PositionalEncoding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class LearnedPositions(keras.layers.Layer):
+class LearnedPositions(Layer):
     """Adds a learned vector for each position to the input.
 
-    `y[t] = x[t] + table[offset + t]`. Prefer `PositionalEncoding` where
+    `y[t] = x[t] + table[offset + t]`, where `t` counts tokens if there is a
+    mask, so that padding in front or in between moves nothing. Prefer `PositionalEncoding` where
     sequences may grow longer than in training.
 
     Args:
@@ -143,6 +153,8 @@ class LearnedPositions(keras.layers.Layer):
         inputs: `(batch, length, dim)`.
         offset: position of the first element: an integer, a scalar tensor,
             or one integer a row, `(batch,)`.
+        mask: bool `(batch, length)`, True = a token. Keras' implicit mask
+            arrives here, or as `inputs_mask` where `offset` is a tensor.
 
     Returns:
         `(batch, length, dim)`. The inputs' mask passes through.
@@ -176,14 +188,15 @@ class LearnedPositions(keras.layers.Layer):
             name="table", shape=(self.max_length, inputs_shape[-1]), initializer=self.initializer
         )
 
-    def call(self, inputs, offset=0):
+    def call(self, inputs, offset=0, mask=None, inputs_mask=None):
         length = inputs.shape[1]
         if isinstance(offset, int) and length is not None and offset + length > self.max_length:
             raise ValueError(
                 f"LearnedPositions: positions must stay below max_length={self.max_length}. Received length {length} "
                 f"at offset {offset}. Use a larger max_length, or PositionalEncoding, which has no limit."
             )
-        positions = ops.minimum(positions_from(ops.shape(inputs)[1], offset), self.max_length - 1)
+        mask = _checked(self, inputs, mask, inputs_mask)
+        positions = ops.minimum(token_positions(mask, ops.shape(inputs)[1], offset), self.max_length - 1)
         return inputs + ops.cast(ops.take(self.table, positions, axis=0), inputs.dtype)
 
     def compute_output_shape(self, inputs_shape):
@@ -208,7 +221,8 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
         max_wavelength: of the slowest frequency, divided by 2 pi.
 
     Returns:
-        Shaped and typed like `tensor`; the angles are float32 whatever it is.
+        Shaped and typed like `tensor`; the angles are float32 whatever it is,
+        or float64 for float64.
 
     Raises:
         ValueError: for an odd `dim`.
@@ -225,11 +239,10 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
     dim = tensor.shape[-1]
     if dim % 2:
         raise ValueError(f"rotary: the width of a head must be even, for pairs that turn. Received {dim}.")
-    frequencies = (max_wavelength ** -(np.arange(dim // 2) / (dim // 2))).astype("float32")
-    angles = ops.expand_dims(ops.cast(positions, "float32"), -1) * frequencies
+    angles = _angles(positions, max_wavelength ** -(np.arange(dim // 2) / (dim // 2)), tensor.dtype)
     angles = ops.expand_dims(angles, -3)  # an axis for the heads
     cosine, sine = ops.cos(angles), ops.sin(angles)
-    first, second = ops.split(ops.cast(tensor, "float32"), 2, axis=-1)
+    first, second = ops.split(ops.cast(tensor, angles.dtype), 2, axis=-1)
     turned = ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
     return ops.cast(turned, tensor.dtype)
 
@@ -237,6 +250,54 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
 def positions_from(length, offset):
     """Integers from `offset`: `(length,)`, or `(batch, length)` for one offset a row."""
     return ops.expand_dims(ops.convert_to_tensor(offset, dtype="int32"), -1) + ops.arange(length)
+
+
+def token_positions(mask, length, offset=0):
+    """Where each element stands, counted among the tokens.
+
+    Padding stands where the token before it does, and in front where the first
+    token will.
+
+    Args:
+        mask: bool `(batch, length)`, True = a token; None means that all are.
+        length: number of elements; an integer or a scalar tensor.
+        offset: position of the first token: an integer, a scalar tensor, or
+            one integer a row, `(batch,)`.
+
+    Returns:
+        Integers, `(batch, length)`; `(length,)` without a mask and with one
+        offset for all rows.
+
+    Example: a token after two pads, and two tokens with a pad between.
+
+    >>> token_positions(np.array([[False, False, True], [True, False, True]]), 3).numpy().tolist()
+    [[0, 0, 0], [0, 0, 1]]
+    """
+    if mask is None:
+        return positions_from(length, offset)
+    counted = ops.cumsum(ops.cast(mask, "int32"), axis=1)
+    return ops.expand_dims(ops.convert_to_tensor(offset, dtype="int32"), -1) + ops.maximum(counted - 1, 0)
+
+
+def _checked(layer, inputs, mask, inputs_mask):
+    """The mask of a call, given or implicit."""
+    mask = inputs_mask if mask is None else mask
+    check_mask(mask, type(layer).__name__, "mask", "(batch, length)", inputs.shape[:2])
+    return mask
+
+
+def _looked_up(encoding, inputs, offset, mask):
+    """An encoding of each position, computed once for all rows where they have one offset."""
+    length = ops.shape(inputs)[1]
+    if mask is None or len(ops.convert_to_tensor(offset).shape):
+        return encoding(token_positions(mask, length, offset))
+    return ops.take(encoding(positions_from(length, offset)), token_positions(mask, length), axis=0)
+
+
+def _angles(positions, frequencies, dtype):
+    """A position times each frequency, `positions.shape + (frequencies,)`: float64 for float64, else float32."""
+    dtype = wide(dtype)
+    return ops.multiply(ops.expand_dims(ops.cast(positions, dtype), -1), frequencies.astype(dtype))
 
 
 def _check_choice(owner, name, value, choices):

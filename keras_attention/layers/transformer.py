@@ -1,135 +1,17 @@
-"""Transformer blocks: a residual wrapper, a feed-forward network, and their assembly."""
+"""Transformer blocks: attention and a feed-forward network, each with a residual connection."""
 
 import keras
+from keras import ops
 
-from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.feed_forward import FeedForward, Residual, get_activation, serialize_activation
+from keras_attention.layers.layer import Layer, derived_seed, fresh_initializer, quantize_parts
+from keras_attention.layers.masks import check_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
-from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 
-ACTIVATIONS = ("relu", "gelu", "swiglu")
-NORMS = ("pre", "post")
 
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class Residual(keras.layers.Layer):
-    """`x + dropout(f(norm(x)))`, or `norm(x + dropout(f(x)))`: the one wrapper of a sublayer.
-
-    Args:
-        norm: `"pre"`: the first form, which needs one more norm after the last
-            block; `"post"`: the second, the paper's.
-        dropout: fraction dropped of the sublayer's output in training.
-        epsilon: of the layer normalisation.
-        seed: of the dropout.
-
-    Call args:
-        inputs: any shape.
-        sublayer: a function of one tensor.
-
-    Returns:
-        Shaped like `inputs`.
-
-    Reference: Vaswani et al. 2017, 3.1, for `"post"`; Xiong et al. 2020, "On
-        Layer Normalization in the Transformer Architecture", for `"pre"`.
-    """
-
-    def __init__(self, norm="pre", dropout=0.0, epsilon=1e-6, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        if norm not in NORMS:
-            raise ValueError(f"{type(self).__name__}: norm must be 'pre' or 'post'. Received {norm!r}.")
-        self.norm = norm
-        self.dropout = dropout
-        self.epsilon = epsilon
-        self.seed = seed
-        self.supports_masking = True
-        self.normalization = LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
-        self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
-
-    def build(self, inputs_shape):
-        self.normalization.build(inputs_shape)
-
-    def call(self, inputs, sublayer, training=False):
-        if self.norm == "pre":
-            return inputs + self._dropout(sublayer(self.normalization(inputs)), training=training)
-        return self.normalization(inputs + self._dropout(sublayer(inputs), training=training))
-
-    def get_config(self):
-        return super().get_config() | {
-            "norm": self.norm,
-            "dropout": self.dropout,
-            "epsilon": self.epsilon,
-            "seed": self.seed,
-        }
-
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class FeedForward(keras.layers.Layer):
-    """`W2 act(W1 x + b1) + b2` at every position, or `W2 (swish(W1 x) * V x)`.
-
-    Args:
-        units: width of the hidden layer.
-        activation: `"relu"`, `"gelu"` or `"swiglu"`, which has a third matrix
-            and no biases.
-        dropout: fraction dropped of the hidden layer in training.
-
-    Call args:
-        inputs: `(batch, length, dim)`.
-
-    Returns:
-        `(batch, length, dim)`.
-
-    Example:
-
-    >>> FeedForward(16, "swiglu")(np.ones((2, 3, 5))).shape
-    TensorShape([2, 3, 5])
-
-    Reference: Vaswani et al. 2017, eq. 2; Shazeer 2020, "GLU Variants Improve
-        Transformer", for SwiGLU.
-    """
-
-    def __init__(self, units, activation="relu", dropout=0.0, **kwargs):
-        super().__init__(**kwargs)
-        if activation not in ACTIVATIONS:
-            known = ", ".join(map(repr, ACTIVATIONS))
-            raise ValueError(f"FeedForward: activation must be one of {known}. Received {activation!r}.")
-        self.units = units
-        self.activation = activation
-        self.dropout = dropout
-        self.supports_masking = True
-        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
-
-    def build(self, inputs_shape):
-        gated = self.activation == "swiglu"
-
-        def dense(units, input_dim, activation, name):
-            layer = PositionsDense(units, activation, use_bias=not gated, dtype=self.dtype_policy, name=name)
-            layer.build((None, input_dim))
-            return layer
-
-        dim = inputs_shape[-1]
-        self.hidden = dense(self.units, dim, "silu" if gated else self.activation, "hidden")
-        self.gate = dense(self.units, dim, None, "gate") if gated else None
-        self.output_projection = dense(dim, self.units, None, "output")
-
-    def call(self, inputs, training=False):
-        hidden = self.hidden(inputs)
-        if self.gate is not None:
-            hidden = hidden * self.gate(inputs)
-        return self.output_projection(self._dropout(hidden, training=training))
-
-    def compute_output_shape(self, inputs_shape):
-        return inputs_shape
-
-    def get_config(self):
-        return super().get_config() | {
-            "units": self.units,
-            "activation": self.activation,
-            "dropout": self.dropout,
-        }
-
-
-class _Block(keras.layers.Layer):
-    """What the two blocks share: their arguments and their self-attention."""
+class _Block(Layer):
+    """What the two blocks share: their arguments, their self-attention and their feed-forward network."""
 
     def __init__(
         self,
@@ -142,6 +24,10 @@ class _Block(keras.layers.Layer):
         attention_dropout=0.0,
         activation_dropout=0.0,
         attention_options=None,
+        epsilon=1e-6,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        seed=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -149,35 +35,48 @@ class _Block(keras.layers.Layer):
         self.units = units
         self.key_dim = key_dim
         self.norm = norm
-        self.activation = activation
+        self.activation = get_activation(type(self).__name__, activation)
         self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.activation_dropout = activation_dropout
         self.attention_options = dict(attention_options or {})
+        self.epsilon = epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.seed = seed
         self.supports_masking = True
         self.feed_forward = FeedForward(
-            units, activation, activation_dropout, dtype=self.dtype_policy, name="feed_forward"
+            units,
+            activation,
+            activation_dropout,
+            self.kernel_initializer,
+            self.bias_initializer,
+            derived_seed(seed, 0),
+            dtype=self.dtype_policy,
+            name="feed_forward",
         )
-        self.feed_forward_residual = self._residual("feed_forward_residual")
-        self.self_residual = self._residual("self_residual")
+        self.feed_forward_residual = self._residual("feed_forward_residual", 1)
+        self.self_residual = self._residual("self_residual", 2)
 
-    def _residual(self, name):
-        return Residual(self.norm, self.dropout, dtype=self.dtype_policy, name=name)
+    def _residual(self, name, part):
+        seed = derived_seed(self.seed, part)
+        return Residual(self.norm, self.dropout, self.epsilon, seed, dtype=self.dtype_policy, name=name)
 
-    def _attention(self, attention_class, dim, name, options):
+    def _attention(self, attention_class, dim, name, part, options):
         if self.key_dim is None and dim % self.num_heads:
             raise ValueError(
                 f"{type(self).__name__}: num_heads must divide the width of the inputs, or key_dim be given. Received "
                 f"num_heads={self.num_heads} for inputs of width {dim}."
             )
-        return attention_class(
-            self.num_heads,
-            self.key_dim or dim // self.num_heads,
-            dropout=self.attention_dropout,
-            dtype=self.dtype_policy,
-            name=name,
-            **options,
-        )
+        of_the_block = {
+            "dropout": self.attention_dropout,
+            "kernel_initializer": fresh_initializer(self.kernel_initializer),
+            "bias_initializer": fresh_initializer(self.bias_initializer),
+            "seed": derived_seed(self.seed, part),
+            "dtype": self.dtype_policy,
+            "name": name,
+        }
+        return attention_class(self.num_heads, self.key_dim or dim // self.num_heads, **(of_the_block | options))
 
     def _build_shared(self, inputs_shape):
         if len(inputs_shape) != 3:
@@ -185,11 +84,29 @@ class _Block(keras.layers.Layer):
                 f"{type(self).__name__}: inputs must be (batch, length, dim). Received shape {tuple(inputs_shape)}."
             )
         self.self_attention = self._attention(
-            MultiHeadSelfAttention, inputs_shape[-1], "self_attention", self.attention_options
+            MultiHeadSelfAttention, inputs_shape[-1], "self_attention", 3, self.attention_options
         )
         self.self_attention.build(inputs_shape)
         for layer in (self.feed_forward, self.feed_forward_residual, self.self_residual):
             layer.build(inputs_shape)
+
+    def _tokens(self, inputs, mask):
+        """The inputs with zeros for padding: NaN there would reach gradients, in which it is multiplied by zero."""
+        check_mask(mask, type(self).__name__, "mask", "(batch, length)", inputs.shape[:2])
+        return inputs if mask is None else ops.where(mask[..., None], inputs, ops.zeros((), inputs.dtype))
+
+    def _weights_spec(self, queries, keys):
+        return keras.KerasTensor(
+            (queries.shape[0], self.num_heads, queries.shape[1], keys.shape[1]), self.compute_dtype
+        )
+
+    def _fed_forward(self, inputs, training):
+        residual = self.feed_forward_residual
+        return residual.after(inputs, self.feed_forward(residual.before(inputs), training=training), training)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Quantizes the projections of attention and feed-forward network, as `model.quantize` does."""
+        quantize_parts(self, mode, config)
 
     def get_config(self):
         return super().get_config() | {
@@ -197,11 +114,15 @@ class _Block(keras.layers.Layer):
             "units": self.units,
             "key_dim": self.key_dim,
             "norm": self.norm,
-            "activation": self.activation,
+            "activation": serialize_activation(self.activation),
             "dropout": self.dropout,
             "attention_dropout": self.attention_dropout,
             "activation_dropout": self.activation_dropout,
             "attention_options": self.attention_options,
+            "epsilon": self.epsilon,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "seed": self.seed,
         }
 
 
@@ -215,22 +136,31 @@ class EncoderBlock(_Block):
         key_dim: width of a head. Defaults to the inputs' width by heads.
         norm: `"pre"` or `"post"`; see `Residual`. After the last block of a
             `"pre"` stack add a `LayerNormalization`.
-        activation: `"relu"`, `"gelu"` or `"swiglu"`; see `FeedForward`.
+        activation: name or function of a Keras activation, or `"swiglu"`; see
+            `FeedForward`.
         dropout: fraction dropped of each sublayer's output, in training.
         attention_dropout: fraction of the attention weights dropped.
         activation_dropout: fraction dropped of the feed-forward network's
             hidden layer.
         attention_options: further arguments of `MultiHeadSelfAttention`, such
-            as `{"positions": "rotary", "kv_heads": 2}`.
+            as `{"positions": "rotary", "kv_heads": 2}`; they come before those
+            of the block.
+        epsilon: of the layer normalisations.
+        kernel_initializer, bias_initializer: of the projections of attention
+            and feed-forward network.
+        seed: of all dropouts, each of which draws other numbers from it.
 
     Call args:
         inputs: `(batch, length, dim)`.
         mask: bool `(batch, length)`. Keras' implicit mask arrives here.
         use_causal_mask: let a position see itself and those before.
         training: whether to drop.
+        return_attention_scores: also return the weights.
 
     Returns:
-        `(batch, length, dim)`. The mask passes through.
+        `(batch, length, dim)`; with `return_attention_scores=True` a tuple of
+        it and the weights, `(batch, heads, length, length)`. The mask passes
+        through. What the inputs hold at padding reaches no output.
 
     Example:
 
@@ -243,17 +173,29 @@ class EncoderBlock(_Block):
     def build(self, inputs_shape):
         self._build_shared(inputs_shape)
 
-    def call(self, inputs, mask=None, use_causal_mask=False, training=False):
-        def attend(tensor):
-            return self.self_attention(tensor, mask=mask, use_causal_mask=use_causal_mask, training=training)
-
-        outputs = self.self_residual(inputs, sublayer=attend, training=training)
-        return self.feed_forward_residual(
-            outputs, sublayer=lambda tensor: self.feed_forward(tensor, training=training), training=training
+    def call(self, inputs, mask=None, use_causal_mask=False, training=False, return_attention_scores=False):
+        inputs = self._tokens(inputs, mask)
+        attended = self.self_attention(
+            self.self_residual.before(inputs),
+            mask=mask,
+            use_causal_mask=use_causal_mask,
+            return_attention_scores=return_attention_scores,
+            training=training,
         )
+        context, *weights = attended if return_attention_scores else (attended,)
+        outputs = self._fed_forward(self.self_residual.after(inputs, context, training), training)
+        return (outputs, *weights) if return_attention_scores else outputs
 
     def compute_output_shape(self, inputs_shape):
         return inputs_shape
+
+    def compute_output_spec(
+        self, inputs, mask=None, use_causal_mask=False, training=False, return_attention_scores=False
+    ):
+        outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention_scores:
+            return outputs
+        return outputs, self._weights_spec(inputs, inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -274,9 +216,13 @@ class DecoderBlock(_Block):
             as `inputs_mask`.
         value_mask: bool `(batch, source)`. Keras' implicit mask arrives here.
         training: whether to drop.
+        return_attention_scores: also return the weights of both attentions.
 
     Returns:
-        `(batch, target, dim)`. The mask of the inputs passes through.
+        `(batch, target, dim)`; with `return_attention_scores=True` a tuple of
+        it, the weights of the self-attention, `(batch, heads, target, target)`,
+        and those over the source, `(batch, heads, target, source)`. The mask of
+        the inputs passes through.
 
     Example:
 
@@ -288,13 +234,13 @@ class DecoderBlock(_Block):
 
     def __init__(self, num_heads, units, **kwargs):
         super().__init__(num_heads, units, **kwargs)
-        self.cross_residual = self._residual("cross_residual")
+        self.cross_residual = self._residual("cross_residual", 4)
 
     def build(self, inputs_shape, value_shape):
         self._build_shared(inputs_shape)
         own = ("positions", "sliding_window")  # between languages a distance means nothing
         options = {name: option for name, option in self.attention_options.items() if name not in own}
-        self.cross_attention = self._attention(MultiHeadAttention, inputs_shape[-1], "cross_attention", options)
+        self.cross_attention = self._attention(MultiHeadAttention, inputs_shape[-1], "cross_attention", 5, options)
         self.cross_attention.build(inputs_shape, value_shape)
         self.cross_residual.build(inputs_shape)
 
@@ -322,48 +268,61 @@ class DecoderBlock(_Block):
             `(outputs, weights, cache)`; the weights are those of the source,
             `(rows, heads, target, source)`, or None.
         """
-        carried = {}
-
-        def attend_to_itself(tensor):
-            output, carried["cache"] = self.self_attention.extend(
-                tensor, cache, mask=mask, return_attention_scores=False, training=training
-            )
-            return output.context
-
-        def attend_to_memory(tensor):
-            context, carried["weights"] = self.cross_attention.read_shared(
-                tensor,
-                memory,
-                sharers,
-                query_mask=mask,
-                return_attention_scores=return_attention_scores,
-                training=training,
-            )
-            return context
-
-        outputs = self._sublayers(inputs, attend_to_itself, attend_to_memory, training)
-        return outputs, carried["weights"], carried["cache"]
-
-    def call(self, inputs, value, mask=None, inputs_mask=None, value_mask=None, training=False):
-        mask = inputs_mask if mask is None else mask
-
-        def attend_to_itself(tensor):
-            return self.self_attention(tensor, mask=mask, use_causal_mask=True, training=training)
-
-        def attend_to_value(tensor):
-            return self.cross_attention(tensor, value, query_mask=mask, value_mask=value_mask, training=training)
-
-        return self._sublayers(inputs, attend_to_itself, attend_to_value, training)
-
-    def _sublayers(self, inputs, attend_to_itself, attend_to_source, training):
-        outputs = self.self_residual(inputs, sublayer=attend_to_itself, training=training)
-        outputs = self.cross_residual(outputs, sublayer=attend_to_source, training=training)
-        return self.feed_forward_residual(
-            outputs, sublayer=lambda tensor: self.feed_forward(tensor, training=training), training=training
+        inputs = self._tokens(inputs, mask)
+        (context, _), cache = self.self_attention.extend(
+            self.self_residual.before(inputs), cache, mask=mask, return_attention_scores=False, training=training
         )
+        outputs = self.self_residual.after(inputs, context, training)
+        context, weights = self.cross_attention.read_shared(
+            self.cross_residual.before(outputs),
+            memory,
+            sharers,
+            query_mask=mask,
+            return_attention_scores=return_attention_scores,
+            training=training,
+        )
+        return self._fed_forward(self.cross_residual.after(outputs, context, training), training), weights, cache
+
+    def call(
+        self,
+        inputs,
+        value,
+        mask=None,
+        inputs_mask=None,
+        value_mask=None,
+        training=False,
+        return_attention_scores=False,
+    ):
+        mask = inputs_mask if mask is None else mask
+        inputs = self._tokens(inputs, mask)
+        asked = {"return_attention_scores": return_attention_scores, "training": training}
+        attended = self.self_attention(self.self_residual.before(inputs), mask=mask, use_causal_mask=True, **asked)
+        context, *weights = attended if return_attention_scores else (attended,)
+        outputs = self.self_residual.after(inputs, context, training)
+        attended = self.cross_attention(
+            self.cross_residual.before(outputs), value, query_mask=mask, value_mask=value_mask, **asked
+        )
+        context, *cross_weights = attended if return_attention_scores else (attended,)
+        outputs = self._fed_forward(self.cross_residual.after(outputs, context, training), training)
+        return (outputs, *weights, *cross_weights) if return_attention_scores else outputs
 
     def compute_output_shape(self, inputs_shape, value_shape):
         return inputs_shape
+
+    def compute_output_spec(
+        self,
+        inputs,
+        value,
+        mask=None,
+        inputs_mask=None,
+        value_mask=None,
+        training=False,
+        return_attention_scores=False,
+    ):
+        outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_attention_scores:
+            return outputs
+        return outputs, self._weights_spec(inputs, inputs), self._weights_spec(inputs, value)
 
     def compute_mask(self, inputs, previous_mask=None):
         return previous_mask

@@ -156,7 +156,7 @@ def call(*arguments, **keywords):
             "num_heads must divide the width.*num_heads=3.*width 8",
         ),
         (lambda: layers.EncoderBlock(2, 9, norm="both"), "norm must be 'pre' or 'post'. Received 'both'"),
-        (lambda: layers.FeedForward(9, "tanh"), "activation must be one of 'relu', 'gelu', 'swiglu'. Received 'tanh'"),
+        (lambda: layers.FeedForward(9, "tahn"), "activation must be 'swiglu', or the name of a Keras activation.*Received 'tahn'"),
         (
             lambda: layers.EncoderBlock(2, 9)(QUERY[0]),
             r"must be \(batch, length, dim\). Received shape \(3, 8\)",
