@@ -11,7 +11,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
-from keras_attention.layers.scores import AdditiveScore, get_score, score_config
+from keras_attention.layers.scores import AdditiveScore, get_score
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
@@ -296,13 +296,13 @@ class LuongAttention(Attention):
         if learned_scale:
             arguments = {"learned_scale": True}
         super().__init__(get_score(score, **arguments), dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
-        self.given_score = score
+        self.score_name = score if isinstance(score, str) else None
         self.units = units
         self.learned_scale = learned_scale
 
     def get_config(self):
         return super().get_config() | {
-            "score": score_config(self.given_score, self.score),
+            "score": self.score_name or keras.saving.serialize_keras_object(self.score),
             "units": self.units,
             "learned_scale": self.learned_scale,
         }

@@ -20,7 +20,6 @@ from keras_attention.layers.attention import BahdanauAttention, LuongAttention
 from keras_attention.layers.core import Memory
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
-from keras_attention.layers.scores import score_config
 from keras_attention.layers.unroll import unroll
 
 
@@ -280,7 +279,6 @@ class LuongCell(DecoderCell):
             score, learned_scale=learned_scale, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
         )
         super().__init__(units, cell=cell, attention=attention, **kwargs)
-        self.score = score
         self.attentional_units = attentional_units
         self.attentional_activation = keras.activations.get(attentional_activation)
         self.input_feeding = input_feeding
@@ -333,7 +331,7 @@ class LuongCell(DecoderCell):
 
     def get_config(self):
         return super().get_config() | {
-            "score": score_config(self.score, self.attention.score),
+            "score": self.attention.get_config()["score"],
             "input_feeding": self.input_feeding,
             "attentional_vector": self.attentional_vector,
             "learned_scale": self.learned_scale,

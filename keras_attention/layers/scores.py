@@ -412,11 +412,6 @@ def get_score(score, **arguments):
         ) from error
 
 
-def score_config(given, score):
-    """What a config says of a score that was given: its name, or the whole score."""
-    return given if isinstance(given, str) else keras.saving.serialize_keras_object(score)
-
-
 def _projection(score, name, units, input_shape):
     """A built linear map without bias that computes in the score's dtype."""
     dense = PositionsDense(

@@ -240,7 +240,7 @@ def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
     expected = layer.read(query, repeated, query_mask=live)
     assert_allclose(context, expected.context, atol=1e-5)
     assert_allclose(weights, expected.weights, atol=1e-5)
-    with pytest.raises(ValueError, match=f"sharers=2 a memory of {BATCH} rows is for {BATCH * 2} rows"):
+    with pytest.raises(ValueError, match=f"must be 2 times the batch of the memory, {BATCH * 2}"):
         layer.read_shared(query, layer.prepare(value), 2)
 
 
