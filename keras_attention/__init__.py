@@ -1,8 +1,9 @@
 """Attention layers for Keras 3, and the sequence-to-sequence models they make.
 
 Names are imported when they are first used, so that the command line can answer
-before TensorFlow is there. Where Keras is there already, or once a name is used,
-every layer and model is imported, so that Keras can load files that hold one.
+before TensorFlow is there. As soon as both this package and Keras are imported,
+in whatever order, every layer and model is too, so that Keras can load files
+that hold one.
 """
 
 import importlib
@@ -84,5 +85,35 @@ def _register():
         importlib.import_module(f"{__name__}.{package}")
 
 
+class _WhenKerasIsImported:
+    """A finder of modules that registers as soon as Keras has been imported, by whomever.
+
+    If one of our own packages imports it, as the first thing that it does, the
+    others are imported before that one goes on.
+    """
+
+    def find_spec(self, name, path, target=None):
+        if name != "keras":
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        if spec is not None and spec.loader is not None:
+            self._register_after(spec.loader)
+        return spec
+
+    def _register_after(self, loader):
+        execute = loader.exec_module
+
+        def exec_module(module):
+            del loader.exec_module
+            execute(module)
+            sys.meta_path.remove(self)
+            _register()
+
+        loader.exec_module = exec_module
+
+
 if "keras" in sys.modules:
     _register()
+else:
+    sys.meta_path.insert(0, _WhenKerasIsImported())

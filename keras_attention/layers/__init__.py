@@ -1,5 +1,7 @@
 """Reusable Keras layers: attention, masks, positions, recurrent decoders."""
 
+import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
+
 from keras_attention.layers.attention import Attention, BahdanauAttention, LuongAttention
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.attention_rnn import AttentionRNN
@@ -18,6 +20,14 @@ from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_
 from keras_attention.layers.feed_forward import FeedForward, Residual
 from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
+from keras_attention.layers.masking import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    SimpleRNN,
+    TimeDistributed,
+)
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.patterns import Pattern, alibi_slopes
@@ -38,6 +48,9 @@ from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.layers.unroll import unroll
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdditiveScore",
     "Attention",
     "AttentionLayer",
@@ -45,6 +58,7 @@ __all__ = [
     "AttentionRNN",
     "BahdanauAttention",
     "BahdanauCell",
+    "Bidirectional",
     "Bridge",
     "DecoderBlock",
     "DecoderCell",
@@ -72,6 +86,8 @@ __all__ = [
     "ReducedRankScore",
     "Residual",
     "Score",
+    "SimpleRNN",
+    "TimeDistributed",
     "alibi_slopes",
     "attend",
     "blockwise_attention",

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from keras_attention.layers.checked_inputs import ChecksInputs
+
 _SEED_STATE = "seed_generator_state"  # Keras' name of the variable of a SeedGenerator
 
 
@@ -52,8 +54,8 @@ class Rematerialized:
         return call
 
 
-class Layer(Rematerialized, keras.layers.Layer):
-    """A Keras layer that can be rematerialised."""
+class Layer(ChecksInputs, Rematerialized, keras.layers.Layer):
+    """A Keras layer that checks its inputs and can be rematerialised."""
 
 
 class Dropout(Rematerialized, keras.layers.Dropout):

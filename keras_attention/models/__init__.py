@@ -1,5 +1,7 @@
 """`keras.Model` subclasses: ids in, logits out; they know no strings."""
 
+import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
+
 from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.decoders import DecoderOutput, RecurrentDecoder

@@ -6,10 +6,11 @@ time. The padding mask of the source is made here, once, and nowhere else.
 
 import keras
 
+from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.masks import padding_mask
 
 
-class EncoderDecoder(keras.Model):
+class EncoderDecoder(ChecksInputs, keras.Model):
     """Base of the models: an encoder, a decoder, and their meeting.
 
     A subclass sets `self.encoder` and `self.decoder` in its constructor and

@@ -17,7 +17,7 @@ class DateConverter(RecurrentTranslator):
         target_vocabulary_size: number of target ids.
         units: width of the decoder's state.
         embedding_dim: width of both embeddings.
-        attention: `"bahdanau"`, `"luong"` or None.
+        attention: `"bahdanau"`, `"luong"`, None or a `DecoderCell`.
         attention_options: further arguments of that cell. Luong's has no input
             feeding unless `{"input_feeding": True}` asks for it.
         dropout: fraction dropped in training.

@@ -13,6 +13,7 @@ import keras
 
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import DecoderCell
+from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
@@ -39,7 +40,7 @@ class DecoderOutput(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentDecoder(keras.layers.Layer):
+class RecurrentDecoder(ChecksInputs, keras.layers.Layer):
     """Embedding, recurrent layers of which the last is a decoder cell, and an output layer.
 
     Args:

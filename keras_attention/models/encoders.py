@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 
@@ -23,7 +24,7 @@ class EncoderOutput(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentEncoder(keras.layers.Layer):
+class RecurrentEncoder(ChecksInputs, keras.layers.Layer):
     """Embedding and a stack of uni- or bidirectional recurrent layers.
 
     Padding never moves a state: the outputs at tokens, and the summary, are

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
@@ -21,7 +22,7 @@ _PROJECTIONS = {
 }
 
 
-class _Stack(keras.layers.Layer):
+class _Stack(ChecksInputs, keras.layers.Layer):
     """What the two share: embedding, positions, blocks, and the last norm of a `"pre"` stack."""
 
     block_class = None

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_attention.layers.cells import get_decoder_cell
+from keras_attention.layers.cells import DecoderCell, get_decoder_cell
 from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.decoders import RecurrentDecoder
 from keras_attention.models.encoders import RecurrentEncoder
@@ -195,10 +195,12 @@ class RecurrentTranslator(EncoderDecoder):
         residual: whether layers from the second on add their input to their
             output.
         attention: `"bahdanau"`, `"luong"` or None; see `BahdanauCell`,
-            `LuongCell`, `PlainCell`.
-        attention_options: further arguments of that cell, such as
+            `LuongCell`, `PlainCell`; or a `DecoderCell`, such as
+            `LuongCell(512, score="concat")`.
+        attention_options: further arguments of the named cell, such as
             `{"input_feeding": False}` or `{"deep_output": 64}`.
-        cell: `"gru"` or `"lstm"`, of encoder and decoder.
+        cell: `"gru"` or `"lstm"`, of encoder and decoder; that of the
+            `DecoderCell` if one is given.
         bidirectional: whether the encoder reads from both ends.
         bridge: from the encoder's last states to the decoder's first; see
             `Bridge`.
@@ -210,6 +212,9 @@ class RecurrentTranslator(EncoderDecoder):
             attention reads, in training.
 
     Call args and Returns: see `EncoderDecoder`.
+
+    Raises:
+        ValueError: for options of a cell that is given as an object.
 
     Example:
 
@@ -240,6 +245,13 @@ class RecurrentTranslator(EncoderDecoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        given = isinstance(attention, DecoderCell)
+        if given and attention_options:
+            raise ValueError(
+                f"{type(self).__name__}: attention_options are for an attention that is given by name. Received "
+                f"attention={attention!r} and attention_options={attention_options!r}. Give them to the cell."
+            )
+        cell = attention.cell if given else cell
         self.source_vocabulary_size = source_vocabulary_size
         self.target_vocabulary_size = target_vocabulary_size
         self.units = units
@@ -247,7 +259,8 @@ class RecurrentTranslator(EncoderDecoder):
         self.embedding_dim = embedding_dim
         self.layer_count = layers
         self.residual = residual
-        self.attention = attention
+        self._attention_name = None if given else attention
+        self._cell_is_given = given
         self.attention_options = dict(attention_options or {})
         self.cell = cell
         self.bidirectional = bidirectional
@@ -300,6 +313,11 @@ class RecurrentTranslator(EncoderDecoder):
         summary_shape = (direction,) * self.encoder.directions
         self.decoder.build((None, None), (None, None, self.encoder.output_dim), summary_shape)
 
+    @property
+    def attention(self):
+        """Name of the attention, or the cell that was given."""
+        return self.decoder.cell if self._cell_is_given else self._attention_name
+
     def get_config(self):
         return super().get_config() | {
             "source_vocabulary_size": self.source_vocabulary_size,
@@ -309,7 +327,7 @@ class RecurrentTranslator(EncoderDecoder):
             "embedding_dim": self.embedding_dim,
             "layers": self.layer_count,
             "residual": self.residual,
-            "attention": self.attention,
+            "attention": keras.saving.serialize_keras_object(self.attention),
             "attention_options": self.attention_options,
             "cell": self.cell,
             "bidirectional": self.bidirectional,
@@ -318,6 +336,12 @@ class RecurrentTranslator(EncoderDecoder):
             "dropout": self.dropout,
             "context_dropout": self.context_dropout,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        if isinstance(config.get("attention"), dict):
+            config = {**config, "attention": keras.saving.deserialize_keras_object(config["attention"])}
+        return cls(**config)
 
 
 def _preset(owner, name, presets):

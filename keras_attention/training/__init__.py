@@ -1,5 +1,7 @@
 """Loss, metrics, optimizer, schedules and checkpoints; `fit` stays Keras'."""
 
+import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
+
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.optimizers import Muon

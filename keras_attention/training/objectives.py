@@ -2,29 +2,47 @@
 
 import keras
 from keras import ops
+from keras.src.backend import set_keras_mask
+
+from keras_attention.training.weights import sparse_labels, token_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class MaskedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits, in nats a token, averaged over the tokens.
+    """Cross-entropy of logits, in nats, averaged over the tokens: a label of 0 does not count.
 
-    Unlike `keras.losses.SparseCategoricalCrossentropy(ignore_class=0)` it
-    divides by the number of tokens, not of positions, so that the loss does not
-    depend on how a batch is padded.
+    Without label smoothing it is
+    `keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)`,
+    with the same meaning of `reduction`, of sample weights and of a Keras mask
+    on the logits. Its gradient is written down, which saves a large vocabulary
+    passes over the logits, and weights of one a row, `(batch,)`, work with
+    masks, where Keras' own raises or weighs the wrong tokens.
 
     Args:
         label_smoothing: epsilon, taken from the right token and spread evenly
             over all `V` of the vocabulary, `epsilon / V` each, as in Fairseq
             and Keras; Tensor2Tensor and the Annotated Transformer leave out
             one and two of them.
-        name: of the loss.
+        name: name of the loss.
+        reduction: `"sum_over_batch_size"` and `"mean"`: the weighted sum,
+            divided by the number of tokens, whatever their weights;
+            `"mean_with_sample_weight"`: divided by the sum of the tokens'
+            weights; `"sum"`: not divided; None or `"none"`: one loss a token.
+        dtype: dtype of the computation, at least float32. Defaults to Keras'
+            `floatx`.
 
     Call args:
-        y_true: labels `(batch, target)`, 0 where there is no token.
-        y_pred: logits `(batch, target, vocabulary)`.
+        y_true: labels `(batch, target)` or `(batch, target, 1)`, 0 where there
+            is no token.
+        y_pred: logits `(batch, target, vocabulary)`; positions that their Keras
+            mask excludes do not count either.
+        sample_weight: `(batch,)`, `(batch, 1)` or `(batch, target)`.
 
     Returns:
-        A scalar.
+        A scalar; `(batch, target)` with `reduction=None`.
+
+    Raises:
+        ValueError: for a smoothing outside of 0 to 1, or an unknown reduction.
 
     Example: two tokens of even odds, and one position of padding.
 
@@ -36,26 +54,37 @@ class MaskedCrossentropy(keras.losses.Loss):
         Computer Vision", 7, for label smoothing; Vaswani et al. 2017, 5.4.
     """
 
-    def __init__(self, label_smoothing=0.0, name="crossentropy", **kwargs):
-        super().__init__(name=name, reduction=None, **{key: kwargs[key] for key in kwargs if key == "dtype"})
+    def __init__(self, label_smoothing=0.0, name="crossentropy", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=_at_least_float32(dtype))
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(
                 f"MaskedCrossentropy: label_smoothing must lie between 0 and 1. Received {label_smoothing!r}."
             )
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
-        live = ops.cast(ops.not_equal(y_true, 0), "float32")
-        losses = self._losses(y_true, ops.cast(y_pred, "float32"))
-        return ops.sum(losses * live) / ops.maximum(ops.sum(live), 1.0)
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            sample_weight = token_weights(y_true, y_pred, sample_weight, self.dtype)
+        return super().__call__(y_true, y_pred, sample_weight)
 
-    def _losses(self, labels, logits):
-        vocabulary, smoothing = logits.shape[-1], self.label_smoothing
-        rows = ops.reshape(logits, (-1, vocabulary))
-        return ops.reshape(_crossentropy(rows, ops.reshape(labels, (-1,)), smoothing), ops.shape(labels))
+    def call(self, y_true, y_pred):
+        """One loss a token, `(batch, target)`, 0 at padding, with the mask from which Keras counts the tokens."""
+        labels = sparse_labels(y_true, y_pred)
+        live = ops.not_equal(labels, 0)
+        rows = ops.reshape(y_pred, (-1, y_pred.shape[-1]))
+        losses = _crossentropy(rows, ops.reshape(labels, (-1,)), self.label_smoothing)
+        losses = ops.where(live, ops.reshape(losses, ops.shape(labels)), 0.0)
+        set_keras_mask(losses, live)
+        return losses
 
     def get_config(self):
-        return {"label_smoothing": self.label_smoothing, "name": self.name}
+        return super().get_config() | {"label_smoothing": self.label_smoothing, "dtype": self.dtype}
+
+
+def _at_least_float32(dtype):
+    """The dtype of a loss: half precision cannot hold the ids of a vocabulary, which Keras casts to it."""
+    dtype = keras.dtype_policies.get(dtype or keras.config.floatx()).compute_dtype
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def _crossentropy(logits, labels, smoothing):
@@ -82,15 +111,21 @@ def _crossentropy(logits, labels, smoothing):
             rows = ops.arange(ops.shape(labels)[0], dtype="int32")
             spread = (probabilities - smoothing / vocabulary) if smoothing else probabilities
             places = ops.stack([rows, labels], axis=1)
-            return ops.scatter_update(
-                spread * upstream[:, None],
-                places,
-                (ops.take_along_axis(spread, labels[:, None], -1)[:, 0] - (1.0 - smoothing)) * upstream,
-            )
+            right = ops.take_along_axis(spread, labels[:, None], -1)[:, 0] - (1.0 - smoothing)
+            return ops.scatter_update(_weighed(spread, upstream[:, None]), places, _weighed(right, upstream))
 
         return value, gradient
 
     return losses(logits)
+
+
+def _weighed(values, weights):
+    """The product, and 0 where the weight is 0 whatever the value: what does not count trains nothing, NaN or not."""
+    if keras.backend.backend() == "tensorflow":  # whose CPU passes over the memory once more for a `where`
+        import tensorflow as tf
+
+        return tf.math.multiply_no_nan(values, weights)
+    return ops.where(ops.equal(weights, 0.0), 0.0, values * weights)
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -101,8 +136,14 @@ class ExactMatch(keras.metrics.Mean):
     search without them gives the target, so this is the accuracy of greedy
     conversion, measured while training runs.
 
+    A token counts unless its label is 0, the Keras mask of the logits is False
+    there, or its sample weight is 0. A row in which no token counts does not
+    count; any other counts as much as its tokens do in the mean, so that
+    weights `(batch,)` weigh rows.
+
     Args:
-        name: of the metric.
+        name: name of the metric.
+        dtype: dtype of the result.
 
     Example:
 
@@ -116,6 +157,11 @@ class ExactMatch(keras.metrics.Mean):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true = ops.convert_to_tensor(y_true)
-        right = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), y_true.dtype), y_true)
-        super().update_state(ops.all(ops.logical_or(right, ops.equal(y_true, 0)), axis=-1), sample_weight)
+        """Counts rows; sample weights are `(batch,)`, `(batch, 1)` or `(batch, target)`."""
+        labels = sparse_labels(y_true, y_pred)
+        weights = token_weights(labels, y_pred, sample_weight, self.dtype)
+        live = ops.not_equal(weights, 0)
+        right = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), labels.dtype), labels)
+        rows = ops.all(ops.logical_or(right, ops.logical_not(live)), axis=-1)
+        count = ops.maximum(ops.sum(ops.cast(live, self.dtype), axis=-1), 1.0)
+        super().update_state(rows, ops.sum(weights, axis=-1) / count)

@@ -3,13 +3,22 @@
 import time
 
 import keras
-import tensorflow as tf
 from keras import ops
+
+from keras_attention.training.objectives import MaskedCrossentropy
+from keras_attention.training.weights import token_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class Tokens(keras.metrics.Sum):
     """How many labels there were that are not padding.
+
+    Positions where the Keras mask of the logits is False do not count; as a
+    weighted metric it sums the sample weights of those that do.
+
+    Args:
+        name: name of the metric.
+        dtype: dtype of the result.
 
     Example:
 
@@ -23,11 +32,15 @@ class Tokens(keras.metrics.Sum):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        super().update_state(ops.cast(ops.not_equal(y_true, 0), "float32"))
+        """Adds tokens; sample weights are `(batch,)`, `(batch, 1)` or `(batch, target)`."""
+        super().update_state(token_weights(y_true, y_pred, sample_weight, self.dtype))
 
 
 class Throughput(keras.callbacks.Callback):
-    """Shows target tokens a second, for a model compiled with the metric `Tokens`."""
+    """Shows target tokens a second, for a model compiled with `metrics=[Tokens()]`.
+
+    Among `weighted_metrics` it would show weights a second.
+    """
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin = time.perf_counter()
@@ -46,9 +59,13 @@ class Validation(keras.callbacks.Callback):
     Unlike `fit`'s own validation it has no label smoothing in it, and every
     token counts as much as another, however the batches were cut.
 
+    With sample weights it is the weighted mean; positions where the Keras mask
+    of the logits is False do not count.
+
     Args:
-        batches: dataset of what `fit` takes, each pair once.
-        name: of the result.
+        batches: dataset of what `fit` takes, `(inputs, labels)` or
+            `(inputs, labels, sample_weight)`, each pair once.
+        name: name of the result.
     """
 
     def __init__(self, batches, name="val_loss"):
@@ -59,13 +76,22 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self._measure is None:
-            self._measure = tf.function(self._loss_and_tokens, reduce_retracing=True)
-        totals = [self._measure(inputs, labels) for inputs, labels in self.batches]
-        loss, tokens = (float(sum(column)) for column in zip(*totals, strict=True))
-        logs[self.name] = loss / tokens
+            self._measure = _compiled(self._loss_and_weight)
+        totals = [self._measure(*keras.utils.unpack_x_y_sample_weight(batch)) for batch in self.batches]
+        loss, weight = (float(ops.convert_to_numpy(sum(column))) for column in zip(*totals, strict=True))
+        logs[self.name] = loss / weight if weight else 0.0
 
-    def _loss_and_tokens(self, inputs, labels):
-        logits = tf.cast(self.model(inputs, training=False), tf.float32)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        live = tf.cast(labels != 0, tf.float32)
-        return tf.reduce_sum(losses * live), tf.reduce_sum(live)
+    def _loss_and_weight(self, inputs, labels, sample_weight=None):
+        logits = self.model(inputs, training=False)
+        weights = token_weights(labels, logits, sample_weight, "float32")
+        losses = MaskedCrossentropy().call(labels, ops.cast(logits, "float32"))
+        return ops.sum(losses * weights), ops.sum(weights)
+
+
+def _compiled(function):
+    """The function as a graph where Keras runs on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)

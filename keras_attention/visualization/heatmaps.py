@@ -4,8 +4,11 @@ import functools
 import textwrap
 import unicodedata
 
+import numpy as np
 from matplotlib import font_manager, pyplot
 from matplotlib.ft2font import FT2Font
+
+from keras_attention.conversion import Conversion
 
 SPACE = "\N{OPEN BOX}"
 UNDRAWABLE = "\N{WHITE SQUARE}"
@@ -13,30 +16,49 @@ SUBWORD_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what SentencePiece writes at the
 CHARACTERS_AN_INCH = 8  # of a title, over its axes, in any script; a longer one goes on in the next line
 
 
-def plot_attention(conversion, axes=None, title=None):
-    """Draws which characters of the source each token of the result read.
+def plot_attention(weights, axes=None, title=None, source=None, target=None):
+    """Draws which tokens of the source each token of the target read.
 
     A character that no installed font can draw is shown by its code point,
     such as `U+AC00`; a space is shown as an open box.
 
     Args:
-        conversion: a `Conversion`.
+        weights: a `Conversion`; or weights of any attention, an array or a
+            tensor `(target, source)`, or `(heads, target, source)`, of which
+            the mean over the heads is drawn (`weights[head]` draws one). Axes
+            of size 1 before these, such as a batch of one, are dropped.
         axes: matplotlib axes to draw on; by default a new figure.
-        title: of the plot. Defaults to source and result.
+        title: title of the plot. Defaults to source and result of a
+            conversion; an array has none.
+        source: labels of the columns, a list of tokens or a string of
+            characters. Defaults to the tokens of a conversion, or to positions.
+        target: labels of the rows, in the same way.
 
     Returns:
         The `matplotlib.figure.Figure`.
 
     Raises:
         ValueError: if there is nothing to draw, because the source or the
-            result is empty.
+            target is empty; for labels of another number than there are
+            weights; for weights of more axes.
+
+    Example:
+
+    >>> context, weights = BahdanauAttention(4)(np.ones((1, 2, 5)), np.ones((1, 3, 5)))
+    >>> figure = plot_attention(weights, source=["the", "dog", "barks"], target=["der", "Hund"])
+    >>> figure.axes[0].images[0].get_array().shape
+    (2, 3)
     """
-    source, target, weights = conversion.source_tokens, conversion.tokens, conversion.weights
-    if not source or not target:
-        raise ValueError(
-            f"plot_attention: source and result must hold at least one token each. Received source tokens {source} "
-            f"and tokens {target}."
-        )
+    if isinstance(weights, Conversion):
+        source = weights.source_tokens if source is None else source
+        target = weights.tokens if target is None else target
+        title = _title(weights) if title is None else title
+        weights = weights.weights
+    weights, source, target = _matrix(weights), _labels(source), _labels(target)
+    rows, columns = weights.shape
+    source = _numbered(columns) if source is None else source
+    target = _numbered(rows) if target is None else target
+    _check_labels(weights, source, target)
     if axes is None:
         size = (max(4.0, 1.6 + 0.32 * len(source)), max(2.6, 1.4 + 0.32 * len(target)))
         _, axes = pyplot.subplots(figsize=size, layout="constrained")
@@ -49,13 +71,56 @@ def plot_attention(conversion, axes=None, title=None):
         label.set_rotation(90 if len(label.get_text()) > 2 else 0)
     axes.set_xlabel("source")
     axes.set_ylabel("target")
-    if title is None:
-        title = f"{''.join(source).replace(SUBWORD_SPACE, ' ').strip()} → {conversion.text}"
-    width = axes.get_position().width * axes.figure.get_figwidth()
-    shown = textwrap.fill(_without_undrawable(title), max(1, int(CHARACTERS_AN_INCH * width)))
-    axes.set_title(shown, fontfamily=fonts_for(title), fontsize="medium", parse_math=False)
+    if title is not None:
+        width = axes.get_position().width * axes.figure.get_figwidth()
+        shown = textwrap.fill(_without_undrawable(title), max(1, int(CHARACTERS_AN_INCH * width)))
+        axes.set_title(shown, fontfamily=fonts_for(title), fontsize="medium", parse_math=False)
     axes.figure.colorbar(image, ax=axes, label="attention weight", fraction=0.05, pad=0.02)
     return axes.figure
+
+
+def _title(conversion):
+    source = "".join(conversion.source_tokens).replace(SUBWORD_SPACE, " ").strip()
+    return f"{source} → {conversion.text}"
+
+
+def _matrix(weights):
+    """Weights of any attention as an array `(target, source)`."""
+    if not isinstance(weights, np.ndarray | list | tuple):
+        from keras import ops  # knows every backend's tensors, those with gradients too
+
+        weights = ops.convert_to_numpy(weights)
+    weights = np.asarray(weights).astype("float32")
+    while weights.ndim > 2 and weights.shape[0] == 1:
+        weights = weights[0]
+    if weights.ndim not in (2, 3):
+        raise ValueError(
+            "plot_attention: weights must be (target, source) or (heads, target, source). Received shape "
+            f"{weights.shape}. Of a batch, give one row, `weights[0]`; of layers, one of them."
+        )
+    return weights.mean(axis=0) if weights.ndim == 3 else weights
+
+
+def _labels(tokens):
+    return None if tokens is None else [str(token) for token in tokens]
+
+
+def _numbered(count):
+    return [str(position) for position in range(count)]
+
+
+def _check_labels(weights, source, target):
+    if not source or not target:
+        raise ValueError(
+            f"plot_attention: source and result must hold at least one token each. Received source tokens {source} "
+            f"and tokens {target}."
+        )
+    if weights.shape != (len(target), len(source)):
+        raise ValueError(
+            f"plot_attention: weights of shape {weights.shape} are for {weights.shape[0]} labels of the target and "
+            f"{weights.shape[1]} of the source. Received {len(target)} and {len(source)}. Padding can be cut off: "
+            f"`weights[:{len(target)}, :{len(source)}]`."
+        )
 
 
 def drawable(tokens):

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "conversion": set(),
     "export": {"conversion"},
     "text_to_text": {"models", "decoding", "text", "conversion", "export"},
-    "visualization": set(),
+    "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
     "testing": set(),
     "bleu": set(),

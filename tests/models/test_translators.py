@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention.models import RecurrentTranslator, TransformerTranslator
+from keras_attention.layers import BahdanauCell, LuongCell
+from keras_attention.models import DateConverter, RecurrentTranslator, TransformerTranslator
 from keras_attention.training import MaskedCrossentropy
 
 IDS, LENGTH = 200, 8
@@ -42,3 +43,26 @@ def test_context_dropout_drops_what_attention_reads_but_not_the_summary_and_in_t
     np.testing.assert_array_equal(kept, summary)
     again = RecurrentTranslator.from_config(model.get_config())
     assert again.encoder.output_dropout == again.context_dropout == 0.5
+
+
+@pytest.mark.parametrize("model_class", [RecurrentTranslator, DateConverter])
+@pytest.mark.parametrize("cell", [LuongCell(6, score="concat"), BahdanauCell(6, cell="lstm", deep_output=4)])
+def test_model_with_a_cell_of_its_own_comes_back_from_a_file(model_class, cell, tmp_path):
+    model = model_class(9, 9, units=6, embedding_dim=5, attention=type(cell).from_config(cell.get_config()))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    ids = {"source": np.array([[4, 5, 6]]), "target": np.array([[2, 7]])}
+    np.testing.assert_array_equal(again(ids), model(ids))
+    assert again.attention.get_config() == model.attention.get_config()
+    assert again.encoder.cell == cell.cell
+
+
+def test_cell_that_is_given_has_the_weights_of_one_that_is_named():
+    named = RecurrentTranslator(9, 9, units=6, embedding_dim=5, attention="luong")
+    given = RecurrentTranslator(9, 9, units=6, embedding_dim=5, attention=LuongCell(6))
+    assert [weights.shape for weights in given.weights] == [weights.shape for weights in named.weights]
+
+
+def test_options_of_a_cell_that_is_given_are_refused():
+    with pytest.raises(ValueError, match="attention_options are for an attention that is given by name"):
+        RecurrentTranslator(9, 9, units=6, attention=LuongCell(6), attention_options={"score": "dot"})

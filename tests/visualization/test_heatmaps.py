@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_attention import plot_attention
 from keras_attention.conversion import Conversion
@@ -81,3 +82,43 @@ def test_it_draws_on_given_axes():
 def test_nothing_to_draw_is_refused(source, target):
     with pytest.raises(ValueError, match="source and result must hold at least one token each"):
         plot_attention(conversion(source, target))
+
+
+WEIGHTS = np.array([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])
+WORDS = {"source": ["the", "dog", "barks"], "target": ["der", "Hund"]}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [WEIGHTS, WEIGHTS.tolist(), WEIGHTS[None], np.stack([WEIGHTS * 2, WEIGHTS * 0]), WEIGHTS[None, None]],
+    ids=["array", "list", "batch of one", "mean of two heads", "one head of one"],
+)
+def test_weights_of_any_attention_are_drawn_with_their_labels(weights):
+    axes = plot_attention(weights, **WORDS).axes[0]
+    assert (labels(axes.xaxis), labels(axes.yaxis)) == (WORDS["source"], WORDS["target"])
+    np.testing.assert_allclose(axes.images[0].get_array(), WEIGHTS)
+    assert axes.get_title() == ""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_tensor_is_drawn(dtype):
+    axes = plot_attention(ops.cast(WEIGHTS, dtype), **WORDS).axes[0]
+    np.testing.assert_allclose(axes.images[0].get_array(), WEIGHTS)
+
+
+def test_positions_are_numbered_where_there_are_no_labels():
+    axes = plot_attention(WEIGHTS, target="ab").axes[0]
+    assert (labels(axes.xaxis), labels(axes.yaxis)) == (["0", "1", "2"], ["a", "b"])
+
+
+def test_labels_of_another_number_are_refused():
+    with pytest.raises(
+        ValueError, match=r"2 labels of the target and 3 of the source. Received 2 and 2.*weights\[:2, :2\]"
+    ):
+        plot_attention(WEIGHTS, source=["the", "dog"], target=["der", "Hund"])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 2, 3)])
+def test_weights_that_are_no_matrix_are_refused(shape):
+    with pytest.raises(ValueError, match=r"must be \(target, source\) or \(heads, target, source\)"):
+        plot_attention(np.ones(shape), **WORDS)
