@@ -11,7 +11,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
-from keras_attention.layers.scores import AdditiveScore, get_score
+from keras_attention.layers.scores import AdditiveScore, get_score, serialize_score
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
@@ -201,7 +201,7 @@ class Attention(AttentionLayer):
         )
 
     def get_config(self):
-        return super().get_config() | {"score": keras.saving.serialize_keras_object(self.score)}
+        return super().get_config() | {"score": serialize_score(self.score)}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -302,7 +302,7 @@ class LuongAttention(Attention):
 
     def get_config(self):
         return super().get_config() | {
-            "score": self.score_name or keras.saving.serialize_keras_object(self.score),
+            "score": self.score_name or serialize_score(self.score),
             "units": self.units,
             "learned_scale": self.learned_scale,
         }

@@ -4,12 +4,12 @@ import keras
 from keras import ops, tree
 
 from keras_attention.layers.cells import DecoderCell, RecurrentOutput
-from keras_attention.layers.checked_inputs import ChecksInputs
+from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import check_mask, combine_masks
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class AttentionRNN(ChecksInputs, keras.layers.Layer):
+class AttentionRNN(Layer):
     """Runs a decoder cell over a known target: the layer for your own model.
 
     `keras.layers.RNN` cannot carry a memory (its `constants` raise); this is

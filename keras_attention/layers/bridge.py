@@ -3,11 +3,14 @@
 import keras
 from keras import ops
 
+from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.layer import Layer
+
 BRIDGES = ("dense", "backward", "copy", "zeros")
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Bridge(keras.layers.Layer):
+class Bridge(Layer):
     """Turns the last states of an encoder into the first state of a decoder.
 
     Args:
@@ -60,7 +63,7 @@ class Bridge(keras.layers.Layer):
         self.projections = []
         if self.kind in ("dense", "backward"):
             for index in range(self.state_count):
-                dense = keras.layers.Dense(
+                dense = PositionsDense(
                     self.units,
                     activation="tanh",
                     use_bias=self.kind == "dense",

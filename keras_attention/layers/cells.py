@@ -18,6 +18,7 @@ from keras import ops
 
 from keras_attention.layers.attention import BahdanauAttention, LuongAttention
 from keras_attention.layers.core import Memory
+from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 from keras_attention.layers.unroll import unroll
@@ -38,7 +39,7 @@ class RecurrentOutput(NamedTuple):
     weights: Any
 
 
-class DecoderCell(keras.layers.Layer):
+class DecoderCell(Layer):
     """Base of the decoder cells.
 
     Args:

@@ -10,7 +10,8 @@ from keras import ops
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.core import AttentionOutput, attend, masked_softmax
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.masks import combine_masks, token_positions
+from keras_attention.layers.masks import combine_masks
+from keras_attention.layers.positions import token_positions
 from keras_attention.layers.products import wide
 from keras_attention.layers.unroll import unroll
 
@@ -80,7 +81,7 @@ class LocalAttention(Attention):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         query = self._cleaned_query(query, query_mask)
         dtype = wide(self.compute_dtype)
-        positions = ops.cast(token_positions(memory.mask, ops.shape(memory.key)[1]), dtype)
+        positions = ops.cast(_places(memory.mask, ops.shape(memory.key)[1]), dtype)
         distance = positions[:, None, :] - self._centers(query, memory, query_mask, offset, dtype)
         near = ops.abs(distance) <= self.half_width
         weights = masked_softmax(self.score.compare(query, memory.key), combine_masks(near, mask))
@@ -93,7 +94,7 @@ class LocalAttention(Attention):
     def _centers(self, query, memory, query_mask, offset, dtype):
         """p_t, `(batch or 1, target, 1)`: positions in the source, whole for `"monotonic"`, real for `"predictive"`."""
         if self.alignment == "monotonic":
-            return ops.cast(offset + token_positions(query_mask, ops.shape(query)[1]), dtype)[:, :, None]
+            return ops.cast(_places(query_mask, ops.shape(query)[1], offset), dtype)[:, :, None]
         if memory.mask is None:
             length = ops.cast(ops.shape(memory.key)[1], dtype)
         else:
@@ -142,8 +143,8 @@ class LocationAttention(Attention):
     def read(self, query, memory, query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         scores = self.location(self._cleaned_query(query, query_mask))  # batch, target, max_length
-        positions = token_positions(memory.mask, ops.shape(memory.value)[1])[:, None, :]
-        rows = ops.clip(positions, 0, self.max_length - 1)
+        positions = _places(memory.mask, ops.shape(memory.value)[1])[:, None, :]
+        rows = ops.minimum(positions, self.max_length - 1)
         scores = ops.take_along_axis(scores, ops.broadcast_to(rows, self._pairs(scores, rows)), axis=-1)
         mask = combine_masks(positions < self.max_length, mask)
         return attend(scores, memory.value, mask, self.dropped if training else None)
@@ -234,7 +235,7 @@ class MonotonicAttention(Attention):
     @staticmethod
     def _first(scores, source_mask):
         """All on the first token: `(batch, source)`."""
-        positions = token_positions(source_mask, ops.shape(scores)[2])
+        positions = _places(source_mask, ops.shape(scores)[2])
         first = positions == 0 if source_mask is None else ops.logical_and(positions == 0, source_mask)
         return ops.broadcast_to(ops.cast(first, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
 
@@ -266,6 +267,12 @@ class MonotonicAttention(Attention):
         for name in ("dropout", "blockwise"):
             del config[name]
         return config | {"score_bias": self.score_bias, "noise": self.noise, "hard": self.hard}
+
+
+def _places(mask, length, offset=0):
+    """Where each position stands among tokens: `(batch, length)`, or `(1, length)` where all rows are alike."""
+    places = token_positions(mask, length, offset)
+    return places if len(places.shape) == 2 else places[None]
 
 
 # Spans up to this many positions are multiplied where a graph does not know how long the source is.

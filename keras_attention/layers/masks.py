@@ -174,22 +174,6 @@ def _rank_hint(received, shape):
     return f" Write {' and '.join(fitting or hints.values())}."
 
 
-def token_positions(mask, length):
-    """Where each token of a sequence stands among its tokens, wherever padding stands.
-
-    Args:
-        mask: bool `(batch, length)`, or None where all are tokens.
-        length: number of positions.
-
-    Returns:
-        Integers, `(batch, length)`, or `(1, length)` without a mask. At padding
-        it is the position of the token before, or -1.
-    """
-    if mask is None:
-        return ops.arange(length)[None]
-    return ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1
-
-
 def _positions(target, source, offset):
     """Query positions `(target, 1)` and key positions `(1, source)`."""
     source = offset + target if source is None else source

@@ -9,6 +9,7 @@ name by name, so they load into each other.
 import keras
 from keras import ops
 
+from keras_attention.layers.layer import Rematerialized
 from keras_attention.layers.unroll import unroll
 
 
@@ -37,7 +38,7 @@ class _HoistedCell:
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class GRUCell(_HoistedCell, keras.layers.GRUCell):
+class GRUCell(Rematerialized, _HoistedCell, keras.layers.GRUCell):
     """`keras.layers.GRUCell` whose input product can be taken out of the loop.
 
     With `h` the state, `x` the input and the gates `z` and `r`:
@@ -98,7 +99,7 @@ class GRUCell(_HoistedCell, keras.layers.GRUCell):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class LSTMCell(_HoistedCell, keras.layers.LSTMCell):
+class LSTMCell(Rematerialized, _HoistedCell, keras.layers.LSTMCell):
     """`keras.layers.LSTMCell` whose input product can be taken out of the loop.
 
     The state is `(h, c)`; the forget gate's bias starts at one.

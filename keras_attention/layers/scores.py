@@ -13,10 +13,11 @@ import keras
 from keras import ops
 
 from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.layer import Layer
 from keras_attention.layers.products import product, wide
 
 
-class Score(keras.layers.Layer):
+class Score(Layer):
     """Base of all scores: `score(query, key)` is `compare(query, prepare(key))`.
 
     Subclasses define `pair` and, where they need them, `prepare`,
@@ -410,6 +411,13 @@ def get_score(score, **arguments):
             f"get_score: score {score!r} does not fit the arguments {arguments}: {error}. "
             f"Give a score that is ready, such as {SCORES[name].__name__}(...)."
         ) from error
+
+
+def serialize_score(score):
+    """The config of a score, the same before and after it is built, for `get_score`."""
+    config = keras.saving.serialize_keras_object(score)
+    config.pop("build_config", None)
+    return config
 
 
 def _projection(score, name, units, input_shape):

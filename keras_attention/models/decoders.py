@@ -13,8 +13,8 @@ import keras
 
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import DecoderCell
-from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.layer import Dropout, Layer
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 # Keras' own embeddings start so small that, as an output matrix, they make the layer before them saturate on the
@@ -40,7 +40,7 @@ class DecoderOutput(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentDecoder(ChecksInputs, keras.layers.Layer):
+class RecurrentDecoder(Layer):
     """Embedding, recurrent layers of which the last is a decoder cell, and an output layer.
 
     Args:
@@ -124,7 +124,7 @@ class RecurrentDecoder(ChecksInputs, keras.layers.Layer):
             dtype=self.dtype_policy,
             name="output",
         )
-        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self._dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, ids_shape, value_shape, summary_shape):
         """Creates the weights.

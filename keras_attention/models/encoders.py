@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_attention.layers.checked_inputs import ChecksInputs
+from keras_attention.layers.layer import Dropout, Layer
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 
 
@@ -24,7 +24,7 @@ class EncoderOutput(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentEncoder(ChecksInputs, keras.layers.Layer):
+class RecurrentEncoder(Layer):
     """Embedding and a stack of uni- or bidirectional recurrent layers.
 
     Padding never moves a state: the outputs at tokens, and the summary, are
@@ -88,8 +88,8 @@ class RecurrentEncoder(ChecksInputs, keras.layers.Layer):
         self.output_dim = units * self.directions
         self.embedding = keras.layers.Embedding(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy)
         self.cells = [get_recurrent_cell(cell, units, dtype=self.dtype_policy) for _ in range(layers * self.directions)]
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
-        self._drop_outputs = keras.layers.Dropout(output_dropout, dtype=self.dtype_policy)
+        self.input_dropout = Dropout(dropout, dtype=self.dtype_policy)
+        self._drop_outputs = Dropout(output_dropout, dtype=self.dtype_policy)
 
     def build(self, ids_shape):
         self.embedding.build(ids_shape)

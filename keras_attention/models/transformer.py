@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.layer import Dropout, Layer
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
@@ -22,7 +22,7 @@ _PROJECTIONS = {
 }
 
 
-class _Stack(ChecksInputs, keras.layers.Layer):
+class _Stack(Layer):
     """What the two share: embedding, positions, blocks, and the last norm of a `"pre"` stack."""
 
     block_class = None
@@ -66,7 +66,7 @@ class _Stack(ChecksInputs, keras.layers.Layer):
             self._positions = PositionalEncoding("concatenated", "tensor2tensor", dtype=self.dtype_policy)
         elif positions == "learned":
             self._positions = LearnedPositions(max_length, dtype=self.dtype_policy)
-        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self._dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.blocks = [
             self.block_class(
                 num_heads,
