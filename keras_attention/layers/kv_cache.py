@@ -117,18 +117,48 @@ class GrowingCache(NamedTuple):
         return self.length
 
     def append(self, key, value, mask=None):
-        """The cache with more positions; a mask would have to be kept, and is refused."""
+        """The cache with more positions; with a mask, `(batch, target)`, a `MaskedCache`."""
         if mask is not None:
-            raise ValueError(
-                "GrowingCache: every position must hold a token, so no mask can be given. Use a cache that was "
-                "allocated with a max_length for rows with padding among what they consume."
-            )
-        if self.key.shape[2] == 0:
-            return GrowingCache(ops.cast(key, self.key.dtype), ops.cast(value, self.value.dtype))
-        return GrowingCache(
-            ops.concatenate([self.key, ops.cast(key, self.key.dtype)], axis=2),
-            ops.concatenate([self.value, ops.cast(value, self.value.dtype)], axis=2),
+            batch, length = ops.shape(self.key)[0], self.length
+            return MaskedCache(self.key, self.value, ops.ones((batch, length), "bool")).append(key, value, mask)
+        return GrowingCache(_longer(self.key, key), _longer(self.value, value))
+
+
+class MaskedCache(NamedTuple):
+    """A memory that gets longer with each call, with padding among what was consumed.
+
+    Attributes:
+        key: `(batch, kv_heads, length, key_dim)`.
+        value: `(batch, kv_heads, length, value_dim)`.
+        mask: bool `(batch, length)`, True where there is a token.
+    """
+
+    key: Any
+    value: Any
+    mask: Any
+
+    @property
+    def length(self):
+        """How many positions there are: an integer, or a scalar tensor where a graph does not know it."""
+        return ops.shape(self.key)[2]
+
+    @property
+    def tokens(self):
+        """How many tokens each row has consumed, padding left out: `(batch,)`; where its next token stands."""
+        return ops.sum(ops.cast(self.mask, "int32"), axis=1)
+
+    def append(self, key, value, mask=None):
+        """The cache with more positions; without a mask all of them are tokens."""
+        if mask is None:
+            mask = ops.ones((ops.shape(key)[0], ops.shape(key)[2]), "bool")
+        return MaskedCache(
+            _longer(self.key, key), _longer(self.value, value), ops.concatenate([self.mask, mask], axis=1)
         )
+
+
+def _longer(old, new):
+    new = ops.cast(new, old.dtype)
+    return new if old.shape[2] == 0 else ops.concatenate([old, new], axis=2)
 
 
 def _known(length):

@@ -19,8 +19,8 @@ class EncoderDecoder(ChecksInputs, keras.Model):
 
     Call args:
         inputs: dict of `source`, `(batch, source)` integers padded with 0, and
-            `target`, `(batch, target)` integers: the start id and all tokens
-            but the last.
+            `target`, `(batch, target)` integers padded with 0: the start id and
+            all tokens but the last. Padding may stand anywhere.
 
     Returns:
         Logits `(batch, target, target_vocabulary)`; position `t` is for the
@@ -45,13 +45,15 @@ class EncoderDecoder(ChecksInputs, keras.Model):
         outputs, summary = self.encoder(source, mask=mask, training=training)
         return self.decoder.prepare(outputs, mask), self.decoder.start(summary)
 
-    def decode(self, target, memory, state, training=False, return_attention_scores=True, sharers=1):
+    def decode(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
         """Target steps, any number: `DecoderOutput(logits, state, weights)`.
 
         Args:
             target: `(rows, target)` integers.
             memory: from `encode`.
             state: from `encode`, or from the last call; of as many rows.
+            mask: bool `(rows, target)`, True = a token; or None where all are,
+                or where padding stands behind and nobody reads its logits.
             training: whether to drop.
             return_attention_scores: whether the weights are needed.
             sharers: rows for each row of the memory, one after another, such
@@ -61,6 +63,7 @@ class EncoderDecoder(ChecksInputs, keras.Model):
             target,
             memory,
             state,
+            mask=mask,
             training=training,
             return_attention_scores=return_attention_scores,
             sharers=sharers,
@@ -72,4 +75,7 @@ class EncoderDecoder(ChecksInputs, keras.Model):
 
     def call(self, inputs, training=False):
         memory, state = self.encode(inputs["source"], training=training)
-        return self.decode(inputs["target"], memory, state, training=training, return_attention_scores=False).logits
+        target = inputs["target"]
+        return self.decode(
+            target, memory, state, mask=padding_mask(target), training=training, return_attention_scores=False
+        ).logits

@@ -62,6 +62,7 @@ class RecurrentDecoder(Layer):
         ids: `(batch, target)` integers.
         memory: what `prepare` returned.
         state: what `start` or the last call returned.
+        mask: bool `(batch, target)`, True = a token; or None.
         training: whether to drop.
         return_attention_scores: of no effect; the weights always come.
         sharers: rows of ids for each row of the memory; see `read_shared`.
@@ -95,6 +96,7 @@ class RecurrentDecoder(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True  # it takes them; what it returns carries none
         if not isinstance(cell, DecoderCell):
             raise TypeError(f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {cell!r}.")
         self.vocabulary_size = vocabulary_size
@@ -145,6 +147,9 @@ class RecurrentDecoder(Layer):
             self.cell.build((*ids_shape, width), value_shape)
         self.output_projection.build((None, self.cell.output_dim))
 
+    def compute_mask(self, *inputs, **kwargs):
+        return None
+
     def prepare(self, value, value_mask=None):
         """The memory of a source, made once."""
         return self.cell.prepare(value, value_mask=value_mask)
@@ -154,15 +159,15 @@ class RecurrentDecoder(Layer):
         *lower, last = (bridge(summary) for bridge in self.bridges)
         return (*lower, self.cell.start(last))
 
-    def call(self, ids, memory, state, training=False, return_attention_scores=True, sharers=1):
+    def call(self, ids, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
         *lower_states, cell_state = state
         inputs = self._dropout(self.embedding(ids), training=training)
         states = []
         for index, (cell, lower_state) in enumerate(zip(self.lower_cells, lower_states, strict=True)):
-            outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state)
+            outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state, mask)
             inputs = self._dropout(outputs + inputs if self.residual and index else outputs, training=training)
             states.append(lower_state)
-        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, training=training, sharers=sharers)
+        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, mask, training=training, sharers=sharers)
         logits = self.output_projection(self._dropout(output, training=training))
         if self.tied:
             logits = self.embedding(logits, reverse=True)

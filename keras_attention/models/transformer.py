@@ -100,11 +100,11 @@ class _Stack(Layer):
         for block in self.blocks:
             block.build(shape, *block_shapes)
 
-    def embed(self, ids, offset=0, training=False):
+    def embed(self, ids, offset=0, mask=None, training=False):
         """`dropout(sqrt(units) E[ids] + positions)`."""
         inputs = self.embedding(ids) * self.units**0.5
         if self._positions is not None:
-            inputs = self._positions(inputs, offset=offset)
+            inputs = self._positions(inputs, offset=offset, mask=mask)
         return self._dropout(inputs, training=training)
 
     def compute_mask(self, *inputs, **kwargs):
@@ -175,7 +175,7 @@ class TransformerEncoder(_Stack):
         return self.units
 
     def call(self, ids, mask=None, training=False):
-        outputs = self.embed(ids, training=training)
+        outputs = self.embed(ids, mask=mask, training=training)
         for block in self.blocks:
             outputs = block(outputs, mask=mask, training=training)
         if self.final_norm is not None:
@@ -199,6 +199,7 @@ class TransformerDecoder(_Stack):
         ids: `(batch, target)` integers.
         memory: what `prepare` returned.
         state: what `start` or the last call returned.
+        mask: bool `(batch, target)`, True = a token; or None.
         training: whether to drop.
         return_attention_scores: whether to compute the weights.
         sharers: rows of ids for each row of the memory; see `read_shared`.
@@ -253,14 +254,15 @@ class TransformerDecoder(_Stack):
         """The state before the first target token: one empty cache a block."""
         return tuple(block.allocate(ops.shape(summary)[0]) for block in self.blocks)
 
-    def call(self, ids, memory, state, training=False, return_attention_scores=True, sharers=1):
-        outputs = self.embed(ids, offset=state[0].length, training=training)
+    def call(self, ids, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+        outputs = self.embed(ids, offset=state[0].tokens, mask=mask, training=training)
         caches, weights = [], []
         for block, block_memory, cache in zip(self.blocks, memory, state, strict=True):
             outputs, block_weights, cache = block.extend(
                 outputs,
                 block_memory,
                 cache,
+                mask=mask,
                 training=training,
                 return_attention_scores=return_attention_scores,
                 sharers=sharers,

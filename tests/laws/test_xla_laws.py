@@ -109,23 +109,53 @@ def test_decoder_cell_compiled_is_the_cell(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_training_step_of_a_model_compiled_is_the_step(name):
-    inputs = {
-        "source": ids(BATCH, 7, high=SOURCE_IDS) * lengths_mask(4, 7, length=7),
-        "target": ids(BATCH, 7, high=TARGET_IDS, seed=1),
-    }
+def test_model_compiled_is_the_model(name):
+    model = MODELS[name]()
+    source = ids(BATCH, LONG, high=SOURCE_IDS) * lengths_mask(4, LONG, length=LONG).astype("int32")
+    inputs = {"source": tensor(source), "target": tensor(ids(BATCH, LONG, high=TARGET_IDS, seed=1))}
+
+    def call(factor):  # of one, for a gradient with respect to something
+        return (model(inputs) * factor,)
+
+    run = with_gradients(call, model.trainable_variables)
+    one = tensor(np.ones((), "float32"))
+    for expected, received in zip(tree.flatten(run(one)), tree.flatten(compiled(run)(one)), strict=True):
+        assert_allclose(array(received), array(expected), atol=1e-4)
+
+
+def attend(layer, *shapes):
+    """A functional model of a layer."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    outputs = layer(*inputs)
+    return keras.Model(inputs, outputs[0] if isinstance(outputs, tuple) else outputs)
+
+
+@only_tensorflow
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: attend(layers.MultiHeadSelfAttention(1, 4), (1100, 8)),
+        lambda: attend(layers.BahdanauAttention(4), (3, 8), (600, 8)),
+        lambda: attend(layers.AttentionRNN(layers.BahdanauCell(4)), (17, 8), (5, 8)),
+    ],
+    ids=["self-attention of 1,100", "Bahdanau over 600", "decoder of 17 steps"],
+)
+def test_what_keras_compiles_where_it_sees_a_gpu_trains_and_predicts_alike(make, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.undo()  # the lengths at which paths really change
     results = []
-    for jit_compile in (False, True):
+    devices = [tf.config.PhysicalDevice(f"/physical_device:{kind}:0", kind) for kind in ("CPU", "GPU")]
+    for seen in (devices[:1], devices):
         keras.utils.set_random_seed(0)
-        model = MODELS[name]()
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=jit_compile)
-        predicted = model.predict(inputs, verbose=0)
-        if not any(getattr(layer, "rate", 0) for layer in model._flatten_layers()):
-            model.fit(inputs, inputs["target"], epochs=1, verbose=0)
-        else:  # what is dropped differs
-            assert np.isfinite(model.fit(inputs, inputs["target"], epochs=1, verbose=0).history["loss"][0])
-            model = MODELS[name]()
-        results.append([predicted, *(array(weight) for weight in model.trainable_variables)])
+        model = make()
+        with monkeypatch.context() as patch:
+            patch.setattr(tf.config, "list_physical_devices", lambda *_, seen=seen: seen)
+            model.compile("sgd", "mse")
+            assert model.jit_compile == (seen == devices)
+        data = [normal(1, *shape[1:], seed=seed) for seed, shape in enumerate(tensor.shape for tensor in model.inputs)]
+        outputs = model.predict(data, verbose=0)
+        model.fit(data, outputs + 1, verbose=0)
+        results.append([outputs, *model.get_weights()])
     for one, other in zip(*results, strict=True):
         assert_allclose(other, one, atol=1e-4)
