@@ -2,6 +2,8 @@
 
 import contextlib
 
+import numpy as np
+
 
 def jax_key(seed):
     """JAX's key of a seed that a `keras.random.SeedGenerator` gave: integers `(2,)`, of which the second counts."""
@@ -18,8 +20,8 @@ def torch_seeded(seed, device):
     if seed is None:
         yield
         return
-    first, second = (int(number) for number in seed)
+    number = np.random.SeedSequence([int(number) for number in seed]).generate_state(1)[0]  # it takes 32 bits
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed((first << 32) ^ second)
+        torch.manual_seed(int(number))
         yield

@@ -83,6 +83,27 @@ def test_monotonic_expectation_is_the_papers_recursion():
     assert (weights.sum(-1) <= 1 + 1e-5).all()
 
 
+def test_weight_behind_likely_stops_does_not_vanish():
+    keys = np.array([[[-9, 9], [-9, 9], [-9, 9], [9, 1]]], "float32")
+    weights = layers.MonotonicAttention("dot")(np.array([[[2, 0], [0, 1]]], "float32"), keys).weights.numpy()[0]
+    assert_allclose(weights[1], [0, 0, 0, 1 / (1 + np.exp(-1))], atol=1e-6)  # behind three stops of p = 0.9999
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["known length", "unknown length"])
+@pytest.mark.parametrize("source", [1, 2, 7, 8, 40])
+def test_monotonic_expectation_is_the_recursion_at_every_length_and_likelihood(source, in_graph):
+    import tensorflow as tf
+
+    query, key = normal(1, 18, DIM, seed=2) * 3, normal(1, source, DIM, seed=3) * 3
+    layer = layers.MonotonicAttention("dot")
+    layer.build(query.shape, key.shape)
+    specs = [tf.TensorSpec([1, None, DIM])] * 2
+    call = tf.function(lambda *inputs: layer(*inputs).weights, input_signature=specs) if in_graph else layer
+    weights = call(query, key) if in_graph else call(query, key).weights
+    stops = 1 / (1 + np.exp(-(query.astype("float64") @ key.swapaxes(1, 2))[0]))
+    assert_allclose(weights[0], expected_alignments(stops, np.eye(source)[0]), atol=2e-6)
+
+
 def test_hard_monotonic_attention_stops_at_the_first_position_over_one_half_and_never_goes_back():
     scores = np.array([[[-1, 2, -1, 3], [-1, -1, -1, 1], [5, 5, -1, -1]]], "float32")
     layer = layers.MonotonicAttention("dot", hard=True)
