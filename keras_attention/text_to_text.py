@@ -223,8 +223,8 @@ class TextToText(Converter):
         """
         if isinstance(self.strategy, Sample):
             raise ValueError(
-                "TextToText.export: what is drawn at random differs each time, so an export of it cannot be checked. "
-                "Use Greedy() or Beam(...)."
+                "TextToText.export: what is drawn at random depends on the call and the batch, so an export of it "
+                "cannot be checked. Use Greedy() or Beam(...)."
             )
         return export_saved_model(self, folder, examples)
 

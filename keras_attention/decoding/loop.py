@@ -86,7 +86,7 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
             hypotheses = hypotheses._replace(coverage=_covered(hypotheses, attended))
         logits = tf.cast(logits, tf.float32)
         forced = None if prefix is None else _forced(prefix, time, width)
-        ids, parents, new_hypotheses = _advance(strategy, logits, forbidden, forced, hypotheses, end)
+        ids, parents, new_hypotheses = _advance(strategy, logits, time, forbidden, forced, hypotheses, end)
         if width > 1:
             new_state = beams.reorder(new_state, parents)
         written = (ids, emission) if width == 1 else (ids, emission, parents)
@@ -127,9 +127,9 @@ def _forced(prefix, time, width):
     return tf.repeat(free_at_last[:, tf.minimum(time, tf.shape(prefix)[1])], width)
 
 
-def _advance(strategy, logits, forbidden, forced, hypotheses, end):
+def _advance(strategy, logits, time, forbidden, forced, hypotheses, end):
     """The chosen ids, the beams they go on from (None of one), and what is known of them then."""
-    candidates, log_probs = _candidates(strategy, logits, forbidden, forced, hypotheses)
+    candidates, log_probs = _candidates(strategy, logits, time, forbidden, forced, hypotheses)
     totals = tf.expand_dims(hypotheses.log_probs, -1) + log_probs
     lengths = hypotheses.lengths + tf.cast(~hypotheses.finished, tf.int32)
     if strategy.width == 1:
@@ -152,12 +152,12 @@ def _advance(strategy, logits, forbidden, forced, hypotheses, end):
     return ids, parents, chosen._replace(log_probs=totals, finished=chosen.finished | (ids == end))
 
 
-def _candidates(strategy, logits, forbidden, forced, hypotheses):
+def _candidates(strategy, logits, time, forbidden, forced, hypotheses):
     """What each hypothesis may go on with: ids and log-probabilities, `(batch, width, candidates)`.
 
     The log-probabilities are the model's, as if nothing were forbidden or forced.
     """
-    ids = strategy.candidates(logits, forbidden)
+    ids = strategy.candidates(logits, forbidden, time)
     denominators = log_sum_exp(logits)
     log_probs = tf.gather(logits, ids, batch_dims=1) - denominators
     if forbidden:

@@ -1,8 +1,9 @@
 """How a search chooses: strategies, each a small record of its settings.
 
 A strategy says how many hypotheses an item keeps (`width`), how many it returns
-(`n_best`), which tokens a hypothesis may go on with (`candidates`) and what a
-hypothesis is worth (`score`). The loop does everything else.
+(`n_best`), which tokens a hypothesis may go on with (`candidates`, at step `time`
+of the search) and what a hypothesis is worth (`score`). The loop does
+everything else.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ class Greedy:
     n_best = 1
     coverage_penalty = 0.0
 
-    def candidates(self, logits, forbidden):
+    def candidates(self, logits, forbidden, time):
         """Id of the best token: `(rows, vocabulary)` to `(rows, 1)`."""
         return best(logits, 1, forbidden)
 
@@ -79,7 +80,7 @@ class Beam:
             if getattr(self, name) < 0:
                 raise ValueError(f"Beam: {name} must not be below 0. Received {name}={getattr(self, name)}.")
 
-    def candidates(self, logits, forbidden):
+    def candidates(self, logits, forbidden, time):
         """Ids of the best tokens: `(rows, vocabulary)` to `(rows, candidates)`."""
         # No more than `width` of a hypothesis can be among the best `width` of all, and the coverage penalty can only
         # take the end from among them.
@@ -102,7 +103,10 @@ class Sample:
         top_k: draw among so many of the most probable tokens; None for all.
         top_p: draw among the fewest most probable tokens that together have
             this probability; 1 for all.
-        seed: of the draws; None for others each time.
+        seed: seed of the draws, an integer: the same batch of sources gives the
+            same results in every call, whatever was drawn before; a row draws
+            otherwise at another place in the batch. None draws anew in each
+            call.
 
     Raises:
         ValueError: for values that leave nothing to draw from.
@@ -133,7 +137,7 @@ class Sample:
                 f"temperature={self.temperature}, top_k={self.top_k}, top_p={self.top_p}."
             )
 
-    def candidates(self, logits, forbidden):
+    def candidates(self, logits, forbidden, time):
         """Id of a random token: `(rows, vocabulary)` to `(rows, 1)`."""
         logits = logits + bars(logits.shape[-1], forbidden)
         values, ids = tf.math.top_k(logits / self.temperature, k=min(self.top_k or logits.shape[-1], logits.shape[-1]))
@@ -142,7 +146,10 @@ class Sample:
             before = tf.cumsum(probabilities, axis=-1, exclusive=True)
             values = tf.where(before < self.top_p, values, -float("inf"))
         # The largest of values with Gumbel noise is a draw from their softmax.
-        uniform = tf.random.uniform(tf.shape(values), minval=1e-20, seed=self.seed)
+        if self.seed is None:
+            uniform = tf.random.uniform(tf.shape(values), minval=1e-20)
+        else:  # of the step too, or every step would draw alike
+            uniform = tf.random.stateless_uniform(tf.shape(values), [self.seed, time], minval=1e-20)
         drawn = tf.argmax(values - tf.math.log(-tf.math.log(uniform)), axis=-1, output_type=tf.int32)
         return tf.gather(ids, drawn[:, None], batch_dims=1)
 

@@ -104,7 +104,8 @@ class AttentionLayer(Layer):
             return "whole"
         if source is None:
             return "unknown"
-        return "whole" if source < blockwise_from else "blocks"
+        # JAX infers shapes with symbols for lengths that it does not know; they are those of either path.
+        return "blocks" if isinstance(source, int) and source >= blockwise_from else "whole"
 
     def dropped(self, weights):
         """Weights after dropout: `training` is said here, since a layer that is computed again has no context."""

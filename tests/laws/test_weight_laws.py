@@ -167,7 +167,7 @@ NEXT = np.array([[3, 4, 1, 0, 0], [5, 3, 4, 5, 1], [3, 1, 0, 0, 0]])
 
 
 def model_of_the_readme(dtype="float32"):
-    lengths = (4, 5) if BACKEND == "jax" else (None, None)
+    lengths = (None, None)
     source, target = (keras.Input((length,), dtype="int32") for length in lengths)
     encoded = keras.layers.Embedding(SOURCE_IDS, 4, mask_zero=True, dtype=dtype)(source)
     asking = keras.layers.Embedding(TARGET_IDS, 3, mask_zero=True, dtype=dtype)(target)
