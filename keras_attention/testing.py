@@ -8,7 +8,6 @@ attends to padding. Nothing warns.
 import numpy as np
 from keras import ops, tree
 
-
 PLACES = ("front", "behind", "between")
 
 

@@ -83,8 +83,8 @@ class AttentionLayer(Layer):
         wanted = "the batch of the memory" if sharers == 1 else f"{sharers} times the batch of the memory"
         raise ValueError(
             f"{type(self).__name__}: the batch of the queries must be {wanted}, {batch * sharers}. Received a batch of "
-            f"{rows} queries and a memory of {batch}. Repeat the shorter one, or say how many rows of queries read each row "
-            "of the memory, as in decode(..., sharers=4) for a beam of four."
+            f"{rows} queries and a memory of {batch}. Repeat the shorter one, or say how many rows read each "
+            "row of the memory, as in decode(..., sharers=4) for a beam of four."
         )
 
     def path(self, target, source, blockwise_from):

@@ -146,7 +146,12 @@ class Blocks:
         return tf.cond(self._is_cut(i, j), lambda: tf.where(self._mask(i, j), tensor, filler), lambda: tensor)
 
     def _always_masked(self):
-        return self.key_mask is not None or self.attention_mask is not None
+        return self.key_mask is not None or self.attention_mask is not None or self.pattern.places is not None
+
+    @property
+    def _window_is_of_positions(self):
+        """Whether a window says which blocks are out of sight; distances in tokens are not known before."""
+        return self.pattern.window is not None and self.pattern.places is None
 
     def _is_cut(self, i, j):
         """Whether the pattern or the end of the source cuts through a block."""
@@ -162,10 +167,9 @@ class Blocks:
     def _mask(self, i, j):
         """What of one block may be seen: bool, broadcastable to its scores."""
         rows, columns = self._indices(i, self.rows), self._indices(j, self.columns)
-        mask = (columns < self.source)[None, :]
+        mask = (columns < self.source)[None, None, None]
         visible = self.pattern.mask(rows, columns)
         mask = mask if visible is None else mask & visible
-        mask = mask[None, None]
         if self.key_mask is not None:
             mask &= self.key_mask[j][:, None, None, :]
         if self.attention_mask is not None:
@@ -188,7 +192,7 @@ class Blocks:
         highest = lowest + self.rows - 1
         if self.pattern.causal:
             last = tf.minimum(last, highest // self.columns + 1)
-        if self.pattern.window is not None:
+        if self._window_is_of_positions:
             first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.columns)
             last = tf.minimum(last, (highest + self.pattern.window - 1) // self.columns + 1)
         return first, last
@@ -200,7 +204,7 @@ class Blocks:
         highest = lowest + self.columns - 1
         if self.pattern.causal:
             first = tf.maximum(first, lowest // self.rows)
-        if self.pattern.window is not None:
+        if self._window_is_of_positions:
             first = tf.maximum(first, (lowest - self.pattern.window + 1) // self.rows)
             last = tf.minimum(last, (highest + self.pattern.window - 1) // self.rows + 1)
         return first, last

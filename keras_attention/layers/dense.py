@@ -21,28 +21,19 @@ class PositionsDense(Rematerialized, keras.layers.Dense):
         outputs = multiply(inputs, self.kernel, self.bias, self.compute_dtype)
         return outputs if self.activation is None else self.activation(outputs)
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        super().quantize(mode, type_check=False, config=config)  # a quantised layer computes as Keras' does
+
 
 class HeadsDense(Rematerialized, keras.layers.EinsumDense):
     """A projection to heads, `(batch, length, heads, head_dim)`, or from them."""
 
     def call(self, inputs, training=None):
-        return multiply(inputs, self.kernel, self.bias, self.compute_dtype, input_axes=len(inputs.shape) - 2)
+        outputs = multiply(inputs, self.kernel, self.bias, self.compute_dtype, input_axes=len(inputs.shape) - 2)
+        return outputs if self.activation is None else self.activation(outputs)
 
-
-class AsMatrix(keras.Initializer):
-    """Initialises a kernel of heads as the matrix that it is.
-
-    Keras' own would take the axes of a `(dim, heads, head_dim)` kernel for
-    those of a convolution, and start the projections several times too small.
-    """
-
-    def __init__(self, initializer, input_axes):
-        self.initializer = initializer
-        self.input_axes = input_axes
-
-    def __call__(self, shape, dtype=None):
-        matrix = (math.prod(shape[: self.input_axes]), math.prod(shape[self.input_axes :]))
-        return ops.reshape(self.initializer(matrix, dtype=dtype), shape)
+    def quantize(self, mode=None, type_check=True, config=None):
+        super().quantize(mode, type_check=False, config=config)
 
 
 def multiply(inputs, kernel, bias, dtype, input_axes=1):

@@ -6,23 +6,23 @@ A call returns the context alone, as Keras' does.
 import keras
 from keras import ops
 
-from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.blockwise import blockwise_attention
-from keras_attention.layers.core import AttentionOutput, Memory, attend
-from keras_attention.layers.dense import AsMatrix, HeadsDense
-from keras_attention.layers.masks import check_mask, combine_masks
-from keras_attention.layers.patterns import Pattern, alibi_slopes
-from keras_attention.layers.positions import positions_from, rotary
+from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.folding import Folding, align
+from keras_attention.layers.heads import HeadsLayer
+from keras_attention.layers.masks import as_bool, check_mask, cleaned, combine_masks
+from keras_attention.layers.patterns import Pattern
+from keras_attention.layers.positions import rotary, token_positions
 from keras_attention.layers.products import product, wide
-
-POSITIONS = (None, "rotary", "alibi")
 
 # From this many keys on attention goes block by block: below, one product is faster and its weights are small.
 BLOCKWISE_FROM = 1024
 
+FLAT = Folding(free=(0,), attended=(1,))
+
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class MultiHeadAttention(AttentionLayer):
+class MultiHeadAttention(HeadsLayer):
     """Multi-head attention: `concat(head_1, ..., head_n) W_o`.
 
     Each head is `softmax(q k / sqrt(key_dim)) v` over its own projections.
@@ -39,9 +39,20 @@ class MultiHeadAttention(AttentionLayer):
         value_dim: width of one head of the value. Defaults to `key_dim`.
         dropout: fraction of the weights dropped in training.
         use_bias: whether the projections have biases.
-        output_shape: width of the output. Defaults to the query's.
+        output_shape: width of the output, or a tuple of widths. Defaults to
+            the query's.
+        attention_axes: axes of the inputs over which attention goes, an integer
+            or a tuple. Defaults to all but the first and the last.
         sliding_window: a query sees keys at most `sliding_window - 1`
-            positions away; None means all.
+            tokens away; None means all.
+        flash_attention: True is `blockwise=True`, and refuses dropout and
+            weights as Keras' does; None and False leave it to `blockwise`.
+        kernel_initializer, bias_initializer, kernel_regularizer,
+            bias_regularizer, activity_regularizer, kernel_constraint,
+            bias_constraint: those of the projections.
+        use_gate: whether the context is multiplied by a sigmoid of a projection
+            of the query, before the output projection.
+        seed: seed of the dropout.
         kv_heads: heads of key and value, which divide `num_heads`; several
             query heads share one (grouped-query attention; 1 is multi-query).
             Defaults to `num_heads`.
@@ -53,21 +64,20 @@ class MultiHeadAttention(AttentionLayer):
             `LearnedPositions`.
         blockwise: `"auto"`: from 1,024 keys on; True or False: always, never.
             Where the weights are asked for they are computed as a whole.
-        kernel_initializer, bias_initializer, kernel_regularizer,
-            bias_regularizer, kernel_constraint, bias_constraint: of the
-            projections.
-        seed: of the dropout.
 
     Call args:
-        query: `(batch, target, query_dim)`.
-        value: `(batch, source, value_dim)`.
-        key: `(batch, source, key_dim)`. Defaults to the value.
+        query: `(batch, target, query_dim)`, or of more dimensions; see
+            `attention_axes`.
+        value: `(batch, source, value_dim)`, likewise.
+        key: `(batch, source, key_dim)`, likewise. Defaults to the value.
         query_mask: bool `(batch, target)`; a query that is padding attends to
-            nothing. Keras' implicit mask arrives here.
+            nothing: its context is zeros, and its output the bias of the output
+            projection. Keras' implicit mask arrives here.
         value_mask: bool `(batch, source)`. Keras' implicit mask arrives here.
         key_mask: like `value_mask`, for a key that carries a mask of its own.
-        attention_mask: bool `(batch, target, source)`, or
-            `(batch, heads, target, source)`; sizes of one are broadcast.
+        attention_mask: `(target, source)`, `(batch, target, source)` or
+            `(batch, heads, target, source)`, bool or numbers of which all but
+            zero may be attended; sizes of one are broadcast.
         return_attention_scores: also return the weights.
         training: whether to drop weights.
         use_causal_mask: let query `i` see keys `0 ... i` only.
@@ -79,10 +89,8 @@ class MultiHeadAttention(AttentionLayer):
 
     Raises:
         ValueError: for heads that `kv_heads` does not divide, an odd `key_dim`
-            with rotary positions, tensors that are not of rank 3, key and value
-            of different lengths, or a mask that is not bool, of another shape
-            or of rank 2, which could mean `(batch, source)` or
-            `(target, source)`.
+            with rotary positions, tensors of fewer than three dimensions, key
+            and value of different lengths, or a mask of another shape.
 
     Example:
 
@@ -98,66 +106,6 @@ class MultiHeadAttention(AttentionLayer):
         "Longformer", for the window.
     """
 
-    def __init__(
-        self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        dropout=0.0,
-        use_bias=True,
-        output_shape=None,
-        sliding_window=None,
-        kv_heads=None,
-        qk_norm=False,
-        positions=None,
-        blockwise="auto",
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
-        super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
-        self.num_heads = num_heads
-        self.key_dim = key_dim
-        self.value_dim = value_dim or key_dim
-        self.use_bias = use_bias
-        self.output_dim = output_shape[-1] if isinstance(output_shape, (tuple, list)) else output_shape
-        self.sliding_window = sliding_window
-        self.kv_heads = kv_heads or num_heads
-        self.qk_norm = qk_norm
-        self.positions = positions
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-        self._check_arguments()
-        self._slopes = alibi_slopes(num_heads) if positions == "alibi" else None
-
-    def build(self, query_shape, value_shape, key_shape=None):
-        key_shape = value_shape if key_shape is None else key_shape
-        self.check_shapes(query_shape, value_shape, key_shape)
-        self._query_dense = self._projection("query", self.num_heads, self.key_dim, query_shape)
-        self._key_dense = self._projection("key", self.kv_heads, self.key_dim, key_shape)
-        self._value_dense = self._projection("value", self.kv_heads, self.value_dim, value_shape)
-        output_dim = self.output_dim or query_shape[-1]
-        self._output_dense = self._dense(
-            "attention_output", "btnh,nhd->btd", (None, output_dim), "d",
-            (*query_shape[:2], self.num_heads, self.value_dim),
-        )  # fmt: skip
-        self._widths = {"query": query_shape[-1], "value": value_shape[-1], "key": key_shape[-1]}
-        self._norms = []
-        if self.qk_norm:
-            for name, heads in (("query_norm", self.num_heads), ("key_norm", self.kv_heads)):
-                norm = keras.layers.RMSNormalization(dtype=self.dtype_policy, name=name)
-                norm.build((None, heads, None, self.key_dim))
-                self._norms.append(norm)
-
     def prepare(self, value, key=None, value_mask=None, offset=0):
         """Does all that depends on the source alone.
 
@@ -165,20 +113,16 @@ class MultiHeadAttention(AttentionLayer):
             value: `(batch, source, value_dim)`.
             key: `(batch, source, key_dim)`. Defaults to the value.
             value_mask: bool `(batch, source)`.
-            offset: position of the first key, for rotary positions.
+            offset: tokens before the first key, for rotary positions: an
+                integer, a scalar tensor, or one integer a row, `(batch,)`.
 
         Returns:
             `Memory` of `(batch, kv_heads, source, dim)`.
         """
         self.check_built("prepare")
-        key = value if key is None else key
-        self._check_widths(value=value, key=key)
+        value_mask = as_bool(value_mask)
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
-        return Memory(
-            self._heads(self._key_dense, key, self._norms[1:], offset),
-            self._heads(self._value_dense, value),
-            value_mask,
-        )
+        return self._memory(value, key, value_mask, value_mask, offset)
 
     def read(
         self,
@@ -190,6 +134,7 @@ class MultiHeadAttention(AttentionLayer):
         offset=0,
         return_attention_scores=True,
         training=False,
+        tokens=None,
     ):
         """Attends to a prepared memory.
 
@@ -202,6 +147,8 @@ class MultiHeadAttention(AttentionLayer):
             offset: position of the first query.
             return_attention_scores: whether to compute the weights.
             training: whether to drop weights.
+            tokens: tokens before the first query, where padding makes them
+                fewer than `offset`; like it, or one integer a row, `(batch,)`.
 
         Returns:
             `AttentionOutput(context, weights)`: `(batch, target, output_dim)`
@@ -209,16 +156,21 @@ class MultiHeadAttention(AttentionLayer):
         """
         self.check_built("read")
         self._check_widths(query=query)
-        mask = self._given_mask(query, memory, query_mask, attention_mask)
-        pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset)
-        heads = self._heads(self._query_dense, query, self._norms[:1], offset) * self.key_dim**-0.5
+        self._refuse_weights_of_flash_attention(return_attention_scores)
+        query_mask, mask = self._given_masks(query, memory, query_mask, attention_mask)
+        query = cleaned(query, combine_masks(query_mask, _alive(mask, axes=(1, 3))))
+        mask = combine_masks(None if query_mask is None else query_mask[:, None, :, None], mask)
+        tokens = offset if tokens is None else tokens
+        places = self._places(query, memory, query_mask, tokens)
+        pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset, places)
+        heads = self._heads(self._query_dense, query, self._norms[:1], query_mask, tokens)
         key, value = (self._shared(tensor) for tensor in (memory.key, memory.value))
-        arguments = (heads, key, value, memory.mask, mask, pattern, training)
-        if return_attention_scores:
-            context, weights = self._as_a_whole(*arguments)
-        else:
-            context, weights = self._by_length(*arguments), None
-        return AttentionOutput(self._output_dense(_swapped(context)), weights)
+        attend_by = self._attend_by_override if self._is_overridden else self._attend
+        context, weights = attend_by(heads, key, value, memory.mask, mask, pattern, training, return_attention_scores)
+        context = _swapped(context)
+        if self._gate_dense is not None:
+            context = context * self._gate_dense(query)
+        return AttentionOutput(self._output_dense(context), weights)
 
     def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
         if self.positions is not None or self.sliding_window is not None:
@@ -239,26 +191,88 @@ class MultiHeadAttention(AttentionLayer):
         key_mask=None,
         attention_mask=None,
         return_attention_scores=False,
-        training=False,
+        training=None,
         use_causal_mask=False,
     ):
-        output = self.read(
-            query,
-            self.prepare(value, key, self.source_mask(value, value_mask, key_mask)),
-            query_mask=query_mask,
-            attention_mask=attention_mask,
-            use_causal_mask=use_causal_mask,
-            return_attention_scores=return_attention_scores,
-            training=training,
+        folding = self._folding
+        masks = align(attention_mask, type(self).__name__, self.num_heads, query.shape, value.shape, folding)
+        asked = (return_attention_scores, training, use_causal_mask)
+        if folding.is_trivial:
+            source_mask = self.source_mask(value, as_bool(value_mask), as_bool(key_mask))
+            output = self._attend_once(query, value, key, query_mask, source_mask, masks, *asked)
+            return tuple(output) if return_attention_scores else output.context
+        output = self._attend_once(
+            folding.fold(query),
+            folding.fold(value),
+            None if key is None else folding.fold(key),
+            folding.fold_padding(query_mask, query),
+            combine_masks(folding.fold_padding(value_mask, value), folding.fold_padding(key_mask, value)),
+            folding.fold_scores_mask(masks, query, value),
+            *asked,
         )
-        return tuple(output) if return_attention_scores else output.context
+        context = folding.unfold(output.context, query)
+        return (context, folding.unfold_weights(output.weights, query, value)) if return_attention_scores else context
+
+    def compute_output_spec(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        training=None,
+        use_causal_mask=False,
+    ):
+        shape = self.compute_output_shape(query.shape, value.shape, None if key is None else key.shape)
+        return self._specification(shape, query, value, return_attention_scores)
+
+    def _specification(self, shape, query, value, return_attention_scores):
+        """What the call returns, symbolically: the context of a shape, and the weights if they are asked for."""
+        context = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return context
+        weights = self._find_folding(query.shape, value.shape).weights_shape(query.shape, value.shape, self.num_heads)
+        return context, keras.KerasTensor(weights, dtype=self.compute_dtype)
 
     def compute_mask(self, query, previous_mask=None):
         return previous_mask
 
+    def _attend_once(
+        self, query, value, key, query_mask, source_mask, attention_mask, return_attention_scores, training, causal
+    ):
+        """`prepare` and `read` of tensors of rank 3; a key that no query may see is cleaned as a masked one is."""
+        seen = combine_masks(source_mask, _alive(attention_mask, axes=(1, 2)))
+        return self.read(
+            query,
+            self._memory(value, key, source_mask, seen),
+            query_mask=query_mask,
+            attention_mask=attention_mask,
+            use_causal_mask=causal,
+            return_attention_scores=return_attention_scores,
+            training=training,
+        )
+
+    def _memory(self, value, key, mask, seen, offset=0):
+        """The memory of a source whose positions that are not `seen` may hold anything."""
+        self._check_widths(value=value, key=value if key is None else key)
+        clean = cleaned(value, seen)
+        key = clean if key is None else cleaned(key, seen)
+        keys = self._heads(self._key_dense, key, self._norms[1:], mask, offset)
+        return Memory(keys, self._heads(self._value_dense, clean), mask)
+
+    def _attend(self, query, key, value, key_mask, mask, pattern, training, return_attention_scores):
+        """Context and weights (or None) of heads, `(batch, heads, length, dim)`."""
+        arguments = (query * self._inverse_sqrt_key_dim, key, value, key_mask, mask, pattern, training)
+        if return_attention_scores:
+            return self._as_a_whole(*arguments)
+        return self._by_length(*arguments), None
+
     def _by_length(self, query, key, *arguments):
         """The context, block by block where that pays."""
-        if self.path(query.shape[2], key.shape[2], BLOCKWISE_FROM) == "whole":
+        if not self._flash_attention and self.path(query.shape[2], key.shape[2], BLOCKWISE_FROM) == "whole":
             return self._as_a_whole(query, key, *arguments)[0]
         return self._in_blocks(query, key, *arguments)
 
@@ -269,87 +283,119 @@ class MultiHeadAttention(AttentionLayer):
         if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
             queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
             bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
-            scores = (
-                scores if bias is None else ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
-            )
-            mask = combine_masks(mask, None if visible is None else visible[None, None])
-        context, weights = attend(scores, value, mask, self.dropped if training else None)
+            if bias is not None:
+                scores = ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
+            mask = combine_masks(mask, visible)
+        context, weights = attend(scores, value, mask, self.dropped if training and self.dropout else None)
         return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
 
     def _in_blocks(self, query, key, value, key_mask, mask, pattern, training):
-        whole_below = BLOCKWISE_FROM if self.blockwise == "auto" else 0
+        whole_below = BLOCKWISE_FROM if self.blockwise == "auto" and not self._flash_attention else 0
         dropout = self.dropout_of_blocks(training)
         return blockwise_attention(query, key, value, key_mask, mask, pattern, *dropout, whole_below)
 
-    def _given_mask(self, query, memory, query_mask, attention_mask):
-        """The caller's masks of queries, `(batch, heads or 1, target, source or 1)`, or None."""
-        owner, source = type(self).__name__, memory.key.shape[2]
+    def _given_masks(self, query, memory, query_mask, attention_mask):
+        """The caller's masks: bool `(batch, target)` and `(batch, heads, target, source)`, or None; sizes may be 1."""
+        owner, query_mask = type(self).__name__, as_bool(query_mask)
         check_mask(query_mask, owner, "query_mask", "(batch, target)", query.shape[:2])
-        if attention_mask is not None and len(attention_mask.shape) == 3:
-            attention_mask = attention_mask[:, None]
-        sizes = (query.shape[0], self.num_heads, query.shape[1], source)
-        axes = "(batch, target, source) or (batch, heads, target, source)"
-        check_mask(attention_mask, owner, "attention_mask", axes, sizes, broadcast=True)
-        return combine_masks(None if query_mask is None else query_mask[:, None, :, None], attention_mask)
+        source = (query.shape[0], memory.key.shape[2])
+        return query_mask, align(attention_mask, owner, self.num_heads, query.shape, source, FLAT)
 
-    def _heads(self, dense, inputs, norms=(), offset=None):
+    @property
+    def _is_overridden(self):
+        return type(self)._compute_attention is not MultiHeadAttention._compute_attention
+
+    def _attend_by_override(self, query, key, value, key_mask, mask, pattern, training, return_attention_scores):
+        """Calls a subclass' `_compute_attention` with what Keras gives it."""
+        if pattern.slopes is not None:
+            raise ValueError(
+                f"{type(self).__name__}: an overridden _compute_attention gets no place for the penalties of "
+                "positions='alibi'. Use positions='rotary', or add them there."
+            )
+        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
+        queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
+        visible = pattern.mask(queries, keys)
+        mask = combine_masks(mask, visible)
+        if mask is not None and mask.shape[1] == 1:
+            mask = mask[:, 0]
+        heads = (_swapped(tensor) for tensor in (query, key, value))
+        context, weights = self._compute_attention(*heads, mask, training, return_attention_scores)
+        return _swapped(context), weights
+
+    def _compute_attention(
+        self,
+        query,
+        key,
+        value,
+        attention_mask=None,
+        training=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+    ):
+        """Attention between heads that are projected, for a subclass to override as it would Keras'.
+
+        Args:
+            query: `(batch, target, heads, key_dim)`, not scaled.
+            key: `(batch, source, heads, key_dim)`.
+            value: `(batch, source, heads, value_dim)`.
+            attention_mask: all masks of the call in one, bool, `(batch, target,
+                source)` or `(batch, heads, target, source)`; sizes of one are
+                broadcast.
+            training: whether to drop weights.
+            return_attention_scores: whether the weights are asked for.
+            use_causal_mask: let query `i` see keys `0 ... i` only.
+
+        Returns:
+            The context, `(batch, target, heads, value_dim)`, and the weights,
+            `(batch, heads, target, source)`, or None.
+        """
+        self._refuse_weights_of_flash_attention(return_attention_scores)
+        mask = align(attention_mask, type(self).__name__, self.num_heads, query.shape, value.shape, FLAT)
+        heads = (_swapped(ops.convert_to_tensor(tensor)) for tensor in (query, key, value))
+        context, weights = self._attend(*heads, None, mask, Pattern(use_causal_mask), training, return_attention_scores)
+        return _swapped(context), weights
+
+    # What an override of Keras' layer multiplies with: heads `(batch, length, heads, dim)`, scores as in `attend`.
+    _dot_product_equation = "bsnh,btnh->bnts"
+    _combine_equation = "bnts,bsnh->btnh"
+
+    def _masked_softmax(self, attention_scores, attention_mask=None):
+        """The softmax of an override: of scores `(batch, heads, target, source)`, where a mask allows."""
+        batch, heads, target, source = attention_scores.shape
+        mask = align(attention_mask, type(self).__name__, heads, (batch, target), (batch, source), FLAT)
+        return masked_softmax(attention_scores, mask)
+
+    def _refuse_weights_of_flash_attention(self, return_attention_scores):
+        if self._flash_attention and return_attention_scores:
+            raise ValueError(
+                f"{type(self).__name__}: Returning attention scores is not supported when flash attention is enabled. "
+                "Please disable flash attention to access attention scores."
+            )
+
+    def _places(self, query, memory, query_mask, tokens):
+        """Where queries and keys stand among tokens, where distances count and there may be padding; or None."""
+        counts = self.sliding_window is not None or self._slopes is not None
+        if not counts or (query_mask is None and memory.mask is None):
+            return None
+        places = (
+            token_positions(query_mask, ops.shape(query)[1], tokens),
+            token_positions(memory.mask, ops.shape(memory.key)[2]),
+        )
+        return tuple(place if len(place.shape) == 2 else place[None] for place in places)
+
+    def _heads(self, dense, inputs, norms=(), mask=None, offset=None):
         """Projects to `(batch, heads, length, head_dim)`; queries and keys get their norm and position."""
         heads = _swapped(dense(inputs))
         for norm in norms:
             heads = norm(heads)
         if offset is not None and self.positions == "rotary":
-            heads = rotary(heads, positions_from(ops.shape(heads)[2], offset))
+            heads = rotary(heads, token_positions(mask, ops.shape(heads)[2], offset))
         return heads
 
     def _shared(self, tensor):
         """Key or value heads, each as often as query heads share it."""
         sharers = self.num_heads // self.kv_heads
         return tensor if sharers == 1 else ops.repeat(tensor, sharers, axis=1)
-
-    def _projection(self, name, heads, dim, input_shape):
-        return self._dense(name, "btd,dnh->btnh", (None, heads, dim), "nh", input_shape)
-
-    def _dense(self, name, equation, output_shape, bias_axes, input_shape):
-        def fresh(thing):
-            return thing.clone() if isinstance(thing, keras.Initializer) else thing
-
-        input_axes = len(equation.partition(",")[0]) - 2
-        dense = HeadsDense(
-            equation,
-            output_shape=output_shape,
-            bias_axes=bias_axes if self.use_bias else None,
-            kernel_initializer=AsMatrix(fresh(self.kernel_initializer), input_axes),
-            bias_initializer=fresh(self.bias_initializer),
-            kernel_regularizer=self.kernel_regularizer,
-            bias_regularizer=self.bias_regularizer,
-            kernel_constraint=self.kernel_constraint,
-            bias_constraint=self.bias_constraint,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        dense.supports_masking = True  # else Keras warns that the caller's mask ends here, as it should
-        dense.build(input_shape)
-        return dense
-
-    def _check_arguments(self):
-        owner = type(self).__name__
-        for name in ("num_heads", "key_dim", "value_dim", "kv_heads", "sliding_window"):
-            number = getattr(self, name)
-            if number is not None and (not isinstance(number, int) or number < 1):
-                raise ValueError(f"{owner}: {name} must be a positive integer. Received {name}={number!r}.")
-        if self.num_heads % self.kv_heads:
-            raise ValueError(
-                f"{owner}: kv_heads must divide num_heads, so that as many query heads share each. Received "
-                f"num_heads={self.num_heads}, kv_heads={self.kv_heads}."
-            )
-        if self.positions not in POSITIONS:
-            known = ", ".join(map(repr, POSITIONS))
-            raise ValueError(f"{owner}: positions must be one of {known}. Received {self.positions!r}.")
-        if self.positions == "rotary" and self.key_dim % 2:
-            raise ValueError(
-                f"{owner}: key_dim must be even with positions='rotary', for pairs that turn. Received "
-                f"key_dim={self.key_dim}."
-            )
 
     def _check_widths(self, **tensors):
         for name, tensor in tensors.items():
@@ -359,26 +405,6 @@ class MultiHeadAttention(AttentionLayer):
                     f"built. Received shape {tuple(tensor.shape)}. Make another layer for another width."
                 )
 
-    def get_config(self):
-        config = {
-            "num_heads": self.num_heads,
-            "key_dim": self.key_dim,
-            "value_dim": self.value_dim,
-            "use_bias": self.use_bias,
-            "output_shape": self.output_dim,
-            "sliding_window": self.sliding_window,
-            "kv_heads": self.kv_heads,
-            "qk_norm": self.qk_norm,
-            "positions": self.positions,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-        }
-        return super().get_config() | config
-
 
 def _swapped(tensor):
     """`(batch, length, heads, dim)` to `(batch, heads, length, dim)`, or back; nothing moves where one of them is 1."""
@@ -386,3 +412,8 @@ def _swapped(tensor):
     if 1 in (first, second) and None not in (first, second):
         return ops.reshape(tensor, (-1, second, first, dim))
     return ops.swapaxes(tensor, 1, 2)
+
+
+def _alive(mask, axes):
+    """Which queries or keys `(batch, heads, target, source)` lets take part at all: bool `(batch, length)`, or None."""
+    return None if mask is None else ops.any(mask, axis=axes)

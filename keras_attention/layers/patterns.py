@@ -21,12 +21,16 @@ class Pattern(NamedTuple):
         slopes: float32 `(heads,)`, subtracted from the scores once for each
             position between query and key (ALiBi), or None.
         offset: position of the first query; an integer or a scalar tensor.
+        places: where queries and keys stand among tokens, integers
+            `(batch or 1, target)` and `(batch or 1, source)`, for distances
+            where there is padding; None where they stand at their positions.
     """
 
     causal: bool = False
     window: Any = None
     slopes: Any = None
     offset: Any = 0
+    places: Any = None
 
     @property
     def is_trivial(self):
@@ -34,7 +38,7 @@ class Pattern(NamedTuple):
         return not self.causal and self.window is None and self.slopes is None
 
     def mask(self, queries, keys):
-        """Which keys each query sees: bool `(target, source)`, or None if all.
+        """Which keys each query sees: bool `(batch or 1, 1, target, source)`, or None if all.
 
         Args:
             queries: indices of queries, integers `(target,)`; `offset` is
@@ -43,22 +47,29 @@ class Pattern(NamedTuple):
         """
         if not self.causal and self.window is None:
             return None
-        distance = self._distance(queries, keys)
-        visible = distance >= 0 if self.causal else None
+        visible = ((self.offset + queries)[:, None] >= keys)[None, None] if self.causal else None
         if self.window is not None:
+            distance = self._distance(queries, keys)
             near = ops.logical_and(distance < self.window, distance > -self.window)
             visible = near if visible is None else ops.logical_and(visible, near)
         return visible
 
     def bias(self, queries, keys):
-        """What is added to the scores: float32 `(heads, target, source)`, or None."""
+        """What is added to the scores: float32 `(batch or 1, heads, target, source)`, or None."""
         if self.slopes is None:
             return None
         distance = ops.cast(ops.abs(self._distance(queries, keys)), "float32")
         return -ops.convert_to_tensor(self.slopes)[:, None, None] * distance
 
     def _distance(self, queries, keys):
-        return (self.offset + queries)[:, None] - keys[None, :]
+        """From each key to each query, in tokens: `(batch or 1, 1, target, source)`."""
+        if self.places is None:
+            return ((self.offset + queries)[:, None] - keys)[None, None]
+        query, key = (
+            ops.take(places, ops.minimum(indices, ops.shape(places)[1] - 1), axis=1)  # blocks may reach beyond the end
+            for places, indices in zip(self.places, (queries, keys), strict=True)
+        )
+        return query[:, None, :, None] - key[:, None, None, :]
 
 
 def alibi_slopes(num_heads):

@@ -38,13 +38,28 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     def build(self, inputs_shape):
         super().build(inputs_shape, inputs_shape)
 
+    def compute_output_shape(self, inputs_shape):
+        return super().compute_output_shape(inputs_shape, inputs_shape)
+
+    def compute_output_spec(
+        self,
+        inputs,
+        mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        training=None,
+        use_causal_mask=False,
+        inputs_mask=None,
+    ):
+        return self._specification(self.compute_output_shape(inputs.shape), inputs, inputs, return_attention_scores)
+
     def call(
         self,
         inputs,
         mask=None,
         attention_mask=None,
         return_attention_scores=False,
-        training=False,
+        training=None,
         use_causal_mask=False,
         inputs_mask=None,  # where Keras puts the implicit mask when another tensor is given too
     ):
@@ -96,7 +111,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         >>> output.context.shape, int(cache.length)
         (TensorShape([1, 1, 5]), 1)
         """
-        new = self.prepare(inputs, offset=cache.length)
+        new = self.prepare(inputs, value_mask=mask, offset=cache.tokens)
         grown = cache.append(new.key, new.value, mask)
         output = self.read(
             inputs,
@@ -104,6 +119,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             query_mask=mask,
             use_causal_mask=inputs.shape[1] != 1,  # one query is the last position: nothing stands after it
             offset=cache.length,
+            tokens=cache.tokens,
             return_attention_scores=return_attention_scores,
             training=training,
         )

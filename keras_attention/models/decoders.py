@@ -167,7 +167,9 @@ class RecurrentDecoder(Layer):
             outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state, mask)
             inputs = self._dropout(outputs + inputs if self.residual and index else outputs, training=training)
             states.append(lower_state)
-        output, cell_state, weights = self.cell.read(inputs, memory, cell_state, mask, training=training, sharers=sharers)
+        output, cell_state, weights = self.cell.read(
+            inputs, memory, cell_state, mask, training=training, sharers=sharers
+        )
         logits = self.output_projection(self._dropout(output, training=training))
         if self.tied:
             logits = self.embedding(logits, reverse=True)

@@ -38,10 +38,6 @@ TOKENS, SOURCE_TOKENS = normal(2, 3, WIDTH), normal(2, 4, WIDTH, seed=1)
 INPUTS, VALUE = normal(2, TARGET, WIDTH), normal(2, SOURCE, WIDTH, seed=1)
 
 
-# What multi-head attention has yet to do for a block.
-WAITS = pytest.mark.xfail(reason="attention must count positions among tokens, and leave NaN at padding out")
-
-
 def padded(tokens, place, filler=0.0):
     """Tokens at some places of rows, and the mask that says where."""
     mask = np.array([place, place], bool)
@@ -82,9 +78,7 @@ def test_padding_changes_no_token_wherever_it_stands(name, place):
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("options", [{"positions": "rotary"}, {"positions": "alibi"}, {"sliding_window": 2}], ids=str)
 @pytest.mark.parametrize("name", ["encoder", "decoder"])
-def test_distances_are_counted_among_the_tokens(name, options, place, request):
-    if place == "in between":
-        request.applymarker(WAITS)
+def test_distances_are_counted_among_the_tokens(name, options, place):
     block = built(BLOCKS[name], attention_options=options)
     inputs, mask = padded(TOKENS, PLACES[place][0])
     received = array(run(block, inputs, mask=mask))[mask].reshape(TOKENS.shape)
@@ -110,7 +104,6 @@ def test_nan_at_padding_reaches_no_token_and_no_gradient(name, bad):
         assert_allclose(received, expected, atol=1e-5)
 
 
-@WAITS
 @pytest.mark.parametrize("name", ["decoder", "decoder, post-norm"])
 def test_nan_at_padding_of_the_source_reaches_no_token_and_no_gradient(name):
     block = built(BLOCKS[name])

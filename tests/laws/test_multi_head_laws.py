@@ -217,13 +217,6 @@ def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(name, cuts
     assert_allclose(np.concatenate(contexts, 1), whole, atol=1e-5)
 
 
-def test_cache_that_grows_refuses_a_mask():
-    layer = self_attention("plain")
-    layer.build((BATCH, 1, DIM))
-    with pytest.raises(ValueError, match="every position must hold a token"):
-        layer.extend(normal(BATCH, 1, DIM), layer.allocate(BATCH), mask=np.ones((BATCH, 1), bool))
-
-
 @EVERY
 def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
     layer = cross_attention(name)

@@ -60,7 +60,7 @@ def gradients(function, *inputs):
 
 
 def compiled(function, *shapes):
-    """A function of float32 tensors, compiled by XLA; with shapes, such as `(2, None, 5)`, for lengths it does not know."""
+    """A function of float32 tensors, compiled by XLA; for shapes with unknown lengths, such as `(2, None, 5)`."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 

@@ -31,7 +31,11 @@ def test_state_of_an_lstm_starts_any_cell_of_an_lstm(make):
 @pytest.mark.parametrize(
     ("cell", "state", "message"),
     [
-        (layers.LuongCell(6, cell="lstm"), H, r"must be h and c, each of shape \(batch, 6\).* Received 1 of shapes \(2"),
+        (
+            layers.LuongCell(6, cell="lstm"),
+            H,
+            r"must be h and c, each of shape \(batch, 6\).* Received 1 of shapes \(2",
+        ),
         (layers.PlainCell(6), (H, C), r"must be h, of shape \(batch, 6\).*Received 2 of shapes .*Bridge\(units=6"),
         (layers.BahdanauCell(4), H, r"must be h, of shape \(batch, 4\).*Received 1 of shapes \(2, 6\)"),
     ],
@@ -80,7 +84,11 @@ def test_mask_of_the_target_is_checked():
 
 
 def test_other_batches_are_named_as_such():
-    with pytest.raises(ValueError, match=r"the batch of the queries must be the batch of the memory, 3. Received a bat"):
+    with pytest.raises(
+        ValueError, match=r"the batch of the queries must be the batch of the memory, 3. Received a bat"
+    ):
         layers.AttentionRNN(layers.LuongCell(6))(INPUTS, np.ones((3, 7, 4)))
-    with pytest.raises(ValueError, match=r"LuongAttention: the batch of the queries must be .* 3. Received a batch of 2"):
+    with pytest.raises(
+        ValueError, match=r"LuongAttention: the batch of the queries must be .* 3. Received a batch of 2"
+    ):
         layers.LuongAttention("general")(INPUTS, np.ones((3, 7, 4)))
