@@ -52,6 +52,10 @@ class Attention(AttentionLayer):
         attention_mask: bool, broadcastable to `(batch, target, source)`.
         use_causal_mask: let query `i` see keys `0 ... i` only.
         training: whether to drop weights.
+        mask: with a list as first argument, `[query_mask, value_mask]`.
+
+    As in `keras.layers.Attention` the first argument may be a list,
+    `layer([query, value])` or `layer([query, value, key])`.
 
     Returns:
         `AttentionOutput(context, weights)`: `(batch, target, value_dim)` and
@@ -74,6 +78,13 @@ class Attention(AttentionLayer):
         super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.score = get_score(score)
         self.score.dtype_policy = self.dtype_policy
+
+    def __call__(self, query, *args, mask=None, **kwargs):
+        if isinstance(query, (list, tuple)):
+            query, *args = self._unpacked(query, args)
+        if mask is not None:
+            kwargs |= self._masks_of_a_list(mask)
+        return super().__call__(query, *args, **kwargs)
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -152,6 +163,34 @@ class Attention(AttentionLayer):
 
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
+
+    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
+        self.check_shapes(query_shape, value_shape, value_shape if key_shape is None else key_shape)
+        (batch, target, _), (_, source, value_dim) = query_shape, value_shape
+        return AttentionOutput((batch, target, value_dim), (batch, target, source))
+
+    def compute_output_spec(self, query, value, key=None, *args, **kwargs):
+        shapes = self.compute_output_shape(query.shape, value.shape, None if key is None else key.shape)
+        return AttentionOutput(*(keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes))
+
+    def _unpacked(self, tensors, args):
+        """Query, value and key of a list, as Keras' own layers take them."""
+        if args or not 2 <= len(tensors) <= 3:
+            raise ValueError(
+                f"{type(self).__name__}: a list must hold the query, the value and, if it is another, the key. Received "
+                f"{len(tensors)} tensors{' and further arguments by position' if args else ''}. Write "
+                "layer([query, value]), or layer(query, value, key)."
+            )
+        return tensors
+
+    def _masks_of_a_list(self, mask):
+        """Keras' `mask=[query_mask, value_mask]` and, with a key, its mask."""
+        if not isinstance(mask, (list, tuple)) or not 2 <= len(mask) <= 3:
+            raise ValueError(
+                f"{type(self).__name__}: mask must be a list of the query's and the value's. Received {mask!r}. Write "
+                "mask=[query_mask, value_mask], or query_mask= and value_mask=."
+            )
+        return dict(zip(("query_mask", "value_mask", "key_mask"), mask, strict=False))
 
     def _read_mask(self, query, memory, query_mask, attention_mask):
         """The masks of a `read`, checked and joined: bool `(batch or 1, target or 1, source)`, or None."""

@@ -121,6 +121,15 @@ class AttentionRNN(Layer):
     def compute_mask(self, inputs, previous_mask=None):
         return RecurrentOutput(previous_mask, None, None)
 
+    def compute_output_shape(self, inputs_shape, value_shape, key_shape=None):
+        batch, target = inputs_shape[:2]
+        self.build(inputs_shape, value_shape, key_shape)  # the widths of the cell's output and state are known then
+        return RecurrentOutput(
+            (batch, target, self.cell.output_dim),
+            tuple((batch, width) for width in self.cell.state_widths),
+            (batch, target, value_shape[1]),
+        )
+
     def get_config(self):
         return super().get_config() | {"cell": keras.saving.serialize_keras_object(self.cell)}
 
