@@ -177,8 +177,8 @@ class Attention(AttentionLayer):
         """Query, value and key of a list, as Keras' own layers take them."""
         if args or not 2 <= len(tensors) <= 3:
             raise ValueError(
-                f"{type(self).__name__}: a list must hold the query, the value and, if it is another, the key. Received "
-                f"{len(tensors)} tensors{' and further arguments by position' if args else ''}. Write "
+                f"{type(self).__name__}: a list must hold the query, the value and, if it is another, the key. "
+                f"Received {len(tensors)} tensors{' and further arguments by position' if args else ''}. Write "
                 "layer([query, value]), or layer(query, value, key)."
             )
         return tensors
