@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo serve test test-backends lint format clean
+.PHONY: demo serve install test test-backends test-keras lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -20,14 +20,23 @@ serve: $(VENV)/installed-serve
 	test -d $(MODEL)/1 || $(MAKE) demo
 	$(BIN)/keras-attention serve saved_models
 
+# What all tests need, in one go.
+install: $(VENV)/installed-backends
+
+# Everything, on TensorFlow.
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n auto
 
-# The laws that need nothing but Keras, on its three backends.
+# What needs nothing but Keras, on the other two of its backends: the laws, and Keras' own tests of its attention.
 test-backends: $(VENV)/installed-backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n auto tests/backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto tests/backends
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto tests/backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto $(wildcard tests/laws tests/keras_suite)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto $(wildcard tests/laws tests/keras_suite)
+
+# Keras' own tests of MultiHeadAttention on ours, on its three backends.
+test-keras: $(VENV)/installed-backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/keras_suite
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q tests/keras_suite
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/keras_suite
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -49,9 +58,10 @@ $(VENV)/installed-serve: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable ".[serve]"
 	touch $@
 
-$(VENV)/installed-backends: $(VENV)/installed-test
+$(VENV)/installed-backends: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[test,backends]"
-	touch $@
+	touch $(VENV)/installed $(VENV)/installed-test $@
 
 $(VENV)/installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

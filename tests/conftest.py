@@ -4,9 +4,6 @@ import hypothesis
 import keras
 import pytest
 
-from keras_attention.data import generate_dates
-from keras_attention.recipes import train_converter
-
 FORMATS = ("d MMMM y",)
 
 # No test is timed, and one that fails does so again; `--hypothesis-profile default` looks for other examples.
@@ -23,6 +20,9 @@ def _same_weights():
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """Folder of a converter of dates such as `3 May 1979`, right nearly always after a few seconds of training."""
+    from keras_attention.data import generate_dates  # these need TensorFlow, which not every backend has
+    from keras_attention.recipes import train_converter
+
     folder = tmp_path_factory.mktemp("run")
     pairs = generate_dates(9_000, seed=1, formats=FORMATS)
     train_converter(

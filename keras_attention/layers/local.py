@@ -281,10 +281,11 @@ LONGEST_SPAN = 2**17
 
 def _spans(going_on):
     """The chance to go on over the 1, 2, 4, ... positions before each one: a list of `(batch, target, source)`."""
-    source = going_on.shape[-1]
+    source = going_on.shape[-1]  # None, or a symbol of JAX, where it is unknown
+    longest = source if isinstance(source, int) else LONGEST_SPAN
     place = ops.arange(ops.shape(going_on)[-1])
     spans, length = [], 1
-    while length < (source or LONGEST_SPAN):
+    while length < longest:
         before = spans[-1] if spans else going_on
         shifted = _turned(before, max(length // 2, 1))
         span = shifted if length == 1 else before * shifted

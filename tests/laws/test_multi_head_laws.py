@@ -3,19 +3,35 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from keras import ops
+from numpy.testing import assert_allclose
 
 from keras_attention import layers
 from keras_attention.layers import blockwise as blockwise_module
 from keras_attention.layers import multi_head
+from keras_attention.testing import assert_no_future_leak
 from tests.laws.cases import MULTI_HEADS
+from tests.laws.tools import (
+    array,
+    assert_close,
+    assert_same,
+    dtype_of,
+    gradients,
+    jitted_on_jax,
+    lengths_mask,
+    normal,
+    once,
+    only_tensorflow,
+    tensor,
+)
 
 BATCH, TARGET, SOURCE, DIM, HEADS, KEY_DIM = 2, 11, 13, 8, 4, 6
 EVERY = pytest.mark.parametrize("name", MULTI_HEADS)
 BOTH_PATHS = pytest.mark.parametrize("blockwise", [False, True], ids=["whole", "blocks"])
+# Cuts that make parts of few different lengths, so that little is compiled.
+CUTS = st.sets(st.sampled_from([1, 5, 6, 10]), max_size=4)
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +39,6 @@ def _small_blocks(monkeypatch):
     """Blocks of four, so that short sequences have several, whole ones and cut ones."""
     whole = blockwise_module.blockwise_attention
     monkeypatch.setattr(multi_head, "blockwise_attention", lambda *arguments: whole(*arguments, block=4))
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def lengths_mask(*lengths, length=TARGET):
-    return np.arange(length) < np.array(lengths)[:, None]
 
 
 def self_attention(name, **arguments):
@@ -41,45 +49,86 @@ def cross_attention(name, **arguments):
     return layers.MultiHeadAttention(HEADS, KEY_DIM, **MULTI_HEADS[name], **arguments)
 
 
-def values_and_gradients(layer, inputs, in_graph, **arguments):
-    def run(inputs):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs, **arguments)
-            loss = tf.reduce_sum(tf.cast(outputs, "float32") * tf.cos(tf.cast(outputs, "float32")))
-        return outputs, tape.gradient(loss, [inputs, *layer.trainable_variables])
+def built_self_attention(name, blockwise):
+    layer = self_attention(name, blockwise=blockwise)
+    layer.build((BATCH, TARGET, DIM))
+    return layer
 
-    if in_graph:
-        run = tf.function(run, input_signature=[tf.TensorSpec([None, None, inputs.shape[-1]])], autograph=False)
-    return run(tf.constant(inputs))
+
+def built_cross_attention(name, blockwise):
+    layer = cross_attention(name, blockwise=blockwise)
+    layer.build((BATCH, TARGET, DIM), (BATCH, SOURCE, DIM))
+    return layer
+
+
+@pytest.fixture(scope="session")
+def self_attention_of():
+    """A function of a name and a path: that self-attention, for laws that only call it."""
+    return once(built_self_attention)
+
+
+@pytest.fixture(scope="session")
+def cross_attention_of():
+    """A function of a name and a path: that attention over another sequence, for laws that only call it."""
+    return once(built_cross_attention)
+
+
+def sum_of_x_cos_x(outputs):
+    outputs = ops.cast(outputs, "float32")
+    return ops.sum(outputs * ops.cos(outputs))
+
+
+MASKED = {
+    "nothing": (None, None, True),
+    "right padding, causal": ((0, 8), None, True),
+    "left padding": ((3, 11), None, False),
+    "everything": ((4, 9), 0.4, True),
+}
 
 
 @EVERY
-@settings(max_examples=6)
-@given(
-    causal=st.booleans(),
-    masked=st.sampled_from(["nothing", "right padding", "left padding", "everything"]),
-    in_graph=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_blocks_give_the_values_and_gradients_of_the_whole(name, causal, masked, in_graph, seed):
-    generator = np.random.default_rng(seed)
-    inputs = normal(BATCH, TARGET, DIM, seed=seed)
-    mask = attention_mask = None
-    if masked != "nothing":
-        mask = lengths_mask(*generator.integers(0, TARGET + 1, size=BATCH))
-        mask = mask[:, ::-1] if masked == "left padding" else mask
-    if masked == "everything":
-        attention_mask = generator.random((BATCH, TARGET, TARGET)) > 0.4
-    whole, blocks = (self_attention(name, blockwise=blockwise) for blockwise in (False, True))
-    for layer in (whole, blocks):
-        layer.build(inputs.shape)
-    blocks.set_weights(whole.get_weights())
-    arguments = {"mask": mask, "attention_mask": attention_mask, "use_causal_mask": causal}
-    expected = values_and_gradients(whole, inputs, False, **arguments)
-    received = values_and_gradients(blocks, inputs, in_graph, **arguments)
-    for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(received), strict=True):
-        assert_allclose(other, one, atol=2e-4)
+@pytest.mark.parametrize("masked", MASKED)
+def test_blocks_give_the_values_and_gradients_of_the_whole(self_attention_of, name, masked):
+    lengths, share, causal = MASKED[masked]
+    seed = len(name)
+    inputs, mask, attention_mask = normal(BATCH, TARGET, DIM, seed=seed), None, None
+    if lengths:
+        mask = lengths_mask(*lengths, length=TARGET)
+        mask = tensor(mask[:, ::-1].copy() if "left" in masked else mask)
+    if share:
+        attention_mask = tensor(np.random.default_rng(seed).random((BATCH, TARGET, TARGET)) > share)
+
+    def results(layer):
+        def call(inputs):
+            return layer(inputs, mask=mask, attention_mask=attention_mask, use_causal_mask=causal)
+
+        variables = layer.trainable_variables
+        return [call(tensor(inputs)), *gradients(lambda x: sum_of_x_cos_x(call(x)), inputs, variables=variables)]
+
+    whole, blocks = (results(self_attention_of(name, blockwise)) for blockwise in (False, True))
+    for expected, received in zip(whole, blocks, strict=True):
+        assert_close(received, expected, atol=2e-4)
+
+
+@only_tensorflow
+@EVERY
+def test_blocks_of_an_unknown_length_in_graph_give_the_same(self_attention_of, name):
+    import tensorflow as tf
+
+    layer, inputs = self_attention_of(name, True), normal(BATCH, TARGET, DIM)
+    mask = tensor(lengths_mask(4, 11, length=TARGET))
+
+    def values_and_gradients(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, mask=mask, use_causal_mask=True)
+            loss = sum_of_x_cos_x(outputs)
+        return outputs, tape.gradient(loss, [inputs, *layer.trainable_variables])
+
+    graph = tf.function(values_and_gradients, input_signature=[tf.TensorSpec([None, None, DIM])], autograph=False)
+    expected, received = (tf.nest.flatten(run(tf.constant(inputs))) for run in (values_and_gradients, graph))
+    for one, other in zip(expected, received, strict=True):
+        assert_close(other, one, atol=2e-4)
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -94,7 +143,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     options=OPTIONS,
     causal=st.booleans(),
@@ -103,33 +152,34 @@ OPTIONS = st.fixed_dictionaries(
     seed=st.integers(0, 99),
 )
 def test_any_combination_of_options_agrees_in_blocks_and_through_a_cache(options, causal, lengths, left, seed):
-    inputs, mask = normal(BATCH, TARGET, DIM, seed=seed), lengths_mask(*lengths)
-    mask = mask[:, ::-1].copy() if left else mask
+    inputs, mask = normal(BATCH, TARGET, DIM, seed=seed), lengths_mask(*lengths, length=TARGET)
+    inputs, mask = tensor(inputs), tensor(mask[:, ::-1].copy() if left else mask)
     whole, blocks = (layers.MultiHeadSelfAttention(HEADS, KEY_DIM, blockwise=way, **options) for way in (False, True))
     for layer in (whole, blocks):
         layer.build(inputs.shape)
     blocks.set_weights(whole.get_weights())
     expected, weights = whole(inputs, mask=mask, use_causal_mask=causal, return_attention_scores=True)
-    assert_allclose(blocks(inputs, mask=mask, use_causal_mask=causal), expected, atol=1e-4)
-    alive = np.sum(weights, -1)
+    assert_close(blocks(inputs, mask=mask, use_causal_mask=causal), expected, atol=1e-4)
+    alive = array(weights).sum(-1)
     assert_allclose(alive, np.round(alive), atol=1e-5)  # one, or zero where nothing may be attended to
     if causal:
         cache, parts = whole.allocate(BATCH, TARGET), []
         for begin, end in ((0, 5), (5, 6), (6, TARGET)):
             output, cache = whole.extend(inputs[:, begin:end], cache, mask=mask[:, begin:end])
             parts.append(output.context)
-        assert_allclose(np.concatenate(parts, 1), expected, atol=1e-4)
+        assert_close(ops.concatenate(parts, 1), expected, atol=1e-4)
 
 
 @EVERY
 @BOTH_PATHS
-def test_padding_changes_nothing_and_gets_nothing(name, blockwise):
-    layer = cross_attention(name, blockwise=blockwise)
+def test_padding_changes_nothing_and_gets_nothing(cross_attention_of, name, blockwise):
+    layer = cross_attention_of(name, blockwise)
     query, value = normal(BATCH, TARGET, DIM, seed=1), normal(BATCH, SOURCE, DIM, seed=2)
     mask = lengths_mask(4, 13, length=SOURCE)
     expected = layer(query, value, value_mask=mask)
-    assert_allclose(layer(query, np.where(mask[..., None], value, 1e3), value_mask=mask), expected, atol=1e-4)
-    assert_allclose(layer(query[:1], value[:1, :4]), expected[:1], atol=1e-4)
+    noisy = np.where(mask[..., None], value, np.float32(1e3))
+    assert_close(layer(query, noisy, value_mask=mask), expected, atol=1e-4)
+    assert_close(layer(query[:1], value[:1, :4]), expected[:1], atol=1e-4)
 
 
 @EVERY
@@ -137,116 +187,123 @@ def test_padding_changes_nothing_and_gets_nothing(name, blockwise):
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
 def test_row_with_nothing_to_attend_to_gets_zeros_forward_and_backward(name, blockwise, policy):
     layer = cross_attention(name, blockwise=blockwise, dtype=policy)
-    query, value = (tf.constant(normal(BATCH, length, DIM) * 30) for length in (TARGET, SOURCE))
-    mask = lengths_mask(0, 9, length=SOURCE)
-    with tf.GradientTape() as tape:
-        tape.watch([query, value])
-        context = layer(query, value, value_mask=mask, use_causal_mask=True)
-        loss = tf.reduce_mean(tf.cast(context, "float32"))  # the gradients of a sum come close to the end of float16
-    gradients = tape.gradient(loss, [query, value, *layer.trainable_variables])
-    for gradient in gradients:
-        assert gradient is None or np.isfinite(gradient.numpy().astype("float32")).all()
-    assert_array_equal(gradients[0][0], 0)
-    assert_array_equal(gradients[1][0], 0)
-    assert_array_equal(context[0], 0)  # the output's bias is zero at first
-    assert keras.backend.standardize_dtype(context.dtype) == layer.compute_dtype
+    query, value = (normal(BATCH, length, DIM) * 30 for length in (TARGET, SOURCE))
+    layer.build(query.shape, value.shape)
+    mask = tensor(lengths_mask(0, 9, length=SOURCE))
+
+    def call(query, value):
+        return layer(query, value, value_mask=mask, use_causal_mask=True)
+
+    def loss(query, value):  # the gradients of a sum come close to the end of float16
+        return ops.mean(ops.cast(call(query, value), "float32"))
+
+    context = call(tensor(query), tensor(value))
+    assert_same(context[0], 0)  # the output's bias is zero at first
+    assert dtype_of(context) == layer.compute_dtype
+    of_query, of_value, *of_weights = gradients(loss, query, value, variables=layer.trainable_variables)
+    for gradient in (of_query, of_value, *of_weights):
+        assert np.isfinite(gradient).all()
+    assert_same(of_query[0], 0)
+    assert_same(of_value[0], 0)
 
 
 @EVERY
 @BOTH_PATHS
-def test_causal_and_left_padding_leave_dead_rows_at_zero(name, blockwise):
-    layer = self_attention(name, blockwise=blockwise, bias_initializer="zeros")
-    inputs = normal(BATCH, TARGET, DIM)
-    mask = ~lengths_mask(3, 10)
-    output = layer(inputs, mask=mask, use_causal_mask=True)
-    assert_array_equal(output.numpy()[~mask], 0)
-    alone = layer(inputs[:1, 3:], use_causal_mask=True)
-    assert_allclose(output[:1, 3:], alone, atol=1e-4)
+def test_causal_and_left_padding_leave_dead_rows_at_zero(self_attention_of, name, blockwise):
+    layer, inputs = self_attention_of(name, blockwise), normal(BATCH, TARGET, DIM)
+    mask = ~lengths_mask(3, 10, length=TARGET)
+    output = array(layer(inputs, mask=mask, use_causal_mask=True))
+    assert_same(output[~mask], 0)  # the output's bias is zero at first
+    assert_close(output[:1, 3:], layer(inputs[:1, 3:], use_causal_mask=True), atol=1e-4)
 
 
 @EVERY
 @BOTH_PATHS
-def test_no_position_sees_a_later_one(name, blockwise):
-    from keras_attention.testing import assert_no_future_leak
-
-    layer = self_attention(name, blockwise=blockwise)
-    assert_no_future_leak(lambda x: layer(x, use_causal_mask=True), normal(BATCH, 7, DIM))
+def test_no_position_sees_a_later_one(self_attention_of, name, blockwise):
+    layer = self_attention_of(name, blockwise)
+    call = jitted_on_jax(lambda inputs: layer(inputs, use_causal_mask=True))
+    assert_no_future_leak(lambda inputs: call(tensor(inputs)), normal(BATCH, TARGET, DIM))
 
 
 @EVERY
 @BOTH_PATHS
-def test_asking_for_the_weights_changes_nothing_and_live_rows_sum_to_one(name, blockwise):
-    layer = self_attention(name, blockwise=blockwise)
-    inputs, mask = normal(BATCH, TARGET, DIM), lengths_mask(5, 11)
+def test_asking_for_the_weights_changes_nothing_and_live_rows_sum_to_one(self_attention_of, name, blockwise):
+    layer = self_attention_of(name, blockwise)
+    inputs, mask = normal(BATCH, TARGET, DIM), lengths_mask(5, 11, length=TARGET)
     context, weights = layer(inputs, mask=mask, use_causal_mask=True, return_attention_scores=True)
-    assert_allclose(context, layer(inputs, mask=mask, use_causal_mask=True), atol=1e-5)
-    assert weights.shape == (BATCH, HEADS, TARGET, TARGET)
-    assert_allclose(np.sum(weights, -1), np.broadcast_to(mask[:, None, :], (BATCH, HEADS, TARGET)), atol=1e-5)
+    assert_close(context, layer(inputs, mask=mask, use_causal_mask=True))
+    assert tuple(weights.shape) == (BATCH, HEADS, TARGET, TARGET)
+    assert_allclose(array(weights).sum(-1), np.broadcast_to(mask[:, None, :], (BATCH, HEADS, TARGET)), atol=1e-5)
+
+
+def parts_of(inputs, cuts):
+    """Slices of the inputs, from cut to cut."""
+    return [slice(begin, end) for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), TARGET], strict=True)]
 
 
 @EVERY
 @settings(max_examples=6)
-@given(cuts=st.sets(st.integers(1, TARGET - 1), max_size=4), seed=st.integers(0, 9))
-def test_any_cut_through_a_cache_gives_what_one_call_gives(name, cuts, seed):
-    layer = self_attention(name, blockwise=False)
-    inputs, mask = normal(BATCH, TARGET, DIM, seed=seed), lengths_mask(7, 11)
+@given(cuts=CUTS, seed=st.integers(0, 9))
+def test_any_cut_through_a_cache_gives_what_one_call_gives(self_attention_of, name, cuts, seed):
+    layer = self_attention_of(name, False)
+    inputs, mask = tensor(normal(BATCH, TARGET, DIM, seed=seed)), tensor(lengths_mask(7, 11, length=TARGET))
     whole, weights = layer(inputs, mask=mask, use_causal_mask=True, return_attention_scores=True)
     cache, contexts, parts = layer.allocate(BATCH, TARGET + 2), [], []
-    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), TARGET], strict=True):
-        output, cache = layer.extend(inputs[:, begin:end], cache, mask=mask[:, begin:end])
-        contexts.append(output.context)
-        parts.append(output.weights[..., :TARGET])
+    for part in parts_of(inputs, cuts):
+        output, cache = layer.extend(inputs[:, part], cache, mask=mask[:, part])
+        contexts.append(array(output.context))
+        parts.append(array(output.weights)[..., :TARGET])
     assert int(cache.length) == TARGET
-    assert_allclose(np.concatenate(contexts, 1), whole, atol=1e-5)
-    assert_allclose(np.concatenate(parts, 2), weights, atol=1e-5)
+    assert_close(np.concatenate(contexts, 1), whole)
+    assert_close(np.concatenate(parts, 2), weights)
 
 
 @EVERY
 @settings(max_examples=6)
-@given(cuts=st.sets(st.integers(1, TARGET - 1), max_size=4), seed=st.integers(0, 9))
-def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(name, cuts, seed):
-    layer = self_attention(name, blockwise=False)
-    inputs = normal(BATCH, TARGET, DIM, seed=seed)
-    whole, weights = layer(inputs, use_causal_mask=True, return_attention_scores=True)
+@given(cuts=CUTS, masked=st.booleans(), seed=st.integers(0, 9))
+def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(self_attention_of, name, cuts, masked, seed):
+    layer, inputs = self_attention_of(name, False), tensor(normal(BATCH, TARGET, DIM, seed=seed))
+    mask = tensor(lengths_mask(7, 11, length=TARGET)) if masked else None
+    whole, weights = layer(inputs, mask=mask, use_causal_mask=True, return_attention_scores=True)
     cache, contexts = layer.allocate(BATCH), []
-    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), TARGET], strict=True):
-        output, cache = layer.extend(inputs[:, begin:end], cache)
-        contexts.append(output.context)
-        assert_allclose(output.weights, weights[:, :, begin:end, :end], atol=1e-5)
+    for part in parts_of(inputs, cuts):
+        output, cache = layer.extend(inputs[:, part], cache, mask=mask[:, part] if masked else None)
+        contexts.append(array(output.context))
+        assert_close(output.weights, array(weights)[:, :, part, : part.stop])
     assert int(cache.length) == TARGET
-    assert_allclose(np.concatenate(contexts, 1), whole, atol=1e-5)
+    assert_close(np.concatenate(contexts, 1), whole)
 
 
 @EVERY
-def test_rows_that_share_a_memory_read_what_each_would_read_alone(name):
-    layer = cross_attention(name)
-    query, value = normal(BATCH * 3, TARGET, DIM, seed=1), normal(BATCH, SOURCE, DIM, seed=2)
-    layer.build(query.shape, value.shape)
+def test_rows_that_share_a_memory_read_what_each_would_read_alone(cross_attention_of, name):
+    layer = cross_attention_of(name, False)
+    query, value = tensor(normal(BATCH * 3, TARGET, DIM, seed=1)), normal(BATCH, SOURCE, DIM, seed=2)
     if layer.positions or layer.sliding_window:
         with pytest.raises(ValueError, match="a query's place is lost"):
-            layer.read_shared(query, layer.prepare(value), 3)
+            layer.read_shared(query, layer.prepare(tensor(value)), 3)
         return
-    live = np.arange(TARGET) < np.arange(BATCH * 3)[:, None] + 2
+    live = tensor(lengths_mask(*range(2, 2 + BATCH * 3), length=TARGET))
     mask = lengths_mask(4, 13, length=SOURCE)
-    context, weights = layer.read_shared(query, layer.prepare(value, value_mask=mask), 3, query_mask=live)
-    repeated = layer.prepare(np.repeat(value, 3, axis=0), value_mask=np.repeat(mask, 3, axis=0))
-    expected = layer.read(query, repeated, query_mask=live)
-    assert_allclose(context, expected.context, atol=1e-5)
-    assert_allclose(weights, expected.weights, atol=1e-5)
+    memory = layer.prepare(tensor(value), value_mask=tensor(mask))
+    context, weights = layer.read_shared(query, memory, 3, query_mask=live)
+    repeated = (tensor(np.repeat(values, 3, axis=0)) for values in (value, mask))
+    expected = layer.read(query, layer.prepare(next(repeated), value_mask=next(repeated)), query_mask=live)
+    assert_close(context, expected.context)
+    assert_close(weights, expected.weights)
     with pytest.raises(ValueError, match=f"must be 2 times the batch of the memory, {BATCH * 2}"):
-        layer.read_shared(query, layer.prepare(value), 2)
+        layer.read_shared(query, memory, 2)
 
 
 @EVERY
-def test_reading_a_prepared_memory_equals_the_call(name):
-    layer = cross_attention(name)
-    query, value = normal(BATCH, TARGET, DIM, seed=1), normal(BATCH, SOURCE, DIM, seed=2)
+def test_reading_a_prepared_memory_equals_the_call(cross_attention_of, name):
+    layer = cross_attention_of(name, False)
+    query, value = tensor(normal(BATCH, TARGET, DIM, seed=1)), tensor(normal(BATCH, SOURCE, DIM, seed=2))
     context, weights = layer(query, value, return_attention_scores=True)
     memory = layer.prepare(value)
-    for begin, end in ((0, 4), (4, TARGET)):
+    for begin, end in ((0, 5), (5, TARGET)):
         output = layer.read(query[:, begin:end], memory, offset=begin)
-        assert_allclose(output.context, context[:, begin:end], atol=1e-5)
-        assert_allclose(output.weights, weights[:, :, begin:end], atol=1e-5)
+        assert_close(output.context, context[:, begin:end])
+        assert_close(output.weights, weights[:, :, begin:end])
 
 
 @EVERY
@@ -256,8 +313,8 @@ def test_layer_survives_a_keras_file_and_its_config(name, blockwise, tmp_path):
     model = keras.Model(inputs, self_attention(name, blockwise=blockwise)(inputs, use_causal_mask=True))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    data = normal(BATCH, TARGET, DIM)
-    assert_array_equal(again(data), model(data))
+    data = tensor(normal(BATCH, TARGET, DIM))
+    assert_same(again(data), model(data))
     before = self_attention(name).get_config()
     layer = layers.MultiHeadSelfAttention.from_config(before)
     layer.build(data.shape)
@@ -269,40 +326,42 @@ def test_symbolic_shape_is_the_eager_shape(name):
     inputs = keras.Input((TARGET, DIM), BATCH), keras.Input((SOURCE, 5), BATCH)
     symbolic = cross_attention(name)(*inputs, return_attention_scores=True)
     eager = cross_attention(name)(normal(BATCH, TARGET, DIM), normal(BATCH, SOURCE, 5), return_attention_scores=True)
-    assert [tensor.shape for tensor in symbolic] == [tuple(tensor.shape) for tensor in eager]
+    assert [tuple(output.shape) for output in symbolic] == [tuple(output.shape) for output in eager]
 
 
 @EVERY
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_implicit_masks_arrive_stack_and_stay_without_a_warning(name):
     model = keras.Sequential([keras.layers.Embedding(9, DIM, mask_zero=True), *(self_attention(name) for _ in "ab")])
     short, padded = model(np.array([[5, 6]])), model(np.array([[5, 6, 0, 0]]))
-    assert_allclose(padded[:, :2], short, atol=1e-5)
-    assert_array_equal(padded._keras_mask, [[True, True, False, False]])
+    assert_close(padded[:, :2], short)
+    assert_same(padded._keras_mask, [[True, True, False, False]])
 
 
 @BOTH_PATHS
 def test_dropout_drops_the_right_share_and_keeps_the_mean(blockwise):
     layer = layers.MultiHeadSelfAttention(1, 8, dropout=0.25, seed=3, blockwise=blockwise, use_bias=False)
-    inputs = np.ones((1, 40, 8), "float32")
-    expected = layer(inputs).numpy()
-    trained = np.stack([layer(inputs, training=True).numpy() for _ in range(60)])
-    assert_allclose(trained.mean(0), expected, atol=0.15 * np.abs(expected).max())
-    shares = trained[:, 0, :, 0] / expected[0, :, 0]  # kept weights, each worth 1 / (40 * 0.75)
+    inputs = np.ones((60, 40, 8), "float32")  # sixty draws at once
+    expected = array(layer(inputs))[:1]
+    trained = array(layer(inputs, training=True))
+    assert_allclose(trained.mean(0, keepdims=True), expected, atol=0.15 * np.abs(expected).max())
+    shares = trained[..., 0] / expected[..., 0]  # kept weights, each worth 1 / (40 * 0.75)
     assert_allclose(shares * 40 * 0.75, np.round(shares * 40 * 0.75), atol=1e-2)
     assert trained.std(0).max() > 0
+    assert not np.array_equal(array(layer(inputs, training=True)), trained)
 
 
 def test_dropout_in_blocks_is_the_same_forward_and_backward():
     """What is linear in the value is its own gradient times the value, if both dropped the same."""
-    query, key, value = (tf.constant(normal(1, 2, 9, 4, seed=seed)) for seed in range(3))
-    seed = tf.constant([7, 1])
-    with tf.GradientTape() as tape:
-        tape.watch(value)
-        context = blockwise_module.blockwise_attention(query, key, value, dropout=0.5, seed=seed, block=4)
-    upstream = tf.ones_like(context)
-    gradient = tape.gradient(context, value, upstream)
-    assert_allclose(tf.reduce_sum(gradient * value), tf.reduce_sum(context * upstream), rtol=1e-4)
+    query, key, value = (normal(1, 2, 9, 4, seed=seed) for seed in range(3))
+    seed = tensor(np.array([7, 1], "uint32"))
+
+    def total(value):
+        query_and_key = map(tensor, (query, key))
+        return ops.sum(blockwise_module.blockwise_attention(*query_and_key, value, dropout=0.5, seed=seed, block=4))
+
+    (gradient,) = gradients(total, value)
+    assert_allclose((gradient * value).sum(), array(total(tensor(value))), rtol=1e-4)
 
 
 def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
@@ -320,22 +379,51 @@ def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
     layer(normal(1, 6, 8))
     layer(normal(1, 6, 8), return_attention_scores=True)
     assert ways == ["_as_a_whole", "_in_blocks", "_as_a_whole"]
+
+
+@only_tensorflow
+def test_length_that_is_known_when_the_graph_runs_decides_then(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(multi_head, "BLOCKWISE_FROM", 6)
+    layer = layers.MultiHeadSelfAttention(2, 4)
+    layer.build((1, 5, DIM))
+
+    def values_and_gradients(inputs):
+        with tf.GradientTape() as tape:
+            outputs = layer(inputs)
+            loss = sum_of_x_cos_x(outputs)
+        return outputs, tape.gradient(loss, layer.trainable_variables)
+
+    graph = tf.function(values_and_gradients, input_signature=[tf.TensorSpec([None, None, DIM])], autograph=False)
     for length in (5, 6, 9):
-        expected = values_and_gradients(layer, normal(1, length, 8), in_graph=False)
-        received = values_and_gradients(layer, normal(1, length, 8), in_graph=True)
-        for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(received), strict=True):
-            assert_allclose(other, one, atol=1e-4)
+        inputs = tf.constant(normal(1, length, DIM))
+        expected, received = (tf.nest.flatten(run(inputs)) for run in (values_and_gradients, graph))
+        for one, other in zip(expected, received, strict=True):
+            assert_close(other, one, atol=1e-4)
 
 
-def test_long_model_trains_and_is_exported_with_unknown_lengths(tmp_path):
+def long_model():
     inputs = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(20, 8, mask_zero=True)(inputs)
     x = layers.MultiHeadSelfAttention(2, 4, blockwise=True)(x, use_causal_mask=True)
-    model = keras.Model(inputs, keras.layers.Dense(20)(x))
+    return keras.Model(inputs, keras.layers.Dense(20)(x))
+
+
+def test_long_model_trains():
+    model = long_model()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     ids = np.random.default_rng(0).integers(1, 20, size=(4, 9))
     assert np.isfinite(model.fit(ids, ids, verbose=0).history["loss"][0])
+
+
+@only_tensorflow
+def test_long_model_is_exported_with_unknown_lengths(tmp_path):
+    import tensorflow as tf
+
+    model = long_model()
     model.export(tmp_path / "export", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "export"))
+    ids = np.random.default_rng(0).integers(1, 20, size=(4, 9)).astype("int32")
     for length in (3, 9):
-        assert_allclose(loaded.serve(tf.constant(ids[:, :length], tf.int32)), model(ids[:, :length]), atol=1e-5)
+        assert_close(loaded.serve(tf.constant(ids[:, :length])), model(ids[:, :length]))

@@ -12,6 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from keras_attention.decoding import Beam, Greedy, Sample, search
 from keras_attention.decoding.scoring import length_penalty
 from tests.laws.cases import MODELS, RANDOM, SOURCE_IDS, STRATEGIES
+from tests.laws.tools import only_tensorflow
+
+pytestmark = only_tensorflow
 
 PAD, START, END = 0, 2, 3
 FORBIDDEN = (0, 1, 2)

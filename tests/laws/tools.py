@@ -1,9 +1,12 @@
 """What the laws are written with: arrays in, arrays out, gradients, on whatever backend Keras runs."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from numpy.testing import assert_allclose, assert_array_equal
 
 BACKEND = keras.backend.backend()
 
@@ -38,8 +41,28 @@ def array(values):
     return ops.convert_to_numpy(values)
 
 
-def gradients(function, *inputs):
-    """Gradients of a scalar function of tensors, by the backend's own means: a list of arrays."""
+def assert_close(received, expected, atol=1e-5):
+    """Asserts that two tensors, or arrays, are of one shape and differ by no more than `atol`."""
+    assert_allclose(array(received), array(expected), atol=atol, strict=True)
+
+
+def assert_same(received, expected):
+    """Asserts that a tensor holds exactly these values; a single number may stand for all of them."""
+    assert_array_equal(array(received), array(expected))
+
+
+def dtype_of(values):
+    """The name of a tensor's dtype."""
+    return keras.backend.standardize_dtype(values.dtype)
+
+
+def gradients(function, *inputs, variables=()):
+    """Gradients of a scalar function of tensors, by the backend's own means.
+
+    Returns:
+        A list of arrays: with respect to the inputs, then to the variables;
+        zeros where the function does not depend on one.
+    """
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -47,16 +70,45 @@ def gradients(function, *inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             result = function(*inputs)
-        return [values.numpy() for values in tape.gradient(result, inputs, unconnected_gradients="zero")]
+        sources = [*inputs, *(variable.value for variable in variables)]
+        return [array(values) for values in tape.gradient(result, sources, unconnected_gradients="zero")]
     if BACKEND == "jax":
         import jax
 
-        return [np.asarray(values) for values in jax.grad(function, argnums=tuple(range(len(inputs))))(*inputs)]
+        def scalar(inputs, values):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return function(*inputs)
+
+        both = jax.jit(jax.grad(scalar, argnums=(0, 1)))(
+            list(map(tensor, inputs)), [variable.value for variable in variables]
+        )
+        return [array(values) for values in (*both[0], *both[1])]
     import torch
 
     inputs = [torch.tensor(values, requires_grad=True) for values in inputs]
-    function(*inputs).backward()
-    return [np.zeros(values.shape) if values.grad is None else values.grad.numpy() for values in inputs]
+    sources = [*inputs, *(variable.value for variable in variables)]
+    found = torch.autograd.grad(function(*inputs), sources, allow_unused=True)
+    return [np.zeros(source.shape) if one is None else array(one) for source, one in zip(sources, found, strict=True)]
+
+
+def once(make):
+    """A function of hashable arguments that makes each thing once, with the same random numbers in every run."""
+
+    @functools.cache
+    def made(*arguments):
+        keras.utils.set_random_seed(0)
+        return make(*arguments)
+
+    return made
+
+
+def jitted_on_jax(function):
+    """The function, compiled on JAX, where a loop is compiled again in each call that is not."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
 
 
 def compiled(function, *shapes):

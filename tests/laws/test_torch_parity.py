@@ -1,13 +1,13 @@
 """Multi-head attention beside torch's own function, with the weights copied over.
 
-It needs torch, which `make test-backends` installs; elsewhere it says that it was skipped.
+It needs torch, which `make test-backends` installs; elsewhere it is skipped.
 """
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
 from keras_attention import layers
+from tests.laws.tools import assert_close
 
 torch = pytest.importorskip("torch", reason="torch is not installed; make test-backends installs it")
 
@@ -44,6 +44,4 @@ def test_multi_head_attention_is_torchs_scaled_dot_product_attention(mask, block
     )
     expected = torch.einsum("bnth,nhd->btd", context, torch.tensor(weights[6])) + torch.tensor(weights[7])
     received = layer(query, value, value_mask=padding, use_causal_mask=mask == "causal")
-    from keras import ops
-
-    assert_allclose(ops.convert_to_numpy(received), expected.numpy(), atol=1e-5)
+    assert_close(received, expected.numpy())
