@@ -132,7 +132,7 @@ def test_time_distributed_hands_each_step_its_mask():
         assert_allclose(outputs[:, step], array(layer(inputs[:, step], mask=mask[:, step])), atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_a_layer_that_is_quantized_alone_answers_nearly_the_same(mode):
     layer = attention("everything", use_gate=True)
     expected = array(layer(QUERY, VALUE))
@@ -141,12 +141,12 @@ def test_a_layer_that_is_quantized_alone_answers_nearly_the_same(mode):
         assert keras.backend.standardize_dtype(layer.query_dense._kernel.dtype) == "int8"
     received = array(layer(QUERY, VALUE))
     assert not np.array_equal(received, expected)
-    assert_allclose(received, expected, atol={"int8": 0.05, "float8": 0.2, "int4": 0.5}[mode] * np.abs(expected).max())
+    assert_allclose(received, expected, atol={"int8": 0.05, "int4": 0.5}[mode] * np.abs(expected).max())
 
 
 def test_weights_of_a_quantized_model_load_into_another(tmp_path):
     inputs = keras.Input((TARGET, DIM))
-    models = [keras.Sequential([inputs, layers.MultiHeadSelfAttention(4, 6), layers.FeedForward(5)]) for _ in "ab"]
+    models = [keras.Sequential([inputs, layers.MultiHeadSelfAttention(4, 6)]) for _ in "ab"]
     expected = array(models[0](QUERY))
     for model in models:
         model.quantize("int8")
