@@ -10,6 +10,7 @@ from keras import ops
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, Memory, attend
+from keras_attention.layers.list_inputs import ListInputs, separate_shapes
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
 from keras_attention.layers.scores import AdditiveScore, get_score, serialize_score
 
@@ -20,7 +21,7 @@ AXES = "(batch, target, source)"
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class Attention(AttentionLayer):
+class Attention(ListInputs, AttentionLayer):
     """Attention with one head and any score.
 
     `weights = softmax(score(query, key))` where the mask allows, and
@@ -78,13 +79,6 @@ class Attention(AttentionLayer):
         super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.score = get_score(score)
         self.score.dtype_policy = self.dtype_policy
-
-    def __call__(self, query, *args, mask=None, **kwargs):
-        if isinstance(query, (list, tuple)):
-            query, *args = self._unpacked(query, args)
-        if mask is not None:
-            kwargs |= self._masks_of_a_list(mask)
-        return super().__call__(query, *args, **kwargs)
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -164,33 +158,14 @@ class Attention(AttentionLayer):
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
 
-    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
-        self.check_shapes(query_shape, value_shape, value_shape if key_shape is None else key_shape)
-        (batch, target, _), (_, source, value_dim) = query_shape, value_shape
-        return AttentionOutput((batch, target, value_dim), (batch, target, source))
+    def compute_output_shape(self, query_shape, value_shape=None, key_shape=None):
+        query, value, key = separate_shapes(query_shape, value_shape, key_shape)
+        self.check_shapes(query, value, key)
+        return AttentionOutput((*query[:-1], value[-1]), (*query[:-1], value[-2]))
 
     def compute_output_spec(self, query, value, key=None, *args, **kwargs):
         shapes = self.compute_output_shape(query.shape, value.shape, None if key is None else key.shape)
         return AttentionOutput(*(keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes))
-
-    def _unpacked(self, tensors, args):
-        """Query, value and key of a list, as Keras' own layers take them."""
-        if args or not 2 <= len(tensors) <= 3:
-            raise ValueError(
-                f"{type(self).__name__}: a list must hold the query, the value and, if it is another, the key. "
-                f"Received {len(tensors)} tensors{' and further arguments by position' if args else ''}. Write "
-                "layer([query, value]), or layer(query, value, key)."
-            )
-        return tensors
-
-    def _masks_of_a_list(self, mask):
-        """Keras' `mask=[query_mask, value_mask]` and, with a key, its mask."""
-        if not isinstance(mask, (list, tuple)) or not 2 <= len(mask) <= 3:
-            raise ValueError(
-                f"{type(self).__name__}: mask must be a list of the query's and the value's. Received {mask!r}. Write "
-                "mask=[query_mask, value_mask], or query_mask= and value_mask=."
-            )
-        return dict(zip(("query_mask", "value_mask", "key_mask"), mask, strict=False))
 
     def _read_mask(self, query, memory, query_mask, attention_mask):
         """The masks of a `read`, checked and joined: bool `(batch or 1, target or 1, source)`, or None."""

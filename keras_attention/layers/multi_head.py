@@ -42,7 +42,8 @@ class MultiHeadAttention(HeadsLayer):
         output_shape: width of the output, or a tuple of widths. Defaults to
             the query's.
         attention_axes: axes of the inputs over which attention goes, an integer
-            or a tuple. Defaults to all but the first and the last.
+            or a tuple. Defaults to all but the first and the last. Several are
+            read as one sequence, row by row.
         sliding_window: a query sees keys at most `sliding_window - 1`
             tokens away; None means all.
         flash_attention: True is `blockwise=True`, and refuses dropout and

@@ -30,7 +30,9 @@ def test_list_of_query_value_and_key_is_taken_as_keras_takes_it(name):
     masks = [tensor(lengths_mask(3, 4, length=TARGET)), tensor(lengths_mask(4, 6, length=SOURCE))]
     assert_same(layer([query, value]), layer(query, value))
     assert_same(layer([query, value, key]), layer(query, value, key))
-    assert_same(layer([query, value], mask=masks), layer(query, value, query_mask=masks[0], value_mask=masks[1]))
+    expected = layer(query, value, query_mask=masks[0], value_mask=masks[1])
+    assert_same(layer([query, value], mask=masks), expected)
+    assert_same(layer((query, value), masks, return_attention_scores=True), expected)
 
 
 @EVERY_ATTENTION
@@ -38,6 +40,33 @@ def test_shape_is_known_without_a_call(name):
     layer = ATTENTIONS[name]()
     context, weights = layer.compute_output_shape((BATCH, None, DIM), (BATCH, SOURCE, DIM))
     assert (tuple(context), tuple(weights)) == ((BATCH, None, DIM), (BATCH, None, SOURCE))
+    assert layer.compute_output_shape([(BATCH, None, DIM), (BATCH, SOURCE, DIM)]) == (context, weights)
+
+
+def test_masks_of_embeddings_arrive_from_a_list():
+    inputs = [keras.Input((length,), dtype="int32") for length in (TARGET, SOURCE)]
+    embedded = [keras.layers.Embedding(9, DIM, mask_zero=True)(ids) for ids in inputs]
+    model = keras.Model(inputs, list(layers.BahdanauAttention(4)(embedded)))
+    weights = array(model([np.array([[5, 6, 7, 0]]), np.array([[1, 2, 3, 4, 0, 0]])])[1])
+    assert_array_equal(weights[0, :, 4:], 0)
+    assert_allclose(weights.sum(-1), [[1, 1, 1, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"must be \[query, value\] or \[query, value, key\]. Received a list of 1"),
+        (
+            {"mask": np.ones((2, 6), bool)},
+            r"mask must be a list .*\[query_mask, value_mask\].*Received a mask of shape",
+        ),
+        ({"mask": [None] * 3}, "Received 3 masks for 2 inputs"),
+        ({"return_attention_scores": False}, "the weights are always returned.*read `.context`"),
+    ],
+)
+def test_list_that_is_not_understood_says_so(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        layers.Attention()([tensor(QUERY), tensor(VALUE)][: 2 if arguments else 1], **arguments)
 
 
 @pytest.mark.parametrize("name", CELLS)
