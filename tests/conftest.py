@@ -1,5 +1,7 @@
 """What all tests share: the same random numbers in every run, and a converter whose answers are right."""
 
+import os
+
 import hypothesis
 import keras
 import pytest
@@ -9,6 +11,24 @@ FORMATS = ("d MMMM y",)
 # No test is timed, and one that fails does so again; `--hypothesis-profile default` looks for other examples.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_configure(config):
+    """Small tensors need one thread, and what runs once or twice a compiler that does not try hard."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.__version__.startswith("0.10."):  # another version may not know the flag, and abort
+            os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")  # half the time to compile
+        jax.config.update("jax_disable_most_optimizations", True)
+        if config.pluginmanager.has_plugin("cacheprovider"):  # nothing is compiled twice, whichever process needs it
+            jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+            jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True)

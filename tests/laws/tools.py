@@ -88,7 +88,9 @@ def gradients(function, *inputs, variables=()):
     inputs = [tensor(values).detach().requires_grad_() for values in inputs]  # on the device that Keras uses
     sources = [*inputs, *(variable.value for variable in variables)]
     found = torch.autograd.grad(function(*inputs), sources, allow_unused=True)
-    return [np.zeros(tuple(source.shape)) if one is None else array(one) for source, one in zip(sources, found, strict=True)]
+    return [
+        np.zeros(tuple(source.shape)) if one is None else array(one) for source, one in zip(sources, found, strict=True)
+    ]
 
 
 def once(make):
