@@ -300,6 +300,11 @@ class LuongCell(DecoderCell):
             self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
 
     @property
+    def score(self):
+        """The score by its name, or the `Score` itself."""
+        return self.attention.score_name or self.attention.score
+
+    @property
     def state_widths(self):
         return super().state_widths + ((self.output_dim,) if self.input_feeding else ())
 
