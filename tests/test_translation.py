@@ -23,8 +23,8 @@ from keras_attention import (
 )
 from keras_attention.bleu import corpus_scores
 from keras_attention.layers.bridge import BRIDGES
+from keras_attention.layers.feed_forward import NORMS
 from keras_attention.layers.recurrent import RECURRENT_CELLS
-from keras_attention.layers.transformer import NORMS
 from keras_attention.models.transformer import POSITIONS
 from keras_attention.models.translators import TIES
 from keras_attention.recipes import make_translator, train_translator
