@@ -31,7 +31,9 @@ def keras_stack():
 
 
 def test_keras_multi_head_attention_loses_the_mask_in_a_stack():
-    with pytest.raises(AssertionError, match=r"3 more pads in front change output 0 by up to .* Somewhere a mask is lost"):
+    with pytest.raises(
+        AssertionError, match=r"3 more pads in front change output 0 by up to .* Somewhere a mask is lost"
+    ):
         assert_padding_invariant(keras_stack(), IDS, atol=1e-3)
 
 
