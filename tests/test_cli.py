@@ -102,7 +102,7 @@ def test_generated_dates_leave_their_held_out_pairs(tmp_path, capsys):
         (["evaluate", "--model", "{trained}", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "pairs", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "dates", "--locales", "xx_XX"], "CLDR has no locale 'xx_XX'"),
-        (["export", "nowhere", "{folder}"], "nowhere holds no converter.json"),
+        (["export", "nowhere", "{folder}"], "nowhere holds no task.json"),
         (
             ["export", "{trained}", "{folder}", "--beam", "2", "--n-best", "3"],
             "n_best must lie between 1 and the width",

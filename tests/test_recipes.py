@@ -44,7 +44,7 @@ def test_training_goes_on_after_a_kill_where_it_was(tmp_path):
     resumed = run("go on")
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert resumed.stdout.startswith("epoch 2\nepoch 3\niterations 28 ")  # 7 updates an epoch, none twice
-    assert (tmp_path / "converter.json").is_file()
+    assert (tmp_path / "task.json").is_file()
     assert not (tmp_path / "backup").exists()
 
 
@@ -73,7 +73,7 @@ def test_any_keras_callback_and_plain_fit_work():
 def test_loss_that_is_no_number_stops_training_and_saves_nothing(tmp_path):
     with pytest.raises(FloatingPointError, match=r"the loss is not a number. Lower learning_rate; nothing was saved"):
         train_converter(PAIRS[:200], PAIRS[200:], epochs=2, learning_rate=float("nan"), folder=tmp_path, **TINY)
-    assert not (tmp_path / "converter.json").exists()
+    assert not (tmp_path / "task.json").exists()
 
 
 def test_empty_list_is_refused():

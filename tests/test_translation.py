@@ -28,8 +28,8 @@ from keras_attention.layers.recurrent import RECURRENT_CELLS
 from keras_attention.models.transformer import POSITIONS
 from keras_attention.models.translators import TIES
 from keras_attention.recipes import make_translator, train_translator
+from keras_attention.tasks import TextToText
 from keras_attention.text import SentencePieceTokenizer, subwords_of_file
-from keras_attention.text_to_text import TextToText
 
 NOUNS = {"dog": "Hund", "cat": "Katze", "child": "Kind", "horse": "Pferd", "bird": "Vogel"}
 VERBS = {"sees": "sieht", "hears": "hört", "likes": "mag"}
@@ -310,7 +310,7 @@ def test_loss_that_is_not_a_number_is_an_error_and_keeps_the_last_good_checkpoin
             model, PAIRS, PAIRS, tokenizer, tokenizer, tmp_path, updates=20, round_updates=10, learning_rate=1e30,
             warmup=1, clip_norm=None, verbose=0,
         )  # fmt: skip
-    assert not (tmp_path / "converter.json").exists()
+    assert not (tmp_path / "task.json").exists()
 
 
 def test_training_that_is_killed_goes_on_and_ends_with_the_same_weights(corpus, tmp_path):

@@ -10,8 +10,8 @@ from keras import ops
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend
-from keras_attention.layers.list_inputs import ListInputs, separate_shapes
 from keras_attention.layers.layer import serialized
+from keras_attention.layers.list_inputs import ListInputs, separate_shapes
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
 from keras_attention.layers.scores import AdditiveScore, get_score
 

@@ -1,5 +1,7 @@
 """Models for sentences: subword ids of one language in, logits over another's out."""
 
+from typing import ClassVar
+
 import keras
 
 from keras_attention.layers.cells import DecoderCell, GNMTCell, PlainCell, get_decoder_cell
@@ -29,7 +31,7 @@ TIES = ("all", "inputs", "target", None)
 class _Sized:
     """What models of known sizes share."""
 
-    presets = {}
+    presets: ClassVar = {}
 
     @classmethod
     def from_preset(cls, preset, source_vocabulary_size, target_vocabulary_size, **arguments):

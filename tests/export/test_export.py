@@ -167,13 +167,13 @@ def left_behind(folder):
 
 
 def test_mismatch_fails_the_export_and_leaves_nothing(converter, tmp_path, monkeypatch):
-    honest = TextToText.convert_batch
+    honest = TextToText.run
 
-    def lying(self, texts):
-        return honest(self, texts) | {"text": np.array([b"1999-01-01"] * len(texts), object)}
+    def lying(self, text):
+        return honest(self, text=text) | {"text": np.array([b"1999-01-01"] * len(text), object)}
 
-    monkeypatch.setattr(TextToText, "convert_batch", lying)
-    with pytest.raises(ExportError, match=r"'text' of .* differs between the converter and its export"):
+    monkeypatch.setattr(TextToText, "run", lying)
+    with pytest.raises(ExportError, match=r"'text' of .* differs between the task and its export"):
         converter.export(tmp_path)
     assert left_behind(tmp_path) == []
 
@@ -192,8 +192,8 @@ def test_full_disk_fails_the_export_and_leaves_nothing(converter, tmp_path, monk
 def test_broken_export_fails_the_check_and_leaves_nothing(converter, tmp_path, monkeypatch):
     write = saved_model._write
 
-    def without_assets(converter, place, staging):
-        write(converter, place, staging)
+    def without_assets(task, place, staging):
+        write(task, place, staging)
         shutil.rmtree(place / "assets")
 
     monkeypatch.setattr(saved_model, "_write", without_assets)

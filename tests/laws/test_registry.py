@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "data": {"text"},
     "conversion": set(),
     "export": {"conversion"},
-    "text_to_text": {"models", "decoding", "text", "conversion", "export"},
+    "tasks": {"models", "decoding", "text", "conversion", "export"},
     "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
     "testing": set(),
