@@ -98,7 +98,7 @@ def test_generated_dates_leave_their_held_out_pairs(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["convert", "--model", "nowhere", "x"], "nowhere holds neither a saved converter nor an export"),
+        (["convert", "--model", "nowhere", "x"], "nowhere holds neither a saved task nor an export"),
         (["evaluate", "--model", "{trained}", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "pairs", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "dates", "--locales", "xx_XX"], "CLDR has no locale 'xx_XX'"),

@@ -25,8 +25,8 @@ from keras_attention.bleu import corpus_scores
 from keras_attention.layers.bridge import BRIDGES
 from keras_attention.layers.feed_forward import NORMS
 from keras_attention.layers.recurrent import RECURRENT_CELLS
-from keras_attention.models.transformer import POSITIONS
-from keras_attention.models.translators import TIES
+from keras_attention.models.transformer import POSITIONS, STACK_OPTIONS
+from keras_attention.models.translators import RECURRENT_OPTIONS, TIES
 from keras_attention.recipes import make_translator, train_translator
 from keras_attention.tasks import TextToText
 from keras_attention.text import SentencePieceTokenizer, subwords_of_file
@@ -240,12 +240,15 @@ def test_flag_of_another_model_is_refused(capsys, flag, model):
     assert re.search(f"{flag} is for a .* model. Received it with --model {model}", capsys.readouterr().err)
 
 
+OPTIONS = {TransformerTranslator: STACK_OPTIONS, RecurrentTranslator: set(RECURRENT_OPTIONS)}
+
+
 def test_flags_of_a_model_are_arguments_of_its_constructor():
     models = {"transformer": [TransformerTranslator], "recurrent": [RecurrentTranslator]}
     models["any"] = [TransformerTranslator, RecurrentTranslator]
     for kind, flags in cli_translation.MODEL_FLAGS.items():
         for model in models[kind]:
-            assert set(flags) <= set(inspect.signature(model).parameters)
+            assert set(flags) <= set(inspect.signature(model).parameters) | OPTIONS[model]
     settings = {name: flag for flags in cli_translation.MODEL_FLAGS.values() for name, flag in flags.items()}
     choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
     known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}

@@ -159,7 +159,7 @@ def _embedding(vocabulary_size, units, policy, name, reversible=False):
 
 
 # What a recurrent model also takes, with its defaults.
-_RECURRENT_OPTIONS = {"encoder_units": None, "bidirectional": True, "bridge": "dense", "context_dropout": 0.0}
+RECURRENT_OPTIONS = {"encoder_units": None, "bidirectional": True, "bridge": "dense", "context_dropout": 0.0}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -224,8 +224,8 @@ class RecurrentTranslator(_Sized, EncoderDecoder):
         dropout=0.2,
         **options,
     ):
-        given, more = split_options(options, _RECURRENT_OPTIONS)
-        options = _RECURRENT_OPTIONS | given
+        given, more = split_options(options, RECURRENT_OPTIONS)
+        options = RECURRENT_OPTIONS | given
         policy = more.get("dtype")
         is_cell = isinstance(attention, DecoderCell)
         if is_cell and attention_options:

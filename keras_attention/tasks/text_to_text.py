@@ -172,6 +172,17 @@ class TextToText(Converter, Task):
         others = {name: value for name, value in settings.items() if name != "tokenizers"}
         return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
 
+    @classmethod
+    def load(cls, folder, strategy=None, **more):
+        """Reads what `save` wrote.
+
+        Args:
+            folder: the folder given to `save`.
+            strategy: another than the saved one.
+            **more: of the constructor, such as `head_weights`.
+        """
+        return super().load(folder, **({} if strategy is None else {"strategy": strategy}), **more)
+
     def checks(self, examples=()):
         """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""
         batches = [

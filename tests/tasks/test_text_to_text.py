@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 import keras_attention
 from keras_attention import Beam, CharacterTokenizer, DateConverter, TextToText
 from keras_attention.data import generate_dates
-
 from tests.conftest import FORMATS
 
 
