@@ -173,15 +173,17 @@ class TextToText(Converter, Task):
         return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
 
     @classmethod
-    def load(cls, folder, strategy=None, **more):
+    def load(cls, folder, strategy=None, head_weights=False):
         """Reads what `save` wrote.
 
         Args:
             folder: the folder given to `save`.
             strategy: another than the saved one.
-            **more: of the constructor, such as `head_weights`.
+            head_weights: see the constructor.
         """
-        return super().load(folder, **({} if strategy is None else {"strategy": strategy}), **more)
+        return super().load(
+            folder, head_weights=head_weights, **({} if strategy is None else {"strategy": strategy})
+        )
 
     def checks(self, examples=()):
         """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""
