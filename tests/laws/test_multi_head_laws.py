@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from keras_attention import layers
 from keras_attention.layers import blockwise as blockwise_module
-from keras_attention.layers import multi_head
+from keras_attention.layers import attention_layer, multi_head
 from keras_attention.testing import assert_no_future_leak
 from tests.laws.cases import MULTI_HEADS
 from tests.laws.tools import (
@@ -365,6 +365,7 @@ def test_dropout_in_blocks_is_the_same_forward_and_backward():
 def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
     ways = []
     monkeypatch.setattr(multi_head, "BLOCKWISE_FROM", 6)
+    monkeypatch.setattr(attention_layer, "FEW", 1)
     for name in ("_in_blocks", "_as_a_whole"):
         original = getattr(layers.MultiHeadAttention, name)
         monkeypatch.setattr(
