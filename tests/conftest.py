@@ -8,6 +8,11 @@ import pytest
 
 FORMATS = ("d MMMM y",)
 
+# A third of the time to compile: what runs once gains nothing from fast code.
+XLA_FLAGS_OF_TENSORFLOW = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
+
 # No test is timed, and one that fails does so again; `--hypothesis-profile default` looks for other examples.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
@@ -15,6 +20,11 @@ hypothesis.settings.load_profile("repeatable")
 
 def pytest_configure(config):
     """Small tensors need one thread, and what runs once or twice a compiler that does not try hard."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.__version__.startswith("2.21."):  # another version may not know a flag, and abort
+            os.environ.setdefault("XLA_FLAGS", XLA_FLAGS_OF_TENSORFLOW)
     if keras.backend.backend() == "torch":
         import torch
 
