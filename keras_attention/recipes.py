@@ -86,6 +86,7 @@ def train_converter(
         loss=MaskedCrossentropy(),
         metrics=[ExactMatch()],
     )
+    model.optimizer.build(model.trainable_variables)  # or the first update is traced twice, to make them
     tokenizers = (source_tokenizer, target_tokenizer)
     callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
     if folder is not None:

@@ -24,6 +24,7 @@ def test_a_translator_soon_knows_more_than_how_frequent_tokens_are(model_class, 
     """Each token follows from the one before; whoever only knows the frequencies is left with log(IDS), 5.3."""
     model = model_class(IDS, IDS, units=64, dropout=0.0, **arguments)
     model.compile(keras.optimizers.Adam(4e-3), MaskedCrossentropy())
+    model.optimizer.build(model.trainable_variables)  # or the first update is traced twice
     ids = (np.random.default_rng(0).integers(IDS, size=(4096, 1)) + 7 * np.arange(LENGTH + 1)) % (IDS - 4) + 4
     history = model.fit(
         {"source": ids[:, :LENGTH], "target": ids[:, :LENGTH]}, ids[:, 1:], batch_size=64, epochs=1, verbose=0
