@@ -112,10 +112,9 @@ class AttentionPooling(Layer):
             )
         self.units = units
         self.query = query
-        self.score = score if isinstance(score, str) else get_score(score)
+        self.score_name = score if isinstance(score, str) else None
         self.dropout = dropout
         self.seed = seed
-        self.supports_masking = True
         self.has_hidden_layer = query == "learned" and score in ADDITIVE
         arguments = {} if units is None else {"units": units}
         inner = "dot" if self.has_hidden_layer else get_score(score, **arguments)
@@ -186,7 +185,7 @@ class AttentionPooling(Layer):
         return super().get_config() | {
             "units": self.units,
             "query": self.query,
-            "score": self.score if isinstance(self.score, str) else serialize_score(self.score),
+            "score": self.score_name or serialize_score(self.attention.score),
             "dropout": self.dropout,
             "seed": self.seed,
         }

@@ -67,6 +67,7 @@ def test_sequence_without_a_token_gets_zeros_forward_and_backward(name, policy):
     sequence = SEQUENCE * 30  # large scores are where float16 breaks
     context, weights = layer(tensor(sequence), mask=tensor(mask), return_attention_scores=True)
     assert dtype_of(context) == dtype_of(weights) == layer.compute_dtype
+    assert {part.compute_dtype for part in layer._flatten_layers()} == {layer.compute_dtype}
     assert_same(context[0], 0)
     assert_same(weights[0], 0)
     assert_same(weights[1, 4:], 0)
@@ -124,6 +125,15 @@ def test_given_mask_wins_and_the_implicit_one_arrives_beside_a_tensor_too():
     assert_close(layer(words, training=tensor(False)), expected)
     other = lengths_mask(3, 3, length=LENGTH)
     assert_close(layer(words, mask=tensor(other)), layer(words + 0.0, mask=tensor(other)))
+
+
+@ALL
+def test_context_carries_no_mask(pooling_of, name):
+    words = keras.layers.Masking()(SEQUENCE)
+    for outputs in (pooling_of(name)(words), pooling_of(name)(words, return_attention_scores=True)):
+        assert all(keras.src.backend.get_keras_mask(output) is None for output in keras.tree.flatten(outputs))
+    sentences = layers.TimeDistributed(pooling_of(name))(keras.layers.Masking()(SEQUENCE[None] * MASK[None, ..., None]))
+    assert_same(keras.src.backend.get_keras_mask(sentences), np.array([[True, True]]))
 
 
 @ALL
