@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Public name: the module that defines it.
 _PUBLIC = {
     "Attention": "layers",
+    "AttentionPooling": "layers",
     "AttentionRNN": "layers",
     "BahdanauAttention": "layers",
     "BahdanauCell": "layers",

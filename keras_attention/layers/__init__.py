@@ -32,6 +32,7 @@ from keras_attention.layers.masking import (
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.patterns import Pattern, alibi_slopes
+from keras_attention.layers.pooling import AttentionPooling
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
 from keras_attention.layers.recurrent import GRUCell, LSTMCell, RecurrentCell, get_recurrent_cell, run_recurrence
 from keras_attention.layers.scores import (
@@ -56,6 +57,7 @@ __all__ = [
     "Attention",
     "AttentionLayer",
     "AttentionOutput",
+    "AttentionPooling",
     "AttentionRNN",
     "AttentionRead",
     "BahdanauAttention",

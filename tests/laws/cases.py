@@ -80,6 +80,19 @@ def steps_of(layer, query, memory):
         yield output
 
 
+# Name: a function of keyword arguments that makes the layer, for sequences of width 5.
+POOLINGS = {
+    "learned": lambda **kw: layers.AttentionPooling(11, **kw),
+    "learned, as wide as the sequence": lambda **kw: layers.AttentionPooling(**kw),
+    "learned dot": lambda **kw: layers.AttentionPooling(score="dot", **kw),
+    "learned general": lambda **kw: layers.AttentionPooling(score=layers.GeneralScore(learned_scale=True), **kw),
+    "learned normed": lambda **kw: layers.AttentionPooling(11, score="normed_bahdanau", **kw),
+    "learned, with dropout": lambda **kw: layers.AttentionPooling(11, dropout=0.5, seed=1, **kw),
+    "last": lambda **kw: layers.AttentionPooling(11, query="last", **kw),
+    "last scaled dot": lambda **kw: layers.AttentionPooling(query="last", score="scaled_dot", **kw),
+    "last with a function": lambda **kw: layers.AttentionPooling(query="last", score=squared_distance, **kw),
+}
+
 # Name: arguments of a multi-head layer of 4 heads of 6; the laws run them over these classes.
 HEADED = {layers.MultiHeadAttention, layers.MultiHeadSelfAttention}
 MULTI_HEADS = {
