@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.layer import Layer
+from keras_attention.layers.layer import Layer, serialized
 from keras_attention.layers.masks import check_mask, cleaned
-from keras_attention.layers.scores import get_score, serialize_score
+from keras_attention.layers.scores import get_score
 
 QUERIES = ("learned", "last")
 ADDITIVE = ("additive", "concat")
@@ -185,7 +185,7 @@ class AttentionPooling(Layer):
         return super().get_config() | {
             "units": self.units,
             "query": self.query,
-            "score": self.score_name or serialize_score(self.attention.score),
+            "score": self.score_name or serialized(self.attention.score),
             "dropout": self.dropout,
             "seed": self.seed,
         }

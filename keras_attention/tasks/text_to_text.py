@@ -181,9 +181,7 @@ class TextToText(Converter, Task):
             strategy: another than the saved one.
             head_weights: see the constructor.
         """
-        return super().load(
-            folder, head_weights=head_weights, **({} if strategy is None else {"strategy": strategy})
-        )
+        return super().load(folder, head_weights=head_weights, **({} if strategy is None else {"strategy": strategy}))
 
     def checks(self, examples=()):
         """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""

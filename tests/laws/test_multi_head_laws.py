@@ -9,8 +9,8 @@ from keras import ops
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
-from keras_attention.layers import blockwise as blockwise_module
 from keras_attention.layers import attention_layer, multi_head
+from keras_attention.layers import blockwise as blockwise_module
 from keras_attention.testing import assert_no_future_leak
 from tests.laws.cases import MULTI_HEADS
 from tests.laws.tools import (

@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 
 from keras_attention import layers
 from keras_attention.layers import attention as attention_module
-from keras_attention.layers import blockwise as blockwise_module
 from keras_attention.layers import attention_layer, chunked, multi_head
+from keras_attention.layers import blockwise as blockwise_module
 from tests.laws.cases import ATTENTIONS, CELLS, MODELS, MULTI_HEADS, SOURCE_IDS, TARGET_IDS
 from tests.laws.tools import (
     BACKEND,
