@@ -20,10 +20,10 @@ def _names_of_the_library(request):
     import tensorflow as tf
     from keras import ops
 
-    from keras_attention import conversion, data, decoding, layers, models, testing, text, text_to_text, training
+    from keras_attention import conversion, data, decoding, layers, models, tasks, testing, text, training
 
     names = {"keras": keras, "np": np, "tf": tf, "ops": ops, "datetime": datetime}
-    for module in (conversion, data, decoding, layers, models, testing, text, text_to_text, training):
+    for module in (conversion, data, decoding, layers, models, tasks, testing, text, training):
         names |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
     for name, value in names.items():
         request.node.dtest.globs.setdefault(name, value)

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Public name: the module that defines it.
 _PUBLIC = {
     "Attention": "layers",
+    "AttentionPooling": "layers",
     "AttentionRNN": "layers",
     "BahdanauAttention": "layers",
     "BahdanauCell": "layers",
@@ -34,6 +35,8 @@ _PUBLIC = {
     "padding_mask": "layers",
     "window_mask": "layers",
     "DateConverter": "models",
+    "EncoderDecoder": "models",
+    "GNMTTranslator": "models",
     "RecurrentTranslator": "models",
     "TransformerTranslator": "models",
     "VanillaSeq2Seq": "models",
@@ -43,8 +46,9 @@ _PUBLIC = {
     "CharacterTokenizer": "text",
     "SentencePieceTokenizer": "text",
     "WordPieceTokenizer": "text",
-    "TextToText": "text_to_text",
-    "load": "text_to_text",
+    "Task": "tasks",
+    "TextToText": "tasks",
+    "load": "tasks",
     "plot_attention": "visualization",
 }
 _SUBPACKAGES = (
@@ -56,9 +60,9 @@ _SUBPACKAGES = (
     "models",
     "recipes",
     "serving",
+    "tasks",
     "testing",
     "text",
-    "text_to_text",
     "training",
     "visualization",
 )

@@ -170,7 +170,7 @@ def _train(options, pairs, held_out):
 
 
 def _convert(options):
-    from keras_attention.text_to_text import load
+    from keras_attention.tasks import load
 
     converter = load(options.model)
     for text in options.texts or (line.rstrip(b"\r\n") for line in sys.stdin.buffer):
@@ -182,7 +182,7 @@ def _convert(options):
 def _evaluate(options):
     from keras_attention.bleu import corpus_scores
     from keras_attention.data.pairs import read_corpus
-    from keras_attention.text_to_text import load
+    from keras_attention.tasks import load
 
     pairs = read_corpus(options.file, options.reference)
     converter = load(options.model, cli_translation.strategy_of(options))
@@ -204,7 +204,7 @@ def _plot(options):
     import matplotlib
 
     matplotlib.use("Agg")
-    from keras_attention.text_to_text import load
+    from keras_attention.tasks import load
     from keras_attention.visualization.heatmaps import plot_attention
 
     conversion = load(options.model)(options.text)
@@ -213,7 +213,7 @@ def _plot(options):
 
 
 def _export(options):
-    from keras_attention.text_to_text import TextToText
+    from keras_attention.tasks import TextToText
 
     strategy = cli_translation.strategy_of(options)
     version = TextToText.load(options.folder, strategy, options.head_weights).export(options.target)

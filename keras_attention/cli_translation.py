@@ -318,7 +318,7 @@ def _tokenizers(options, pairs):
 
 
 def _translate(options):
-    from keras_attention.text_to_text import load
+    from keras_attention.tasks import load
 
     lines = _lines(options.file)
     converter = load(options.model, strategy_of(options))

@@ -14,8 +14,8 @@ from keras_attention.bleu import corpus_scores
 from keras_attention.data.batches import TokenBatches, make_batches
 from keras_attention.models.date_converter import DateConverter
 from keras_attention.models.translators import RecurrentTranslator, TransformerTranslator
+from keras_attention.tasks import TextToText
 from keras_attention.text.tokenizers import CharacterTokenizer
-from keras_attention.text_to_text import TextToText
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.optimizers import Muon
@@ -86,6 +86,7 @@ def train_converter(
         loss=MaskedCrossentropy(),
         metrics=[ExactMatch()],
     )
+    model.optimizer.build(model.trainable_variables)  # or the first update is traced twice, to make them
     tokenizers = (source_tokenizer, target_tokenizer)
     callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
     if folder is not None:

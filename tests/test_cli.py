@@ -79,8 +79,8 @@ def test_plot_is_written(exported, tmp_path, capsys):
     assert "3 May 1979 -> 1979-05-03" in capsys.readouterr().out
 
 
-def test_pairs_of_ones_own_are_learned_and_converted(tmp_path, capsys):
-    write_pairs([(f"{a}+{b}", str(a + b)) for a in range(20) for b in range(20)], tmp_path / "sums.tsv")
+def test_pairs_of_ones_own_are_learned_and_converted(tmp_path, capsys, eagerly):
+    write_pairs([(f"{a}+{b}", str(a + b)) for a in range(12) for b in range(12)], tmp_path / "sums.tsv")
     folder = tmp_path / "run"
     arguments = ["--epochs", "1", "--units", "8", "--run", str(folder), "--attention", "bahdanau", "--cell", "lstm"]
     assert cli.main(["train", "pairs", str(tmp_path / "sums.tsv"), "--held-out", "0.2", *arguments]) == 0
@@ -88,8 +88,8 @@ def test_pairs_of_ones_own_are_learned_and_converted(tmp_path, capsys):
     assert cli.main(["convert", "--model", str(folder), "3+4"]) == 0
 
 
-def test_generated_dates_leave_their_held_out_pairs(tmp_path, capsys):
-    arguments = ["--count", "300", "--epochs", "1", "--units", "8", "--attention", "none", "--locales", "en_US,de"]
+def test_generated_dates_leave_their_held_out_pairs(tmp_path, capsys, eagerly):
+    arguments = ["--count", "100", "--epochs", "1", "--units", "8", "--attention", "none", "--locales", "en_US,de"]
     assert cli.main(["train", "dates", *arguments, "--run", str(tmp_path)]) == 0
     assert (tmp_path / "held_out.tsv").is_file()
     assert "Learning from" in capsys.readouterr().out
@@ -98,11 +98,11 @@ def test_generated_dates_leave_their_held_out_pairs(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["convert", "--model", "nowhere", "x"], "nowhere holds neither a saved converter nor an export"),
+        (["convert", "--model", "nowhere", "x"], "nowhere holds neither a saved task nor an export"),
         (["evaluate", "--model", "{trained}", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "pairs", "nowhere.tsv"], "there is no file nowhere.tsv"),
         (["train", "dates", "--locales", "xx_XX"], "CLDR has no locale 'xx_XX'"),
-        (["export", "nowhere", "{folder}"], "nowhere holds no converter.json"),
+        (["export", "nowhere", "{folder}"], "nowhere holds no task.json"),
         (
             ["export", "{trained}", "{folder}", "--beam", "2", "--n-best", "3"],
             "n_best must lie between 1 and the width",

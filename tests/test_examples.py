@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
 
@@ -28,8 +30,16 @@ def test_date_conversion(tmp_path):
     assert (tmp_path / "out/attention.png").is_file()
 
 
-def test_date_conversion_stays_under_a_hundred_lines():
-    assert len((EXAMPLES / "date_conversion/date_conversion.py").read_text().splitlines()) < 100
+def test_sentiment(tmp_path):
+    printed = run(tmp_path, EXAMPLES / "sentiment/sentiment.py", "--count", "300", "--epochs", "1", "--output", "out")
+    assert "accuracy on 30 sentences" in printed
+    assert "the staff we met there was really not friendly" in printed
+    assert (tmp_path / "out/attention.png").is_file()
+
+
+@pytest.mark.parametrize("script", ["date_conversion/date_conversion.py", "sentiment/sentiment.py"])
+def test_short_example_stays_under_a_hundred_lines(script):
+    assert len((EXAMPLES / script).read_text().splitlines()) < 100
 
 
 def test_translation_with_a_transformer(tmp_path):

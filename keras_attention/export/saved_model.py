@@ -1,4 +1,4 @@
-"""Export: a SavedModel that takes strings, written whole or not at all.
+"""Export: a SavedModel with a typed signature, written whole or not at all.
 
     FOLDER/<version>/     what TensorFlow Serving serves
         saved_model.pb, variables/, assets/, assets.extra/
@@ -9,7 +9,6 @@ is made in a folder beside its place, checked by a fresh process, and then moved
 into place by one rename, so that a reader never sees half of one.
 """
 
-import base64
 import json
 import os
 import pathlib
@@ -22,82 +21,80 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.export.saved_converter import versions
+from keras_attention.export.saved_task import IDENTITY, versions
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.export.warmup import WarmupRequest, write_warmup_requests
-
-# What the self-check converts: one string, several lengths together, none, a long one, other scripts, broken bytes.
-_CHECKS = (
-    [b"Tuesday, September 25, 1984"],
-    [b""],
-    [b"3 May 1979", b"", b" ", b"2/10/93", "2014年10月7日 🗓".encode(), b"\xff\xfe1"],
-    [b"0123456789 " * 100],
-)
-# Tracing depends on no shape, so one string and several together are enough.
-_WARMUP = [WarmupRequest(SIGNATURE, {"text": texts}) for texts in ([b"Warm-up"], [b"Two", b"together"])]
 
 
 class ExportError(RuntimeError):
     """The export does not do what the Python object does; nothing was left behind."""
 
 
-def export_saved_model(converter, folder, examples=()):
+def export_saved_model(task, folder, examples=()):
     """Writes the next version of a SavedModel, checks it, and moves it into place.
 
-    The signature `serving_default` takes `text`, string `(batch,)`, and gives
-    `text` string `(batch,)`, `log_prob` float32 `(batch,)`, `tokens` string
-    `(batch, target)`, `source_tokens` string `(batch, source)`,
-    `source_length` int32 `(batch,)` and `weights` float32
-    `(batch, target, source)`; see `TextToText.convert`. It needs nothing but
-    `tensorflow` and `tensorflow_text`.
+    The signature `serving_default` is the task's: that of a `TextToText` takes
+    `text`, string `(batch,)`, and gives `text` string `(batch,)`, `log_prob`
+    float32 `(batch,)`, `tokens` string `(batch, target)`, `source_tokens`
+    string `(batch, source)`, `source_length` int32 `(batch,)` and `weights`
+    float32 `(batch, target, source)`. It needs nothing but `tensorflow` and
+    `tensorflow_text`.
 
     Args:
-        converter: a `TextToText`.
+        task: a `Task`, such as a `TextToText`.
         folder: the model's folder; made if it is not there. The export becomes
             `folder/<version>`, one above the highest there; an existing
             version is never touched.
-        examples: strings that the self-check converts beside its own.
+        examples: what the self-check tries beside its own, such as strings.
 
     Returns:
         `pathlib.Path` of the version folder.
 
     Raises:
         ExportError: if the export, loaded in a fresh process, does not answer
-            as the converter does.
+            as the task does.
         OSError: if it cannot be written.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     staging = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
     try:
-        _write(converter, staging / "saved_model", staging)
-        batches = [*_CHECKS, [text.encode("utf-8") for text in examples]]
-        _check(converter, staging / "saved_model", [batch for batch in batches if batch], staging)
-        write_warmup_requests(staging / "saved_model", folder.resolve().name, _WARMUP)
+        _write(task, staging / "saved_model", staging)
+        _check(task, staging / "saved_model", task.checks(examples), staging)
+        warmup = [WarmupRequest(SIGNATURE, inputs) for inputs in task.warmup()]
+        write_warmup_requests(staging / "saved_model", folder.resolve().name, warmup)
+        (staging / "saved_model" / IDENTITY).write_text(json.dumps(task.identity) + "\n", encoding="utf-8")
         return _publish(staging / "saved_model", folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(converter, place, staging):
-    vocabularies = staging / "vocabularies"
-    vocabularies.mkdir()
-    exported = converter.for_export(vocabularies)
+def _write(task, place, staging):
+    files = staging / "files"
+    files.mkdir()
+    exported = task.for_export(files)
     archive = keras.export.ExportArchive()
-    for tokenizer in exported.tokenizers.values():
-        archive.track(tokenizer.vocabulary.resource)
+    for table in exported.tables:
+        archive.track(table)
     # What `track` is given is only saved where the graph reads it, and the graph holds such a model itself.
-    archive._tf_trackable.files = [
-        tf.saved_model.Asset(str(file)) for tokenizer in exported.tokenizers.values() for file in tokenizer.files
-    ]
-    archive.add_endpoint(SIGNATURE, exported.convert, input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    archive._tf_trackable.files = [tf.saved_model.Asset(str(file)) for file in exported.files]
+    specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in exported.input_specs.items()}
+
+    def compute(*tensors):
+        return exported.compute(**dict(zip(specs, tensors, strict=True)))
+
+    archive.add_endpoint(SIGNATURE, compute, input_signature=list(specs.values()))
     archive.write_out(str(place), verbose=False)
 
 
-def _check(converter, place, batches, staging):
-    """Compares a fresh process' answers with the converter's."""
-    inputs, outputs = staging / "inputs.json", staging / "outputs.npz"
-    inputs.write_text(json.dumps([[base64.b64encode(text).decode() for text in batch] for batch in batches]))
+def _check(task, place, requests, staging):
+    """Compares a fresh process' answers with the task's."""
+    inputs, outputs = staging / "inputs", staging / "outputs.npz"
+    inputs.mkdir()
+    for index, request in enumerate(requests):
+        for name, array in request.items():
+            tensor = tf.convert_to_tensor(array, task.input_specs[name].dtype)
+            (inputs / f"{index:06}.{name}").write_bytes(tf.io.serialize_tensor(tensor).numpy())
     script = pathlib.Path(__file__).with_name("fresh_process.py")
     run = subprocess.run(
         [sys.executable, "-I", str(script), str(place), str(inputs), str(outputs)],
@@ -109,19 +106,19 @@ def _check(converter, place, batches, staging):
     if run.returncode:
         raise ExportError(f"export: a fresh process could not use the export:\n{run.stderr[-3000:]}")
     with np.load(outputs) as answers:
-        for index, batch in enumerate(batches):
-            for name, expected in converter.convert_batch(batch).items():
-                _compare(name, batch, expected, answers[f"{index}/{name}"])
+        for index, request in enumerate(requests):
+            for name, expected in task.run(**request).items():
+                _compare(name, request, expected, answers[f"{index:06}/{name}"])
 
 
-def _compare(name, batch, expected, received):
+def _compare(name, request, expected, received):
     if expected.dtype == object:
         same = expected.shape == received.shape and (expected.astype(bytes) == received).all()
     else:
         same = expected.shape == received.shape and np.allclose(expected, received, rtol=1e-4, atol=1e-4)
     if not same:
         raise ExportError(
-            f"export: {name!r} of {batch[:3]} differs between the converter and its export. "
+            f"export: {name!r} of {str(request)[:200]} differs between the task and its export. "
             f"Expected {expected!r}, received {received!r}."
         )
 

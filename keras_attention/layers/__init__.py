@@ -10,13 +10,14 @@ from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import (
     BahdanauCell,
     DecoderCell,
+    GNMTCell,
     LuongCell,
     PlainCell,
     RecurrentOutput,
     get_decoder_cell,
 )
 from keras_attention.layers.chunked import chunked_attention
-from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend, masked_softmax
 from keras_attention.layers.feed_forward import FeedForward, Residual
 from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
@@ -31,8 +32,9 @@ from keras_attention.layers.masking import (
 from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.patterns import Pattern, alibi_slopes
+from keras_attention.layers.pooling import AttentionPooling
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
-from keras_attention.layers.recurrent import GRUCell, LSTMCell, get_recurrent_cell, run_recurrence
+from keras_attention.layers.recurrent import GRUCell, LSTMCell, RecurrentCell, get_recurrent_cell, run_recurrence
 from keras_attention.layers.scores import (
     AdditiveScore,
     DotScore,
@@ -55,7 +57,9 @@ __all__ = [
     "Attention",
     "AttentionLayer",
     "AttentionOutput",
+    "AttentionPooling",
     "AttentionRNN",
+    "AttentionRead",
     "BahdanauAttention",
     "BahdanauCell",
     "Bidirectional",
@@ -66,6 +70,7 @@ __all__ = [
     "EncoderBlock",
     "FeedForward",
     "FunctionScore",
+    "GNMTCell",
     "GRUCell",
     "GeneralScore",
     "KVCache",
@@ -82,6 +87,7 @@ __all__ = [
     "Pattern",
     "PlainCell",
     "PositionalEncoding",
+    "RecurrentCell",
     "RecurrentOutput",
     "ReducedRankScore",
     "Residual",

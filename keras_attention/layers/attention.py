@@ -9,10 +9,11 @@ from keras import ops
 
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.chunked import chunked_attention
-from keras_attention.layers.core import AttentionOutput, Memory, attend
+from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend
+from keras_attention.layers.layer import serialized
 from keras_attention.layers.list_inputs import ListInputs, separate_shapes
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
-from keras_attention.layers.scores import AdditiveScore, get_score, serialize_score
+from keras_attention.layers.scores import AdditiveScore, get_score
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
@@ -108,24 +109,24 @@ class Attention(ListInputs, AttentionLayer):
         value, key = (cleaned(ops.cast(tensor, self.compute_dtype), value_mask) for tensor in (value, key))
         return Memory(self.score.prepare(key), value, value_mask)
 
-    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, few=False):
+    def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         """Attends to a prepared memory.
 
         Args:
             query: `(batch, target, query_dim)`.
             memory: what `prepare` returned.
+            state: what `start` or the last call returned; empty stands for
+                that of the first query.
             query_mask: bool `(batch, target)`, True = a token.
             attention_mask: bool, broadcastable to `(batch, target, source)`.
             training: whether to drop weights.
-            few: whether the queries are too few for chunks to pay: those of
-                one step, for each of which a search may have several rows.
 
         Returns:
-            `AttentionOutput(context, weights)`.
+            `AttentionRead(context, weights, state)`.
         """
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         query = self.score.prepare_query(self._cleaned_query(query, query_mask))
-        return self._by_length(query, memory, mask, training, few)
+        return AttentionRead(*self._by_length(query, memory, mask, training))
 
     def call(
         self,
@@ -147,13 +148,14 @@ class Attention(ListInputs, AttentionLayer):
             seen = ops.any(attention_mask, axis=1)  # what no query may see may hold anything
             value, key = (None if tensor is None else cleaned(tensor, seen) for tensor in (value, key))
         causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
-        return self.read(
+        context, weights, _ = self.read(
             query,
             self.prepare(value, key, source_mask),
             query_mask=query_mask,
             attention_mask=combine_masks(attention_mask, causal),
             training=training,
         )
+        return AttentionOutput(context, weights)
 
     def compute_mask(self, query, previous_mask=None):
         return AttentionOutput(previous_mask, None)
@@ -180,9 +182,9 @@ class Attention(ListInputs, AttentionLayer):
     def _cleaned_query(self, query, query_mask):
         return cleaned(ops.cast(query, self.compute_dtype), query_mask)
 
-    def _by_length(self, query, memory, mask, training, few):
+    def _by_length(self, query, memory, mask, training):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
-        target = query.shape[1] if self.score.units > 1 and not few else 1
+        target = query.shape[1] if self.score.units > 1 else 1
         path = self.path(target, memory.key.shape[1], BLOCKWISE_FROM)
         if path == "whole":
             return self._as_a_whole(query, memory, mask, training)
@@ -215,7 +217,7 @@ class Attention(ListInputs, AttentionLayer):
         )
 
     def get_config(self):
-        return super().get_config() | {"score": serialize_score(self.score)}
+        return super().get_config() | {"score": serialized(self.score)}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -316,7 +318,7 @@ class LuongAttention(Attention):
 
     def get_config(self):
         return super().get_config() | {
-            "score": self.score_name or serialize_score(self.score),
+            "score": self.score_name or serialized(self.score),
             "units": self.units,
             "learned_scale": self.learned_scale,
         }

@@ -1,24 +1,35 @@
 """What every attention layer is, whatever its scores and heads.
 
-    memory = layer.prepare(value, key, value_mask)    once per source
-    context, weights = layer.read(query, memory)      many times
-    layer(query, value, key, value_mask=...)          both at once
+    memory = layer.prepare(value, key, value_mask)                  once per source
+    state = layer.start(memory)                                     once per target
+    context, weights, state = layer.read(query, memory, state)      any number of queries, many times
+    layer(query, value, key, value_mask=...)                        all three at once
+
+What a query needs to know of those before it is the state, whoever loops
+carries it, and a target cut into several reads gives what one gives. Most
+attentions have none.
 
 This file owns the shapes that all accept, the masks of a call, and the choice
 between computing all weights at once and computing them piece by piece.
 """
 
-from keras import ops
+from keras import ops, tree
 
-from keras_attention.layers.core import AttentionOutput
+from keras_attention.layers.core import AttentionRead
 from keras_attention.layers.layer import Dropout, Layer
 from keras_attention.layers.masks import check_mask, combine_masks
 
 BLOCKWISE = ("auto", True, False)
 
+# Up to this many queries at once pieces never pay: a step of one, or of the hypotheses that share a memory.
+FEW = 8
+
 
 class AttentionLayer(Layer):
-    """Base of `Attention` and `MultiHeadAttention`.
+    """Base of `Attention` and `MultiHeadAttention`, and of an attention of your own.
+
+    A subclass defines `prepare`, `read` and, if it has a state, `start`; see
+    docs/extending.md.
 
     Args:
         dropout: fraction of the weights dropped in training, before the sum.
@@ -36,7 +47,24 @@ class AttentionLayer(Layer):
         self.supports_masking = True
         self._dropout_layer = Dropout(dropout, seed=seed, dtype=self.dtype_policy) if dropout else None
 
-    def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
+    def start(self, memory, rows=None):
+        """The state before the first query of a target.
+
+        Args:
+            memory: what `prepare` returned.
+            rows: rows of queries; as many as the memory has by default.
+
+        Returns:
+            Tuple of tensors `(rows, any)`; empty for an attention that treats
+            each query alone.
+        """
+        return ()
+
+    def context_dim(self, query_shape, value_shape, key_shape=None):
+        """Width of the context."""
+        return value_shape[-1]
+
+    def read_shared(self, query, memory, sharers, state=(), query_mask=None, **arguments):
         """`read`, where several rows of queries may share one row of the memory.
 
         The hypotheses of a beam search attend to one source: the memory is not
@@ -47,11 +75,12 @@ class AttentionLayer(Layer):
                 `item * sharers + i` reads item `item`.
             memory: of `batch` rows.
             sharers: rows of queries for each row of the memory, an integer.
+            state: of `batch * sharers` rows, or empty.
             query_mask: bool `(batch * sharers, target)`, of multi-head layers.
             **arguments: of `read`.
 
         Returns:
-            `AttentionOutput` of `batch * sharers` rows.
+            `AttentionRead` of `batch * sharers` rows.
 
         Raises:
             ValueError: for another number of rows.
@@ -59,8 +88,10 @@ class AttentionLayer(Layer):
         self.check_batch(query.shape[0], memory.value.shape[0], sharers)
         if query_mask is not None:
             arguments["query_mask"] = query_mask
+        if sharers > 1 and (state or self.start(memory)):  # each row is at a place of its own
+            memory, sharers = repeated(memory, sharers), 1
         if sharers == 1:
-            return self.read(query, memory, **arguments)
+            return self.read(query, memory, state, **arguments)
         target = query.shape[1]
         if target is None:
             target, together = ops.shape(query)[1], (ops.shape(memory.value)[0], -1)
@@ -68,13 +99,13 @@ class AttentionLayer(Layer):
             together = (-1, sharers * target)
         if query_mask is not None:
             arguments["query_mask"] = ops.reshape(query_mask, together)
-        context, weights = self.read(ops.reshape(query, (*together, query.shape[-1])), memory, **arguments)
+        context, weights, _ = self.read(ops.reshape(query, (*together, query.shape[-1])), memory, (), **arguments)
         context = ops.reshape(context, (-1, target, context.shape[-1]))
         if weights is not None:
             *heads, source = *weights.shape[1:-2], ops.shape(weights)[-1]
             weights = ops.reshape(weights, (-1, *heads, sharers, target, source))
             weights = ops.reshape(ops.moveaxis(weights, -3, 1), (-1, *heads, target, source))
-        return AttentionOutput(context, weights)
+        return AttentionRead(context, weights)
 
     def check_batch(self, rows, batch, sharers=1):
         """Raises a ValueError unless there are `sharers` rows of queries for each row of the memory."""
@@ -90,7 +121,7 @@ class AttentionLayer(Layer):
     def path(self, target, source, blockwise_from):
         """Whether all weights are computed at once: `"whole"`, `"blocks"`, or `"unknown"` before the graph runs.
 
-        With `blockwise="auto"` a single query, and any source shorter than
+        With `blockwise="auto"` a few queries, and any source shorter than
         `blockwise_from`, is computed as a whole.
 
         Args:
@@ -100,7 +131,7 @@ class AttentionLayer(Layer):
         """
         if self.blockwise != "auto":
             return "blocks" if self.blockwise else "whole"
-        if target == 1:
+        if isinstance(target, int) and target <= FEW:
             return "whole"
         if source is None:
             return "unknown"
@@ -148,3 +179,12 @@ class AttentionLayer(Layer):
 
     def get_config(self):
         return super().get_config() | {"dropout": self.dropout, "blockwise": self.blockwise, "seed": self.seed}
+
+
+def repeated(structure, times):
+    """Each row several times in a row, in every tensor of a structure: `(batch, ...)` to `(batch * times, ...)`."""
+
+    def rows(tensor):
+        return None if tensor is None else ops.repeat(tensor, times, axis=0)
+
+    return tree.map_structure(rows, structure)

@@ -94,19 +94,20 @@ class AttentionRNN(Layer):
         mask = inputs_mask if mask is None else mask
         check_mask(mask, "AttentionRNN", "mask", "(batch, target)", inputs.shape[:2])
         memory = self.prepare(value, key, combine_masks(value_mask, key_mask))
-        return self.read(inputs, memory, self._start(initial_state, inputs), mask=mask, training=training)
+        return self.read(inputs, memory, self._start(initial_state, inputs, memory), mask=mask, training=training)
 
-    def _start(self, initial_state, inputs):
+    def _start(self, initial_state, inputs, memory):
         """The first state of the cell, from any form in which it may be given."""
+        first = self.cell.initial_state(ops.shape(inputs)[0], memory)
         if initial_state is None:
-            return self.cell.initial_state(ops.shape(inputs)[0])
+            return first
         states = tuple(tree.flatten(initial_state))
-        widths, count = self.cell.state_widths, self.cell.state_count
-        wanted = widths if len(states) == len(widths) else widths[:count]
-        if tuple(state.shape[-1] for state in states) != wanted:
+        is_whole = len(states) == len(first)
+        wanted = first if is_whole else first[: self.cell.state_count]
+        if len(states) != len(wanted) or not all(map(_are_as_wide, states, wanted)):
             raise ValueError(self._wrong_state(states))
-        states = tuple(ops.cast(state, self.compute_dtype) for state in states)
-        return states if len(states) == len(widths) else self.cell.start(states)
+        states = tuple(ops.cast(state, one.dtype) for state, one in zip(states, wanted, strict=True))
+        return states if is_whole else self.cell.start(states, memory)
 
     def _wrong_state(self, states):
         names = ("h",) if self.cell.state_count == 1 else ("h", "c")
@@ -122,13 +123,21 @@ class AttentionRNN(Layer):
         return RecurrentOutput(previous_mask, None, None)
 
     def compute_output_shape(self, inputs_shape, value_shape, key_shape=None):
-        batch, target = inputs_shape[:2]
-        self.build(inputs_shape, value_shape, key_shape)  # the widths of the cell's output and state are known then
-        return RecurrentOutput(
-            (batch, target, self.cell.output_dim),
-            tuple((batch, width) for width in self.cell.state_widths),
-            (batch, target, value_shape[1]),
+        inputs, value, key = (
+            None if shape is None else keras.KerasTensor(shape, self.compute_dtype)
+            for shape in (inputs_shape, value_shape, key_shape)
         )
+        return tree.map_structure(lambda tensor: tensor.shape, self.compute_output_spec(inputs, value, key))
+
+    def compute_output_spec(self, inputs, value, key=None, **kwargs):
+        self.build(inputs.shape, value.shape, None if key is None else key.shape)
+        step = keras.KerasTensor((inputs.shape[0], 1, inputs.shape[2]), inputs.dtype)
+        output, state, weights = keras.Operation.compute_output_spec(self, step, value, key)
+        output, weights = (
+            keras.KerasTensor((tensor.shape[0], inputs.shape[1], *tensor.shape[2:]), tensor.dtype)
+            for tensor in (output, weights)
+        )
+        return RecurrentOutput(output, state, weights)
 
     def get_config(self):
         return super().get_config() | {"cell": keras.saving.serialize_keras_object(self.cell)}
@@ -137,6 +146,11 @@ class AttentionRNN(Layer):
     def from_config(cls, config):
         cell = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**{**config, "cell": cell})
+
+
+def _are_as_wide(state, wanted):
+    sizes = state.shape[-1], wanted.shape[-1]
+    return None in sizes or sizes[0] == sizes[1]
 
 
 def _named(output, name):

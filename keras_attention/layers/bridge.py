@@ -20,6 +20,8 @@ class Bridge(Layer):
             directions; `"backward"`: `tanh(W s)` of the last direction's, which
             for a bidirectional encoder is Bahdanau's; `"copy"`: the joined
             states themselves, whose width must be `units`; `"zeros"`: nothing.
+        direction: read only this one of the summary's directions, counted from
+            zero; None reads all.
 
     Call args:
         summary: one tuple of `(batch, encoder_units)` a direction, as
@@ -45,13 +47,14 @@ class Bridge(Layer):
         2014 for `"copy"`.
     """
 
-    def __init__(self, units, state_count=1, kind="dense", **kwargs):
+    def __init__(self, units, state_count=1, kind="dense", direction=None, **kwargs):
         super().__init__(**kwargs)
         if kind not in BRIDGES:
             raise ValueError(f"Bridge: kind must be one of {', '.join(map(repr, BRIDGES))}. Received {kind!r}.")
         self.units = units
         self.state_count = state_count
         self.kind = kind
+        self.direction = direction
 
     def build(self, summary_shape):
         joined = sum(direction[0][-1] for direction in self._directions(_by_direction(summary_shape, _is_shape)))
@@ -86,10 +89,18 @@ class Bridge(Layer):
         return tuple(states)
 
     def _directions(self, summary):
+        if self.direction is not None:
+            if self.direction >= len(summary):
+                raise ValueError(
+                    f"Bridge: direction={self.direction} needs a summary of as many directions, or layers, and one "
+                    f"more. Received {len(summary)}."
+                )
+            return summary[self.direction : self.direction + 1]
         return summary[-1:] if self.kind == "backward" else summary
 
     def get_config(self):
-        return super().get_config() | {"units": self.units, "state_count": self.state_count, "kind": self.kind}
+        own = {"units": self.units, "state_count": self.state_count, "kind": self.kind, "direction": self.direction}
+        return super().get_config() | own
 
 
 def _by_direction(summary, is_leaf):

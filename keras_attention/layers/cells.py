@@ -2,6 +2,7 @@
 
     BahdanauCell    the previous state asks, the context enters the recurrence
     LuongCell       the current state asks, the context enters the output
+    GNMTCell        the current state asks, the context enters the next step and all layers above
     PlainCell       nobody asks: the bottleneck that attention removed
 
 Like every attention layer of the library a cell has `prepare`, for what
@@ -17,8 +18,9 @@ import keras
 from keras import ops
 
 from keras_attention.layers.attention import BahdanauAttention, LuongAttention
-from keras_attention.layers.core import Memory
-from keras_attention.layers.layer import Layer
+from keras_attention.layers.attention_layer import AttentionLayer
+from keras_attention.layers.core import AttentionRead, Memory
+from keras_attention.layers.layer import Layer, deserialized, serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
 from keras_attention.layers.unroll import unroll
@@ -31,7 +33,8 @@ class RecurrentOutput(NamedTuple):
         output: what the vocabulary is read from: `(batch, target, dim)`.
         state: tuple of `(batch, units)`, to be given to the next call.
         weights: `(batch, target, source)`; zeros where the cell has no
-            attention.
+            attention. Of an attention with heads
+            `(batch, target, heads, source)`.
     """
 
     output: Any
@@ -44,11 +47,12 @@ class DecoderCell(Layer):
 
     Args:
         units: width of the recurrent state.
-        cell: `"gru"` or `"lstm"`.
-        attention: an `Attention`, or None.
+        cell: `"gru"`, `"lstm"`, or a `RecurrentCell` of your own.
+        attention: an `AttentionLayer`, or None.
         cell_arguments: for the recurrent cell's constructor.
 
-    Once built, `output_dim` is the width of the output.
+    Once built, `output_dim` is the width of the output, and `fed_widths` those
+    of what a step feeds the next beside its states.
 
     Call args:
         inputs: one step, `(batch, input_dim)`.
@@ -68,6 +72,7 @@ class DecoderCell(Layer):
         self.cell = cell
         self.recurrent = get_recurrent_cell(cell, units, dtype=self.dtype_policy, **(cell_arguments or {}))
         self.attention = attention
+        self.fed_widths = ()
 
     @property
     def state_count(self):
@@ -83,18 +88,30 @@ class DecoderCell(Layer):
         """The source's part of the work: a `Memory`, made once per source."""
         return self.attention.prepare(value, key, value_mask)
 
-    def start(self, recurrent_state):
-        """The cell's state before its first step, from that of its recurrence."""
-        return tuple(recurrent_state)
+    def start(self, recurrent_state, memory):
+        """The state before the first step: that of the recurrence, what a step feeds the next, that of the attention.
 
-    @property
-    def state_widths(self):
-        """Widths of the tensors in the whole state, those of the recurrence first. The cell must be built."""
-        return (self.units,) * self.state_count
+        Args:
+            recurrent_state: tuple of `state_count` tensors `(batch, units)`.
+            memory: what `prepare` returned.
 
-    def initial_state(self, batch_size):
+        Returns:
+            Tuple of tensors `(batch, any)`.
+        """
+        recurrent_state = tuple(recurrent_state)
+        fed = tuple(
+            ops.zeros((ops.shape(recurrent_state[0])[0], width), self.compute_dtype) for width in self.fed_widths
+        )
+        return (*recurrent_state, *fed, *(() if self.attention is None else self.attention.start(memory)))
+
+    def initial_state(self, batch_size, memory):
         """`start` from zeros."""
-        return self.start(self.recurrent.initial_state(batch_size))
+        return self.start(self.recurrent.initial_state(batch_size), memory)
+
+    def split_state(self, state):
+        """The three parts of a state, each a tuple: of the recurrence, fed to the next step, of the attention."""
+        first, second = self.state_count, self.state_count + len(self.fed_widths)
+        return tuple(state[:first]), tuple(state[first:second]), tuple(state[second:])
 
     def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         """Runs target steps.
@@ -119,7 +136,18 @@ class DecoderCell(Layer):
         return RecurrentOutput(output.output[:, 0], output.state, output.weights[:, 0])
 
     def get_config(self):
-        return super().get_config() | {"units": self.units, "cell": self.cell}
+        return super().get_config() | {"units": self.units, "cell": serialized(self.cell)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: deserialized(value) for name, value in config.items()})
+
+    def _given_attention(self):
+        """The config of an attention that was given as an object, the same before and after it is built; or None."""
+        return serialized(self.attention) if self._attention_is_given else None
+
+    def _context_dim(self, value_shape, key_shape):
+        return self.attention.context_dim((None, None, self.units), value_shape, key_shape)
 
     def _dense(self, name, units, input_dim, **kwargs):
         """A built linear map without bias, in the cell's dtype."""
@@ -127,10 +155,36 @@ class DecoderCell(Layer):
         dense.build((None, input_dim))
         return dense
 
-    def _read_step(self, query, memory, sharers, training):
-        """Attention of one step: `(batch, units)` to the context and weights of that step."""
-        context, weights = self.attention.read_shared(query[:, None, :], memory, sharers, training=training, few=True)
-        return context[:, 0], weights[:, 0]
+    def _attend(self, query, memory, state, sharers, training, mask=None):
+        """Attention of some steps, `(batch, target, units)`; the weights come target first."""
+        context, weights, state = self.attention.read_shared(
+            query, memory, sharers, state, query_mask=mask, training=training
+        )
+        context, weights = (ops.cast(tensor, self.compute_dtype) for tensor in (context, weights))
+        return AttentionRead(context, weights if len(weights.shape) == 3 else ops.moveaxis(weights, 1, 2), state)
+
+    def _attend_once(self, query, memory, state, sharers, training):
+        """Attention of one step, `(batch, units)`."""
+        context, weights, state = self._attend(query[:, None, :], memory, state, sharers, training)
+        return AttentionRead(context[:, 0], weights[:, 0], state)
+
+    @classmethod
+    def _check_attention(cls, attention, **defaults):
+        """Raises an error unless an attention that was given can be used, and nothing else says what it should be."""
+        owner = cls.__name__
+        if not isinstance(attention, AttentionLayer):
+            raise TypeError(
+                f"{owner}: attention must be an attention layer such as LocalAttention('general'), or derived from "
+                f"AttentionLayer. Received {attention!r} of type {type(attention).__name__}."
+            )
+        given = [name for name, (value, default) in defaults.items() if value != default]
+        if given:
+            raise ValueError(
+                f"{owner}: {' and '.join(given)} belong{'' if len(given) > 1 else 's'} to the attention that the cell "
+                f"makes itself. Received {'them' if len(given) > 1 else 'it'} beside attention={attention!r}. Give "
+                f"{'them' if len(given) > 1 else 'it'} to that layer."
+            )
+        return attention
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -155,6 +209,9 @@ class BahdanauCell(DecoderCell):
             `"previous"` (s_{i-1}: the paper's appendix).
         normed: use the weight-normed score; see `AdditiveScore`.
         dropout: fraction of the attention weights dropped in training.
+        attention: any attention layer instead of the paper's, such as
+            `MonotonicAttention()` or one of your own; `attention_units`,
+            `normed` and `dropout` are its business then.
 
     Call args and Returns: see `DecoderCell`.
 
@@ -176,15 +233,22 @@ class BahdanauCell(DecoderCell):
         output_state="current",
         normed=False,
         dropout=0.0,
+        attention=None,
         **kwargs,
     ):
         if output_state not in ("current", "previous"):
             raise ValueError(f"BahdanauCell: output_state must be 'current' or 'previous'. Received {output_state!r}.")
-        attention = BahdanauAttention(
-            attention_units or units, normed=normed, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
-        )
+        given_attention = attention is not None
+        if attention is None:
+            attention = BahdanauAttention(
+                attention_units or units, normed=normed, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
+            )
+        else:
+            given = {"attention_units": (attention_units, None), "normed": (normed, False), "dropout": (dropout, 0.0)}
+            self._check_attention(attention, **given)
         cell_arguments = {"reset_after": False} if cell == "gru" else {}
         super().__init__(units, cell=cell, attention=attention, cell_arguments=cell_arguments, **kwargs)
+        self._attention_is_given = given_attention
         self.attention_units = attention_units
         self.deep_output = deep_output
         self.output_state = output_state
@@ -194,18 +258,20 @@ class BahdanauCell(DecoderCell):
     def build(self, inputs_shape, value_shape, key_shape=None):
         super().build(inputs_shape, value_shape, key_shape)
         gates = self.recurrent.gate_count * self.units
-        self.context_projection = self._dense("context_projection", gates, value_shape[-1])
-        self.output_dim = self.deep_output or self.units + value_shape[-1]
+        context = self._context_dim(value_shape, key_shape)
+        self.context_projection = self._dense("context_projection", gates, context)
+        self.output_dim = self.deep_output or self.units + context
         if self.deep_output:
-            joined = self.units + inputs_shape[-1] + value_shape[-1]
+            joined = self.units + inputs_shape[-1] + context
             self.output_projection = self._dense("output_projection", 2 * self.deep_output, joined)
 
     def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         def step(projected_t, state):
-            context, weights = self._read_step(state[0], memory, sharers, training)
-            current, new_state = self.recurrent.step(projected_t + self.context_projection(context), state)
-            asked = current if self.output_state == "current" else state[0]
-            return (asked, context, weights), new_state
+            before, _, attention_state = self.split_state(state)
+            context, weights, attention_state = self._attend_once(before[0], memory, attention_state, sharers, training)
+            current, after = self.recurrent.step(projected_t + self.context_projection(context), before)
+            asked = current if self.output_state == "current" else before[0]
+            return (asked, context, weights), (*after, *attention_state)
 
         inputs = cleaned(ops.cast(inputs, self.compute_dtype), mask)
         (states, contexts, weights), state = unroll(step, self.recurrent.project(inputs), state, mask=mask)
@@ -224,6 +290,7 @@ class BahdanauCell(DecoderCell):
             "output_state": self.output_state,
             "normed": self.normed,
             "dropout": self.dropout,
+            "attention": self._given_attention(),
         }
 
 
@@ -251,6 +318,9 @@ class LuongCell(DecoderCell):
         attentional_activation: any activation of Keras. With None, input
             feeding and `attentional_units=attention_layer_size` the cell is
             TensorFlow Addons' `AttentionWrapper`; see docs/migration.md.
+        attention: any attention layer instead of the paper's global one, such
+            as its local one, `LocalAttention("general", half_width=5)`;
+            `score`, `learned_scale` and `dropout` are its business then.
 
     Call args and Returns: see `DecoderCell`.
 
@@ -274,12 +344,19 @@ class LuongCell(DecoderCell):
         dropout=0.0,
         attentional_units=None,
         attentional_activation="tanh",
+        attention=None,
         **kwargs,
     ):
-        attention = LuongAttention(
-            score, learned_scale=learned_scale, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
-        )
+        given_attention = attention is not None
+        if attention is None:
+            attention = LuongAttention(
+                score, learned_scale=learned_scale, dropout=dropout, dtype=kwargs.get("dtype"), name="attention"
+            )
+        else:
+            given = {"score": (score, "general"), "learned_scale": (learned_scale, False), "dropout": (dropout, 0.0)}
+            self._check_attention(attention, **given)
         super().__init__(units, cell=cell, attention=attention, **kwargs)
+        self._attention_is_given = given_attention
         self.attentional_units = attentional_units
         self.attentional_activation = keras.activations.get(attentional_activation)
         self.input_feeding = input_feeding
@@ -289,13 +366,14 @@ class LuongCell(DecoderCell):
 
     def build(self, inputs_shape, value_shape, key_shape=None):
         super().build(inputs_shape, value_shape, key_shape)
-        joined = value_shape[-1] + self.units
+        joined = self._context_dim(value_shape, key_shape) + self.units
         self.output_dim = (self.attentional_units or self.units) if self.attentional_vector else joined
         if self.attentional_vector:
             self.attentional_projection = self._dense(
                 "attentional_projection", self.output_dim, joined, activation=self.attentional_activation
             )
         if self.input_feeding:
+            self.fed_widths = (self.output_dim,)
             gates = self.recurrent.gate_count * self.units
             self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
 
@@ -304,29 +382,20 @@ class LuongCell(DecoderCell):
         """The score by its name, or the `Score` itself."""
         return self.attention.score_name or self.attention.score
 
-    @property
-    def state_widths(self):
-        return super().state_widths + ((self.output_dim,) if self.input_feeding else ())
-
-    def start(self, recurrent_state):
-        state = tuple(recurrent_state)
-        if not self.input_feeding:
-            return state
-        return (*state, ops.zeros((ops.shape(state[0])[0], self.output_dim), self.compute_dtype))
-
     def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         projected = self.recurrent.project(cleaned(inputs, mask))
         if not self.input_feeding:
-            states, state = run_recurrence(self.recurrent, projected, state, mask)
-            contexts, weights = self.attention.read_shared(states, memory, sharers, mask, training=training)
-            return RecurrentOutput(self._output(contexts, states), state, weights)
+            before, _, attention_state = self.split_state(state)
+            states, after = run_recurrence(self.recurrent, projected, before, mask)
+            contexts, weights, attention_state = self._attend(states, memory, attention_state, sharers, training, mask)
+            return RecurrentOutput(self._output(contexts, states), (*after, *attention_state), weights)
 
         def step(projected_t, state):
-            *recurrent_state, fed = state
-            h, recurrent_state = self.recurrent.step(projected_t + self.feed_projection(fed), tuple(recurrent_state))
-            context, weights = self._read_step(h, memory, sharers, training)
+            before, (fed,), attention_state = self.split_state(state)
+            h, after = self.recurrent.step(projected_t + self.feed_projection(fed), before)
+            context, weights, attention_state = self._attend_once(h, memory, attention_state, sharers, training)
             output = self._output(context, h)
-            return (output, weights), (*recurrent_state, output)
+            return (output, weights), (*after, output, *attention_state)
 
         (output, weights), state = unroll(step, projected, state, mask=mask)
         return RecurrentOutput(output, state, cleaned(weights, mask))
@@ -337,14 +406,78 @@ class LuongCell(DecoderCell):
 
     def get_config(self):
         return super().get_config() | {
-            "score": self.attention.get_config()["score"],
+            "score": "general" if self._attention_is_given else self.attention.get_config()["score"],
             "input_feeding": self.input_feeding,
             "attentional_vector": self.attentional_vector,
             "learned_scale": self.learned_scale,
             "dropout": self.dropout,
             "attentional_units": self.attentional_units,
             "attentional_activation": keras.activations.serialize(self.attentional_activation),
+            "attention": self._given_attention(),
         }
+
+
+CONTEXTS = ("current", "previous")
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class GNMTCell(DecoderCell):
+    """The bottom layer of GNMT's decoder: it attends for all the layers above.
+
+    `h_t = LSTM([x_t ; c_{t-1}], h_{t-1})`, then `c_t` is the context that `h_t`
+    asks for, and the output is `[h_t ; c]`, of which a `RecurrentDecoder` with
+    `context_above=True` gives `c` to every layer above.
+
+    Args:
+        units: width of the state.
+        context: which `c` goes up: `"current"`, `c_t` (`gnmt_v2` of
+            TensorFlow's NMT code), or `"previous"`, `c_{t-1}` (the paper, and
+            `gnmt`), which lets layers run side by side on several devices.
+        cell: `"gru"`, `"lstm"` (the paper), or a `RecurrentCell`.
+        attention: an attention layer. Defaults to the normed additive one.
+
+    Call args and Returns: see `DecoderCell`.
+
+    Example:
+
+    >>> AttentionRNN(GNMTCell(8))(np.ones((2, 3, 5)), np.ones((2, 7, 4))).output.shape
+    TensorShape([2, 3, 12])
+
+    Reference: Wu et al. 2016, "Google's Neural Machine Translation System", 3.
+    """
+
+    def __init__(self, units, context="current", cell="lstm", attention=None, **kwargs):
+        if context not in CONTEXTS:
+            raise ValueError(f"GNMTCell: context must be 'current' or 'previous'. Received {context!r}.")
+        given_attention = attention is not None
+        if attention is None:
+            attention = BahdanauAttention(units, normed=True, dtype=kwargs.get("dtype"), name="attention")
+        self._check_attention(attention)
+        super().__init__(units, cell=cell, attention=attention, **kwargs)
+        self._attention_is_given = given_attention
+        self.context = context
+
+    def build(self, inputs_shape, value_shape, key_shape=None):
+        super().build(inputs_shape, value_shape, key_shape)
+        context = self._context_dim(value_shape, key_shape)
+        self.output_dim = self.units + context
+        self.fed_widths = (context,)
+        self.context_projection = self._dense("context_projection", self.recurrent.gate_count * self.units, context)
+
+    def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
+        def step(projected_t, state):
+            before, (previous,), attention_state = self.split_state(state)
+            h, after = self.recurrent.step(projected_t + self.context_projection(previous), before)
+            context, weights, attention_state = self._attend_once(h, memory, attention_state, sharers, training)
+            up = context if self.context == "current" else previous
+            return (ops.concatenate([h, up], axis=-1), weights), (*after, context, *attention_state)
+
+        projected = self.recurrent.project(cleaned(ops.cast(inputs, self.compute_dtype), mask))
+        (output, weights), state = unroll(step, projected, state, mask=mask)
+        return RecurrentOutput(output, state, cleaned(weights, mask))
+
+    def get_config(self):
+        return super().get_config() | {"context": self.context, "attention": self._given_attention()}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -385,14 +518,14 @@ class PlainCell(DecoderCell):
         return RecurrentOutput(output, state, ops.zeros((rows, target, source), self.compute_dtype))
 
 
-DECODER_CELLS = {"bahdanau": BahdanauCell, "luong": LuongCell, None: PlainCell}
+DECODER_CELLS = {"bahdanau": BahdanauCell, "luong": LuongCell, "gnmt": GNMTCell, None: PlainCell}
 
 
 def get_decoder_cell(attention, units, **kwargs):
     """A decoder cell by the name of its attention.
 
     Args:
-        attention: `"bahdanau"`, `"luong"`, None, or a `DecoderCell`.
+        attention: `"bahdanau"`, `"luong"`, `"gnmt"`, None, or a `DecoderCell`.
         units: width of the state.
         **kwargs: of the cell's constructor.
 

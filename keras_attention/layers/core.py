@@ -1,8 +1,9 @@
 """The attention core: scores, mask, float32 softmax, weighted sum.
 
 This file owns the one softmax over the source in the library, the one place
-where a mask meets scores, and the two records that every attention layer
-speaks: `Memory`, what is attended to, and `AttentionOutput`, what comes back.
+where a mask meets scores, and the records that every attention layer
+speaks: `Memory`, what is attended to, `AttentionOutput`, what comes back of a
+call, and `AttentionRead`, what comes back of one of several.
 """
 
 from typing import Any, NamedTuple
@@ -44,6 +45,22 @@ class AttentionOutput(NamedTuple):
 
     context: Any
     weights: Any
+
+
+class AttentionRead(NamedTuple):
+    """What `read` returns: a part of a target, and what the next part needs.
+
+    Attributes:
+        context: as in `AttentionOutput`.
+        weights: as in `AttentionOutput`.
+        state: tuple of tensors `(batch, any)` for the next `read`: how far
+            the queries are, or what they attended to last. Empty for an
+            attention that treats each query alone.
+    """
+
+    context: Any
+    weights: Any
+    state: Any = ()
 
 
 def masked_softmax(scores, mask=None):

@@ -90,6 +90,21 @@ def fresh_initializer(initializer):
     return initializer.clone() if isinstance(initializer, keras.Initializer) else initializer
 
 
+def serialized(value):
+    """The config of a layer, the same before and after it is built; anything else, such as a name, as it is."""
+    if not isinstance(value, keras.layers.Layer):
+        return value
+    config = keras.saving.serialize_keras_object(value)
+    config.pop("build_config", None)
+    return config
+
+
+def deserialized(value):
+    """What `serialized` gave as a layer again; anything else as it is."""
+    is_config = isinstance(value, dict) and "class_name" in value
+    return keras.saving.deserialize_keras_object(value) if is_config else value
+
+
 def quantize_parts(layer, mode, config=None):
     """Quantizes the dense layers that a layer is made of, as `model.quantize` does."""
     for part in layer._flatten_layers(include_self=False):

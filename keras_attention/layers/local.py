@@ -1,17 +1,18 @@
 """Attention that looks at one place: Luong's local and location forms, and monotonic attention.
 
-They share the convention of `Attention` (`prepare`, `read`, call); what differs
-is how scores become weights.
+They share the convention of `Attention` (`prepare`, `start`, `read`, call); what
+differs is how scores become weights, and that two of them have a state.
 """
 
 import keras
 from keras import ops
 
 from keras_attention.layers.attention import Attention
-from keras_attention.layers.core import AttentionOutput, attend, masked_softmax
+from keras_attention.layers.attention_layer import repeated
+from keras_attention.layers.core import AttentionRead, attend, masked_softmax
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.masks import combine_masks
-from keras_attention.layers.positions import token_positions
+from keras_attention.layers.positions import token_count, token_positions
 from keras_attention.layers.products import wide
 from keras_attention.layers.unroll import unroll
 
@@ -38,8 +39,8 @@ class LocalAttention(Attention):
             query's.
         dropout, seed: as in `Attention`.
 
-    Call args: those of `Attention`, and
-        offset: position of the first query, for `"monotonic"`.
+    Call args: those of `Attention`. The state of local-m is the number of
+        queries that were read, `(batch, 1)`.
 
     Returns:
         `AttentionOutput(context, weights)`.
@@ -77,23 +78,31 @@ class LocalAttention(Attention):
             self.position = PositionsDense(1, "sigmoid", use_bias=False, dtype=self.dtype_policy, name="position")
             self.position.build((None, units))
 
-    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, offset=0):
+    def start(self, memory, rows=None):
+        if self.alignment == "predictive":
+            return ()
+        return (ops.zeros((ops.shape(memory.value)[0] if rows is None else rows, 1), "int32"),)
+
+    def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         query = self._cleaned_query(query, query_mask)
         dtype = wide(self.compute_dtype)
         positions = ops.cast(_places(memory.mask, ops.shape(memory.key)[1]), dtype)
-        distance = positions[:, None, :] - self._centers(query, memory, query_mask, offset, dtype)
+        distance = positions[:, None, :] - self._centers(query, memory, state, query_mask, dtype)
         near = ops.abs(distance) <= self.half_width
         weights = masked_softmax(self.score.compare(query, memory.key), combine_masks(near, mask))
         if self.alignment == "predictive":
             bell = ops.exp(-ops.square(distance) / (2 * (self.half_width / 2) ** 2))
             weights = weights * ops.cast(bell, weights.dtype)
         summed = self.dropped(weights) if training else weights
-        return AttentionOutput(ops.matmul(summed, memory.value), weights)
+        state = state or self.start(memory, ops.shape(query)[0])
+        state = tuple(count + token_count(query_mask, ops.shape(query)[1]) for count in state)
+        return AttentionRead(ops.matmul(summed, memory.value), weights, state)
 
-    def _centers(self, query, memory, query_mask, offset, dtype):
+    def _centers(self, query, memory, state, query_mask, dtype):
         """p_t, `(batch or 1, target, 1)`: positions in the source, whole for `"monotonic"`, real for `"predictive"`."""
         if self.alignment == "monotonic":
+            offset = state[0][:, 0] if state else 0
             return ops.cast(_places(query_mask, ops.shape(query)[1], offset), dtype)[:, :, None]
         if memory.mask is None:
             length = ops.cast(ops.shape(memory.key)[1], dtype)
@@ -140,14 +149,14 @@ class LocationAttention(Attention):
         self.location = PositionsDense(self.max_length, use_bias=False, dtype=self.dtype_policy, name="location")
         self.location.build(query_shape)
 
-    def read(self, query, memory, query_mask=None, attention_mask=None, training=False):
+    def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         scores = self.location(self._cleaned_query(query, query_mask))  # batch, target, max_length
         positions = _places(memory.mask, ops.shape(memory.value)[1])[:, None, :]
         rows = ops.minimum(positions, self.max_length - 1)
         scores = ops.take_along_axis(scores, ops.broadcast_to(rows, self._pairs(scores, rows)), axis=-1)
         mask = combine_masks(positions < self.max_length, mask)
-        return attend(scores, memory.value, mask, self.dropped if training else None)
+        return AttentionRead(*attend(scores, memory.value, mask, self.dropped if training else None))
 
     @staticmethod
     def _pairs(scores, rows):
@@ -177,9 +186,10 @@ class MonotonicAttention(Attention):
     positions where `p` is near one.
 
     Prefer it for speech and for alignments known to be monotonic. Steps depend
-    on each other, so the queries of one call are read in order; `previous`
-    carries the alignment from call to call. A query that may attend to nothing,
-    padding among them, gets zeros and leaves the alignment where it was.
+    on each other, so the queries of one call are read in order; the state, the
+    last alignment `(batch, source)`, carries it from call to call. A query that
+    may attend to nothing, padding among them, gets zeros and leaves the
+    alignment where it was.
 
     Args:
         score: as in `Attention`; Raffel uses `"normed_bahdanau"`.
@@ -190,12 +200,7 @@ class MonotonicAttention(Attention):
         hard: whether to decide at each position, for inference.
         seed: of the noise.
 
-    Call args: those of `Attention`, and
-        previous: the alignment before the first query, `(batch, source)`.
-
-    Returns:
-        `AttentionOutput(context, weights)`; the weights of the last query that
-        is a token are the next call's `previous`.
+    Call args and Returns: those of `Attention`.
 
     Example:
 
@@ -218,7 +223,16 @@ class MonotonicAttention(Attention):
         super().build(query_shape, value_shape, key_shape)
         self.r = self.add_weight(name="r", shape=(), initializer=keras.initializers.Constant(self.score_bias))
 
-    def read(self, query, memory, query_mask=None, attention_mask=None, training=False, previous=None):
+    def start(self, memory, rows=None):
+        """All on the first token: `(rows, source)`."""
+        positions = _places(memory.mask, ops.shape(memory.value)[1])
+        first = positions == 0 if memory.mask is None else ops.logical_and(positions == 0, memory.mask)
+        first = ops.cast(first, wide(self.compute_dtype))
+        batch = ops.shape(memory.value)[0]
+        first = ops.broadcast_to(first, (batch, ops.shape(first)[1]))
+        return (first if rows is None else repeated(first, rows // batch),)
+
+    def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         scores = self.score.compare(self._cleaned_query(query, query_mask), memory.key)
         scores = ops.cast(scores, wide(self.compute_dtype))
@@ -226,21 +240,14 @@ class MonotonicAttention(Attention):
         if training and self.noise:
             noise = keras.random.normal(ops.shape(scores), dtype=wide(self.compute_dtype), seed=self._noise_seed)
             scores = scores + self.noise * noise
-        if previous is None:
-            previous = self._first(scores, memory.mask)
-        weights = self._expected(scores, mask, ops.cast(previous, scores.dtype))
+        (previous,) = state or self.start(memory)
+        previous = ops.broadcast_to(ops.cast(previous, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
+        weights, last = self._expected(scores, mask, previous)
         weights = ops.cast(weights, self.compute_dtype)
-        return AttentionOutput(ops.matmul(weights, memory.value), weights)
-
-    @staticmethod
-    def _first(scores, source_mask):
-        """All on the first token: `(batch, source)`."""
-        positions = _places(source_mask, ops.shape(scores)[2])
-        first = positions == 0 if source_mask is None else ops.logical_and(positions == 0, source_mask)
-        return ops.broadcast_to(ops.cast(first, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
+        return AttentionRead(ops.matmul(weights, memory.value), weights, (last,))
 
     def _expected(self, scores, mask, previous):
-        """The alignment of each query in turn: `(batch, target, source)`."""
+        """The alignment of each query in turn, `(batch, target, source)`, and the last one."""
         if self.hard:
             stops = ops.cast(scores > 0, scores.dtype)
             going_on = 1 - stops
@@ -260,7 +267,7 @@ class MonotonicAttention(Attention):
             weights = stop * _arrivals(spans, alignment)
             return weights, weights if live is None else ops.where(live, weights, alignment)
 
-        return unroll(step, steps, previous)[0]
+        return unroll(step, steps, previous)
 
     def get_config(self):
         config = super().get_config()

@@ -123,10 +123,13 @@ def cleaned(tensor, mask):
     """A sequence with zeros where its mask bars it, since zero times NaN or infinity is NaN.
 
     Args:
-        tensor: `(batch, length, dim)`.
+        tensor: `(batch, length, ...)`.
         mask: bool, broadcastable to `(batch, length)`, or None.
     """
-    return tensor if mask is None else ops.where(mask[..., None], tensor, ops.zeros((), tensor.dtype))
+    if mask is None:
+        return tensor
+    mask = mask[(..., *[None] * (len(tensor.shape) - 2))]
+    return ops.where(mask, tensor, ops.zeros((), tensor.dtype))
 
 
 def check_mask(mask, owner, name, axes, shape, broadcast=False):

@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from keras_attention.layers.blockwise import blockwise_attention
-from keras_attention.layers.core import AttentionOutput, Memory, attend, masked_softmax
+from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend, masked_softmax
 from keras_attention.layers.folding import Folding, align
 from keras_attention.layers.heads import HeadsLayer
 from keras_attention.layers.masks import as_bool, check_mask, cleaned, combine_masks
 from keras_attention.layers.patterns import Pattern
-from keras_attention.layers.positions import rotary, token_positions
+from keras_attention.layers.positions import rotary, token_count, token_positions
 from keras_attention.layers.products import product, wide
 
 # From this many keys on attention goes block by block: below, one product is faster and its weights are small.
@@ -125,43 +125,82 @@ class MultiHeadAttention(HeadsLayer):
         check_mask(value_mask, type(self).__name__, "value_mask", "(batch, source)", value.shape[:2])
         return self._memory(value, key, value_mask, value_mask, offset)
 
+    def start(self, memory, rows=None):
+        """How many queries were read: nothing yet, for each row; of layers to which it matters where a query stands."""
+        if self.positions is None and self.sliding_window is None:
+            return ()
+        return (ops.zeros((ops.shape(memory.value)[0] if rows is None else rows, 1), "int32"),)
+
+    def context_dim(self, query_shape, value_shape, key_shape=None):
+        return self.compute_output_shape(query_shape, value_shape, key_shape)[-1]
+
     def read(
         self,
         query,
         memory,
+        state=(),
         query_mask=None,
         attention_mask=None,
         use_causal_mask=False,
-        offset=0,
         return_attention_scores=True,
         training=False,
-        tokens=None,
     ):
         """Attends to a prepared memory.
 
         Args:
             query: `(batch, target, query_dim)`.
             memory: what `prepare` returned.
+            state: what `start` or the last call returned; empty stands for
+                that of the first query.
             query_mask: bool `(batch, target)`.
             attention_mask: as in the call.
             use_causal_mask: let the query at position `p` see keys `0 ... p`.
-            offset: position of the first query.
             return_attention_scores: whether to compute the weights.
             training: whether to drop weights.
-            tokens: tokens before the first query, where padding makes them
-                fewer than `offset`; like it, or one integer a row, `(batch,)`.
 
         Returns:
-            `AttentionOutput(context, weights)`: `(batch, target, output_dim)`
-            and `(batch, heads, target, source)`, or None for the weights.
+            `AttentionRead(context, weights, state)`:
+            `(batch, target, output_dim)`, `(batch, heads, target, source)`, or
+            None for the weights, and the state for the next queries.
         """
+        tokens = state[0][:, 0] if state else 0
+        output = self._read_from(
+            tokens,
+            tokens,
+            query,
+            memory,
+            query_mask,
+            attention_mask,
+            use_causal_mask,
+            return_attention_scores,
+            training,
+        )
+        return AttentionRead(*output, self._after(query, memory, state, query_mask))
+
+    def _after(self, query, memory, state, query_mask):
+        """The state after some queries."""
+        state = state or self.start(memory, ops.shape(query)[0])
+        return tuple(count + token_count(query_mask, ops.shape(query)[1]) for count in state)
+
+    def _read_from(
+        self,
+        tokens,
+        offset,
+        query,
+        memory,
+        query_mask=None,
+        attention_mask=None,
+        use_causal_mask=False,
+        return_attention_scores=True,
+        training=False,
+    ):
+        """`read` of queries before which there are `offset` positions, and `tokens` tokens among them, in each row."""
         self.check_built("read")
         self._check_widths(query=query)
         self._refuse_weights_of_flash_attention(return_attention_scores)
         query_mask, mask = self._given_masks(query, memory, query_mask, attention_mask)
         query = cleaned(query, combine_masks(query_mask, _alive(mask, axes=(1, 3))))
         mask = combine_masks(None if query_mask is None else query_mask[:, None, :, None], mask)
-        tokens = offset if tokens is None else tokens
         places = self._places(query, memory, query_mask, tokens)
         pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset, places)
         heads = self._heads(self._query_dense, query, self._norms[:1], query_mask, tokens)
@@ -172,15 +211,6 @@ class MultiHeadAttention(HeadsLayer):
         if self._gate_dense is not None:
             context = context * self._gate_dense(query)
         return AttentionOutput(self._output_dense(context), weights)
-
-    def read_shared(self, query, memory, sharers, query_mask=None, **arguments):
-        if self.positions is not None or self.sliding_window is not None:
-            raise ValueError(
-                f"{type(self).__name__}: rows that share a memory are folded into one, where a query's place is lost. "
-                f"Received positions={self.positions!r}, sliding_window={self.sliding_window}. Read a memory that is "
-                "repeated for each row."
-            )
-        return super().read_shared(query, memory, sharers, query_mask, **arguments)
 
     def call(
         self,
@@ -246,7 +276,9 @@ class MultiHeadAttention(HeadsLayer):
     ):
         """`prepare` and `read` of tensors of rank 3; a key that no query may see is cleaned as a masked one is."""
         seen = combine_masks(source_mask, _alive(attention_mask, axes=(1, 2)))
-        return self.read(
+        return self._read_from(
+            0,
+            0,
             query,
             self._memory(value, key, source_mask, seen),
             query_mask=query_mask,

@@ -20,7 +20,8 @@ class Pattern(NamedTuple):
             with None.
         slopes: float32 `(heads,)`, subtracted from the scores once for each
             position between query and key (ALiBi), or None.
-        offset: position of the first query; an integer or a scalar tensor.
+        offset: position of the first query; an integer, a scalar tensor, or
+            one integer a row, `(batch,)`.
         places: where queries and keys stand among tokens, integers
             `(batch or 1, target)` and `(batch or 1, source)`, for distances
             where there is padding; None where they stand at their positions.
@@ -47,7 +48,7 @@ class Pattern(NamedTuple):
         """
         if not self.causal and self.window is None:
             return None
-        visible = ((self.offset + queries)[:, None] >= keys)[None, None] if self.causal else None
+        visible = self._rows(queries) >= keys if self.causal else None
         if self.window is not None:
             distance = self._distance(queries, keys)
             near = ops.logical_and(distance < self.window, distance > -self.window)
@@ -61,10 +62,17 @@ class Pattern(NamedTuple):
         distance = ops.cast(ops.abs(self._distance(queries, keys)), "float32")
         return -ops.convert_to_tensor(self.slopes)[:, None, None] * distance
 
+    def _rows(self, queries):
+        """Positions of queries: `(batch or 1, 1, target, 1)`."""
+        offset = self.offset
+        if len(getattr(offset, "shape", ())):
+            offset = offset[:, None]
+        return ops.reshape(offset + queries, (-1, 1, ops.shape(queries)[0], 1))
+
     def _distance(self, queries, keys):
         """From each key to each query, in tokens: `(batch or 1, 1, target, source)`."""
         if self.places is None:
-            return ((self.offset + queries)[:, None] - keys)[None, None]
+            return self._rows(queries) - keys
         query, key = (
             ops.take(places, ops.minimum(indices, ops.shape(places)[1] - 1), axis=1)  # blocks may reach beyond the end
             for places, indices in zip(self.places, (queries, keys), strict=True)

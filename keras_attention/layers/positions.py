@@ -279,6 +279,11 @@ def token_positions(mask, length, offset=0):
     return ops.expand_dims(ops.convert_to_tensor(offset, dtype="int32"), -1) + ops.maximum(counted - 1, 0)
 
 
+def token_count(mask, length):
+    """How many of `length` elements are tokens: integers `(batch, 1)`, or `length` itself without a mask."""
+    return length if mask is None else ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+
+
 def _checked(layer, inputs, mask, inputs_mask):
     """The mask of a call, given or implicit."""
     mask = inputs_mask if mask is None else mask

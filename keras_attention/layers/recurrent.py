@@ -9,12 +9,12 @@ name by name, so they load into each other.
 import keras
 from keras import ops
 
-from keras_attention.layers.layer import Rematerialized
+from keras_attention.layers.layer import Layer, Rematerialized
 from keras_attention.layers.unroll import unroll
 
 
 class _HoistedCell:
-    """What `GRUCell` and `LSTMCell` add to Keras' cells."""
+    """What `GRUCell` and `LSTMCell` add to Keras' cells, and `RecurrentCell` to a layer."""
 
     def _refuse_dropout(self):
         if self.dropout or self.recurrent_dropout:
@@ -35,6 +35,62 @@ class _HoistedCell:
 
     def _weight(self, variable):
         return ops.cast(variable, self.compute_dtype)
+
+
+class RecurrentCell(_HoistedCell, Layer):
+    """Base of a recurrent cell of your own, for encoders and decoder cells.
+
+    A subclass sets `gate_count` and, if it is not 1, `state_count`, and
+    defines `build(input_shape)`, `project` and `step`. It works in
+    `keras.layers.RNN` too.
+
+    Args:
+        units: width of each tensor of the state, the first of which is the
+            output.
+
+    Example: a unit with one gate.
+
+    >>> class OneGate(RecurrentCell):
+    ...     gate_count = 2
+    ...
+    ...     def build(self, input_shape):
+    ...         self.kernel = self.add_weight(shape=(input_shape[-1], 2 * self.units))
+    ...         self.recurrent_kernel = self.add_weight(shape=(self.units, self.units))
+    ...
+    ...     def project(self, inputs):
+    ...         return inputs @ ops.cast(self.kernel, self.compute_dtype)
+    ...
+    ...     def step(self, projected, state):
+    ...         gate, new = ops.split(projected, 2, axis=-1)
+    ...         gate = ops.sigmoid(gate + state[0] @ ops.cast(self.recurrent_kernel, self.compute_dtype))
+    ...         h = gate * state[0] + (1 - gate) * ops.tanh(new)
+    ...         return h, (h,)
+    >>> AttentionRNN(LuongCell(4, cell=OneGate(4)))(np.ones((2, 3, 5)), np.ones((2, 7, 6))).output.shape
+    TensorShape([2, 3, 4])
+    """
+
+    state_count = 1
+    gate_count = 1
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    @property
+    def state_size(self):
+        """Widths of the state's tensors, as `keras.layers.RNN` asks for them."""
+        return [self.units] * self.state_count
+
+    def project(self, inputs):
+        """The input's part of a step: `(..., input_dim)` to `(..., gate_count * units)`; what is added to it counts."""
+        raise NotImplementedError(f"{type(self).__name__} must define project(inputs).")
+
+    def step(self, projected, state):
+        """One step: `(batch, gate_count * units)` and the state, a tuple, to the output and the next state."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(projected, state).")
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -146,27 +202,48 @@ RECURRENT_CELLS = {"gru": GRUCell, "lstm": LSTMCell}
 
 
 def get_recurrent_cell(cell, units, **kwargs):
-    """A `GRUCell` or `LSTMCell` by name.
+    """A recurrent cell by name, or the cell itself.
 
     Args:
-        cell: `"gru"` or `"lstm"`.
+        cell: `"gru"`, `"lstm"`, or a `RecurrentCell` of that width.
         units: width of the state.
-        **kwargs: of the cell's constructor.
+        **kwargs: of the constructor of a cell that is given by name.
 
     Raises:
-        ValueError: for another name.
+        ValueError: for another name, or a cell of another width.
+        TypeError: for a layer that has no `project` and `step`.
     """
+    if isinstance(cell, keras.layers.Layer):
+        if not isinstance(cell, _HoistedCell):
+            raise TypeError(
+                "get_recurrent_cell: cell must be 'gru', 'lstm' or a RecurrentCell, whose input can be projected for "
+                f"all steps at once. Received {cell!r} of type {type(cell).__name__}."
+            )
+        if cell.units != units:
+            raise ValueError(
+                f"get_recurrent_cell: the cell must be as wide as what it is for. Received a {type(cell).__name__} of "
+                f"{cell.units} units for {units}."
+            )
+        return cell
     if cell not in RECURRENT_CELLS:
         known = ", ".join(map(repr, RECURRENT_CELLS))
-        raise ValueError(f"get_recurrent_cell: cell must be one of {known}. Received {cell!r}.")
+        raise ValueError(f"get_recurrent_cell: cell must be one of {known}, or a RecurrentCell. Received {cell!r}.")
     return RECURRENT_CELLS[cell](units, **kwargs)
+
+
+def copies(cell, count):
+    """A kind of cell several times: its name, or layers like it with weights of their own."""
+    if not isinstance(cell, keras.layers.Layer):
+        return [cell] * count
+    config = {name: value for name, value in cell.get_config().items() if name != "name"}
+    return [type(cell).from_config(dict(config)) for _ in range(count)]
 
 
 def run_recurrence(cell, projected, state, mask=None, reverse=False):
     """Steps a cell through projected inputs.
 
     Args:
-        cell: a built `GRUCell` or `LSTMCell`.
+        cell: a built `GRUCell`, `LSTMCell` or `RecurrentCell`.
         projected: `cell.project(inputs)`, `(batch, time, gates * units)`.
         state: tuple of `(batch, units)`.
         mask: bool `(batch, time)`. Where it is False the state stands still,

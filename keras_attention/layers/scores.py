@@ -413,13 +413,6 @@ def get_score(score, **arguments):
         ) from error
 
 
-def serialize_score(score):
-    """The config of a score, the same before and after it is built, for `get_score`."""
-    config = keras.saving.serialize_keras_object(score)
-    config.pop("build_config", None)
-    return config
-
-
 def _projection(score, name, units, input_shape):
     """A built linear map without bias that computes in the score's dtype."""
     dense = PositionsDense(

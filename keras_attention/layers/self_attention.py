@@ -113,13 +113,13 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         """
         new = self.prepare(inputs, value_mask=mask, offset=cache.tokens)
         grown = cache.append(new.key, new.value, mask)
-        output = self.read(
+        output = self._read_from(
+            cache.tokens,
+            cache.length,
             inputs,
             Memory(grown.key, grown.value, grown.mask),
             query_mask=mask,
             use_causal_mask=inputs.shape[1] != 1,  # one query is the last position: nothing stands after it
-            offset=cache.length,
-            tokens=cache.tokens,
             return_attention_scores=return_attention_scores,
             training=training,
         )

@@ -273,7 +273,7 @@ class DecoderBlock(_Block):
             self.self_residual.before(inputs), cache, mask=mask, return_attention_scores=False, training=training
         )
         outputs = self.self_residual.after(inputs, context, training)
-        context, weights = self.cross_attention.read_shared(
+        context, weights, _ = self.cross_attention.read_shared(
             self.cross_residual.before(outputs),
             memory,
             sharers,

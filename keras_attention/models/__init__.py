@@ -4,16 +4,19 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 
 from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
-from keras_attention.models.decoders import DecoderOutput, RecurrentDecoder
-from keras_attention.models.encoders import EncoderOutput, RecurrentEncoder
+from keras_attention.models.decoders import Decoder, DecoderOutput, RecurrentDecoder
+from keras_attention.models.encoders import Encoder, EncoderOutput, RecurrentEncoder
 from keras_attention.models.transformer import TransformerDecoder, TransformerEncoder
-from keras_attention.models.translators import RecurrentTranslator, TransformerTranslator
+from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
 
 __all__ = [
     "DateConverter",
+    "Decoder",
     "DecoderOutput",
+    "Encoder",
     "EncoderDecoder",
     "EncoderOutput",
+    "GNMTTranslator",
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentTranslator",

@@ -1,55 +1,115 @@
-"""The encoder-decoder: ids in, logits out, in two halves that meet in `call`.
+"""The encoder-decoder: two parts, whatever they are made of, that meet in `call`.
 
 Training calls the whole; search calls `encode` once and `decode` a step at a
-time. The padding mask of the source is made here, once, and nowhere else.
+time.
 """
 
 import keras
+from keras import tree
 
 from keras_attention.layers.checked_inputs import ChecksInputs
+from keras_attention.layers.layer import deserialized, serialized
 from keras_attention.layers.masks import padding_mask
+from keras_attention.models.encoders import Encoder, encoded
 
 
+@keras.saving.register_keras_serializable(package="keras_attention")
 class EncoderDecoder(ChecksInputs, keras.Model):
-    """Base of the models: an encoder, a decoder, and their meeting.
+    """An encoder and a decoder: a source in, and a target, the next target out.
 
-    A subclass sets `self.encoder` and `self.decoder` in its constructor and
-    ends it with `self.build()`, so that its weights exist, and can be loaded
-    or resumed, before it has seen data.
+    Any encoder meets any decoder. Models that choose both for a purpose, such
+    as `RecurrentTranslator`, are derived from this one.
+
+    Args:
+        encoder: an `Encoder`, such as `RecurrentEncoder` or
+            `TransformerEncoder`; or any layer or model of Keras that turns a
+            source into `(batch, ..., dim)`, such as a convolutional network
+            over pictures, whose positions are then attended to row by row.
+        decoder: a `RecurrentDecoder`, a `TransformerDecoder`, or a layer with
+            their `build`, `prepare`, `start` and call.
 
     Call args:
-        inputs: dict of `source`, `(batch, source)` integers padded with 0, and
-            `target`, `(batch, target)` integers padded with 0: the start id and
-            all tokens but the last. Padding may stand anywhere.
+        inputs: dict of `source`, what the encoder reads, and `target`: the
+            start id, or value, and all of the target but its last. Ids are
+            integers `(batch, length)`, 0 where there is no token; padding may
+            stand anywhere. Of other sources and targets `source_mask` and
+            `target_mask`, bool `(batch, length)`, may say where there is
+            something.
 
     Returns:
-        Logits `(batch, target, target_vocabulary)`; position `t` is for the
-        token after `target[:, t]`.
+        What the decoder gives for each position, `(batch, target, dim)`: of one
+        that reads ids logits over the vocabulary for the token after
+        `target[:, t]`.
+
+    Raises:
+        ValueError: if the encoder gives nothing that can be attended to.
+
+    Example: a recurrent encoder with a Transformer's decoder.
+
+    >>> decoder = TransformerDecoder(keras.layers.Embedding(7, 8), layers=1, num_heads=2, feed_forward_units=16)
+    >>> model = EncoderDecoder(RecurrentEncoder(vocabulary_size=9, units=4), decoder)
+    >>> model({"source": np.array([[5, 6, 8]]), "target": np.array([[2, 5]])}).shape
+    TensorShape([1, 2, 7])
     """
 
-    def build(self, input_shape=None):
-        """Creates all weights; the ids' shapes do not matter."""
-        raise NotImplementedError(f"{type(self).__name__} must define build().")
+    # What the constructor of a class that chooses its own parts was given, as its config has it.
+    arguments = None
 
-    def encode(self, source, training=False):
+    def __init__(self, encoder, decoder, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        if getattr(encoder, "vocabulary_size", None) and getattr(decoder, "vocabulary_size", None):
+            self.build({"source": (None, None), "target": (None, None)})  # ids have but one shape
+
+    @property
+    def source_vocabulary_size(self):
+        """Number of source ids; None of an encoder that reads something else."""
+        return getattr(self.encoder, "vocabulary_size", None)
+
+    @property
+    def target_vocabulary_size(self):
+        """Number of target ids; None of a decoder that reads something else."""
+        return getattr(self.decoder, "vocabulary_size", None)
+
+    def build(self, input_shape):
+        """Creates all weights, from a dict of the shapes of `source` and `target`."""
+        if self.encoder.built and self.decoder.built:
+            return
+        shapes = self._encoded_shapes(tuple(input_shape["source"]))
+        if not self.decoder.built:
+            self.decoder.build(tuple(input_shape["target"]), shapes.outputs, shapes.summary)
+
+    def _encoded_shapes(self, source_shape):
+        if isinstance(self.encoder, Encoder):
+            if not self.encoder.built:
+                self.encoder.build(source_shape)
+            return self.encoder.compute_output_shape(source_shape)
+        outputs = encoded(self.encoder, keras.KerasTensor(source_shape, self.compute_dtype))
+        return tree.map_structure(lambda tensor: None if tensor is None else tensor.shape, outputs)
+
+    def encode(self, source, mask=None, training=False):
         """The source's part of the work, done once.
 
         Args:
-            source: `(batch, source)` integers, 0 where there is no token.
+            source: what the encoder reads.
+            mask: bool `(batch, source)`, True = a token, if the encoder cannot
+                tell by itself.
             training: whether to drop.
 
         Returns:
             `(memory, state)`, for `decode`.
         """
-        mask = padding_mask(source)
-        outputs, summary = self.encoder(source, mask=mask, training=training)
-        return self.decoder.prepare(outputs, mask), self.decoder.start(summary)
+        outputs, mask, summary = encoded(self.encoder, source, mask, training)
+        memory = self.decoder.prepare(outputs, mask)
+        return memory, self.decoder.start(summary, memory)
 
     def decode(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
         """Target steps, any number: `DecoderOutput(logits, state, weights)`.
 
         Args:
-            target: `(rows, target)` integers.
+            target: what the decoder reads, `(rows, target)` integers or
+                `(rows, target, dim)` floats.
             memory: from `encode`.
             state: from `encode`, or from the last call; of as many rows.
             mask: bool `(rows, target)`, True = a token; or None where all are,
@@ -70,12 +130,21 @@ class EncoderDecoder(ChecksInputs, keras.Model):
         )
 
     def for_decoding(self):
-        """A model that computes the same and decodes faster, with weights of its own; or this one."""
-        return self
+        """A model that computes the same and decodes faster, or this one; the encoder is shared."""
+        decoder = self.decoder.for_decoding()
+        return self if decoder is self.decoder else EncoderDecoder(self.encoder, decoder, dtype=self.dtype_policy)
 
     def call(self, inputs, training=False):
-        memory, state = self.encode(inputs["source"], training=training)
-        target = inputs["target"]
-        return self.decode(
-            target, memory, state, mask=padding_mask(target), training=training, return_attention_scores=False
-        ).logits
+        memory, state = self.encode(inputs["source"], mask=inputs.get("source_mask"), training=training)
+        target, mask = inputs["target"], inputs.get("target_mask")
+        if mask is None and self.target_vocabulary_size:
+            mask = padding_mask(target)
+        return self.decode(target, memory, state, mask=mask, training=training, return_attention_scores=False).logits
+
+    def get_config(self):
+        arguments = self.arguments or {"encoder": serialized(self.encoder), "decoder": serialized(self.decoder)}
+        return super().get_config() | arguments
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: deserialized(value) for name, value in config.items()})

@@ -67,8 +67,8 @@ class VanillaSeq2Seq(DateConverter):
     Args:
         source_vocabulary_size: number of source ids.
         target_vocabulary_size: number of target ids.
-        **kwargs: those of `DateConverter`, except `attention` and
-            `attention_options`.
+        attention: None.
+        **kwargs: others of `DateConverter`.
 
     Example:
 
@@ -78,10 +78,9 @@ class VanillaSeq2Seq(DateConverter):
     Reference: Sutskever et al. 2014; Cho et al. 2014.
     """
 
-    def __init__(self, source_vocabulary_size, target_vocabulary_size, **kwargs):
+    def __init__(self, source_vocabulary_size, target_vocabulary_size, attention=None, **kwargs):
+        if attention is not None:
+            raise ValueError(
+                f"VanillaSeq2Seq: attention must be None. Received {attention!r}. DateConverter takes one."
+            )
         super().__init__(source_vocabulary_size, target_vocabulary_size, attention=None, **kwargs)
-
-    def get_config(self):
-        config = super().get_config()
-        del config["attention"], config["attention_options"]
-        return config

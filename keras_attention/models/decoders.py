@@ -1,21 +1,23 @@
-"""Decoders: target ids, a memory and a state to logits, in any number of calls.
+"""Decoders: a target, a memory and a state to the next target, in any number of calls.
 
 Every decoder has one signature, for training, search and forced prefixes alike:
 
     memory = decoder.prepare(outputs, mask)         once per source
-    state = decoder.start(summary)                  once per source
+    state = decoder.start(summary, memory)          once per source
     logits, state, weights = decoder(ids, memory, state)
 """
 
 from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 from keras_attention.layers.bridge import Bridge
-from keras_attention.layers.cells import DecoderCell
+from keras_attention.layers.cells import DecoderCell, PlainCell
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.layer import Dropout, Layer
-from keras_attention.layers.recurrent import get_recurrent_cell, run_recurrence
+from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
+from keras_attention.layers.masks import cleaned
+from keras_attention.layers.recurrent import copies
 
 # Keras' own embeddings start so small that, as an output matrix, they make the layer before them saturate on the
 # frequencies of the tokens. See docs/decisions/0009.
@@ -27,11 +29,12 @@ class DecoderOutput(NamedTuple):
 
     Attributes:
         logits: over the vocabulary, for the token after each given one:
-            `(batch, target, vocabulary)`.
+            `(batch, target, vocabulary)`; of a decoder of floats the next
+            values, `(batch, target, output_dim)`.
         state: for the next call; a structure of tensors, batch first.
-        weights: `(batch, target, source)`; of a Transformer
-            `(batch, target, layers, heads, source)`, or None if they were not
-            asked for.
+        weights: `(batch, target, source)`; where several layers or heads
+            attend `(batch, target, layers, heads, source)`. None if they were
+            not asked for and cost something.
     """
 
     logits: Any
@@ -39,48 +42,105 @@ class DecoderOutput(NamedTuple):
     weights: Any
 
 
-@keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentDecoder(Layer):
-    """Embedding, recurrent layers of which the last is a decoder cell, and an output layer.
+class Decoder(Layer):
+    """Base of the decoders.
 
-    Args:
-        vocabulary_size: number of target ids.
-        cell: a `DecoderCell`, the top layer.
-        embedding_dim: width of the embedding. Defaults to the cell's units.
-        layers: number of recurrent layers; those below the cell are plain ones
-            of its kind and width, which need not wait for what it reads.
-        residual: add to the output of each layer below the cell its input,
-            from the second on.
-        tied: give the output layer the embedding's matrix, after a layer
-            `tanh(W x)` of the embedding's width.
-        bridge: how the encoder's summary becomes the first state of each
-            layer; see `Bridge`.
-        dropout: fraction dropped from the inputs of each layer, and from what
-            the output layer reads, in training.
+    A subclass defines `build(target_shape, value_shape, summary_shape)`,
+    `prepare`, `start` and the call. One that reads ids says so by
+    `vocabulary_size`.
 
     Call args:
-        ids: `(batch, target)` integers.
+        target: `(batch, target)` integers, or floats `(batch, target, dim)`.
         memory: what `prepare` returned.
         state: what `start` or the last call returned.
         mask: bool `(batch, target)`, True = a token; or None.
         training: whether to drop.
-        return_attention_scores: of no effect; the weights always come.
-        sharers: rows of ids for each row of the memory; see `read_shared`.
+        return_attention_scores: whether the weights are needed.
+        sharers: rows of the target for each row of the memory; see
+            `AttentionLayer.read_shared`.
 
     Returns:
         `DecoderOutput(logits, state, weights)`.
+    """
+
+    vocabulary_size = None
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True  # it takes them; what it returns carries none
+
+    def compute_mask(self, *inputs, **kwargs):
+        return None
+
+    def prepare(self, value, value_mask=None):
+        """The memory of a source, made once.
+
+        Args:
+            value: an encoder's outputs, `(batch, source, dim)`.
+            value_mask: bool `(batch, source)`, or None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define prepare(value, value_mask).")
+
+    def start(self, summary, memory):
+        """The state before the first target step: a structure of tensors, batch first.
+
+        Args:
+            summary: of the encoder; see `EncoderOutput`.
+            memory: what `prepare` returned.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define start(summary, memory).")
+
+    def for_decoding(self):
+        """A decoder that computes the same and decodes faster, with weights of its own; or this one."""
+        return self
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class RecurrentDecoder(Decoder):
+    """Embedding, recurrent layers of which any may attend, and an output layer.
+
+    Args:
+        vocabulary_size: number of target ids; None for targets that are
+            vectors, `(batch, target, dim)`, which are read as they are.
+        cell: a `DecoderCell`, the top layer; or a list of them, one a layer,
+            bottom first, where `PlainCell` is a layer that does not attend.
+        embedding_dim: width of the embedding. Defaults to the cell's units.
+        layers: number of recurrent layers, where one cell is given; those below
+            it are plain ones of its kind and width, which need not wait for
+            what it reads.
+        residual: add to the output of each layer below the top its input, from
+            the second on; with `context_above` from the third on, the top
+            among them.
+        context_above: give the context that the bottom layer read to every
+            layer above, as GNMT does; for a bottom cell whose output is its
+            state and a context: `GNMTCell`, or `BahdanauCell`.
+        tied: give the output layer the embedding's matrix, after a layer
+            `tanh(W x)` of the embedding's width.
+        bridge: how the encoder's summary becomes the first state of each
+            layer; see `Bridge`. `"each"` copies to layer `i` direction `i` of
+            the summary, which of `RecurrentEncoder(bidirectional="first")` is
+            layer `i` of the encoder.
+        dropout: fraction dropped from the inputs of each layer, and from what
+            the output layer reads, in training.
+        output_dim: width of the output where there is no vocabulary.
+
+    Call args and Returns: see `Decoder`. The weights always come.
+
+    Raises:
+        TypeError: for a cell that is no `DecoderCell`.
 
     Example:
 
     >>> decoder = RecurrentDecoder(vocabulary_size=9, cell=LuongCell(4), layers=2)
     >>> decoder.build((None, None), (None, None, 6), (((None, 3),),))
     >>> memory = decoder.prepare(np.ones((2, 7, 6)))
-    >>> state = decoder.start(((np.ones((2, 3)),),))
+    >>> state = decoder.start(((np.ones((2, 3)),),), memory)
     >>> decoder(np.array([[2, 5], [2, 6]]), memory, state).logits.shape
     TensorShape([2, 2, 9])
 
-    Reference: Luong et al. 2015, 3; Press and Wolf 2017, "Using the Output
-        Embedding to Improve Language Models", for `tied`.
+    Reference: Luong et al. 2015, 3; Wu et al. 2016, 3, for `context_above`;
+        Press and Wolf 2017, "Using the Output Embedding to Improve Language
+        Models", for `tied`.
     """
 
     def __init__(
@@ -90,103 +150,169 @@ class RecurrentDecoder(Layer):
         embedding_dim=None,
         layers=1,
         residual=False,
+        context_above=False,
         tied=False,
         bridge="dense",
         dropout=0.0,
+        output_dim=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.supports_masking = True  # it takes them; what it returns carries none
-        if not isinstance(cell, DecoderCell):
-            raise TypeError(f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {cell!r}.")
+        cells = list(cell) if isinstance(cell, (list, tuple)) else [cell]
+        for one in cells:
+            if not isinstance(one, DecoderCell):
+                raise TypeError(
+                    f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {one!r}."
+                )
+        if (vocabulary_size is None) == (output_dim is None):
+            raise ValueError(
+                "RecurrentDecoder: give vocabulary_size for ids, or output_dim and vocabulary_size=None for vectors. "
+                f"Received vocabulary_size={vocabulary_size}, output_dim={output_dim}."
+            )
         self.vocabulary_size = vocabulary_size
-        self.cell = cell
-        self.embedding_dim = embedding_dim or cell.units
-        self.layers = layers
+        self.cell = cells[-1]
+        self.embedding_dim = embedding_dim or cells[0].units
+        self.layers = layers if len(cells) == 1 else len(cells)
         self.residual = residual
+        self.context_above = context_above
         self.tied = tied
+        self.bridge = bridge
         self.dropout = dropout
-        embedding_class, more = keras.layers.Embedding, {}
-        if tied:
-            embedding_class = keras.layers.ReversibleEmbedding
-            initializer = keras.initializers.RandomNormal(stddev=_TIED_EMBEDDINGS_STDDEV)
-            more = {"reverse_dtype": self.compute_dtype, "embeddings_initializer": initializer}
-        self.embedding = embedding_class(vocabulary_size, self.embedding_dim, dtype=self.dtype_policy, **more)
-        self.lower_cells = [
-            get_recurrent_cell(cell.cell, cell.units, dtype=self.dtype_policy, name=f"lower_{index}")
-            for index in range(layers - 1)
-        ]
+        self.output_dim = output_dim
+        self._cells_are_given = len(cells) > 1
+        self.embedding = self._make_embedding()
+        self.lower_cells = cells[:-1] or self._plain_cells(layers - 1)
         self.bridges = [
-            Bridge(cell.units, cell.state_count, kind=bridge, dtype=self.dtype_policy) for _ in range(layers)
+            Bridge(
+                one.units,
+                one.state_count,
+                kind="copy" if bridge == "each" else bridge,
+                direction=index if bridge == "each" else None,
+                dtype=self.dtype_policy,
+            )
+            for index, one in enumerate(self.cells)
         ]
         # To the vocabulary, or to the embedding's width, from where its matrix goes on.
         self.output_projection = PositionsDense(
-            self.embedding_dim if tied else vocabulary_size,
+            self.embedding_dim if tied else vocabulary_size or output_dim,
             activation="tanh" if tied else None,
             dtype=self.dtype_policy,
             name="output",
         )
         self._dropout = Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, ids_shape, value_shape, summary_shape):
+    @property
+    def cells(self):
+        """All layers, bottom first."""
+        return [*self.lower_cells, self.cell]
+
+    def _make_embedding(self):
+        if self.vocabulary_size is None:
+            return None
+        arguments = {"dtype": self.dtype_policy}
+        if not self.tied:
+            return keras.layers.Embedding(self.vocabulary_size, self.embedding_dim, **arguments)
+        arguments["reverse_dtype"] = self.compute_dtype
+        arguments["embeddings_initializer"] = keras.initializers.RandomNormal(stddev=_TIED_EMBEDDINGS_STDDEV)
+        return keras.layers.ReversibleEmbedding(self.vocabulary_size, self.embedding_dim, **arguments)
+
+    def _plain_cells(self, count):
+        units, dtype = self.cell.units, self.dtype_policy
+        return [
+            PlainCell(units, cell=cell, dtype=dtype, name=f"lower_{index}")
+            for index, cell in enumerate(copies(self.cell.cell, count))
+        ]
+
+    def build(self, target_shape, value_shape, summary_shape):
         """Creates the weights.
 
         Args:
-            ids_shape: `(batch, target)`.
+            target_shape: `(batch, target)` of ids, `(batch, target, dim)` of
+                vectors.
             value_shape: of the encoder's outputs, `(batch, source, dim)`.
             summary_shape: of the encoder's summary.
         """
-        self.embedding.build(ids_shape)
-        width = self.embedding_dim
-        for cell in self.lower_cells:
-            cell.build((None, width))
-            width = cell.units
-        for bridge in self.bridges:
-            bridge.build(summary_shape)
-        if not self.cell.built:
-            self.cell.build((*ids_shape, width), value_shape)
-        self.output_projection.build((None, self.cell.output_dim))
-
-    def compute_mask(self, *inputs, **kwargs):
-        return None
+        width = target_shape[-1]
+        if self.embedding is not None:
+            self.embedding.build(target_shape)
+            width = self.embedding_dim
+        context = 0
+        for index, cell in enumerate(self.cells):
+            if cell is self.cell:
+                for bridge in self.bridges:
+                    bridge.build(summary_shape)
+            if not cell.built:
+                cell.build((*target_shape[:2], width + context), value_shape)
+            width = cell.output_dim
+            if self.context_above and index == 0:
+                width, context = cell.units, cell.output_dim - cell.units
+        self.output_projection.build((None, width))
 
     def prepare(self, value, value_mask=None):
-        """The memory of a source, made once."""
-        return self.cell.prepare(value, value_mask=value_mask)
+        return tuple(cell.prepare(value, value_mask=value_mask) for cell in self.cells)
 
-    def start(self, summary):
-        """The state before the first target token: one tuple a layer."""
-        *lower, last = (bridge(summary) for bridge in self.bridges)
-        return (*lower, self.cell.start(last))
+    def start(self, summary, memory):
+        """The state before the first target step: one tuple a layer."""
+        layers = zip(self.cells, self.bridges, memory, strict=True)
+        return tuple(cell.start(bridge(summary), cell_memory) for cell, bridge, cell_memory in layers)
 
-    def call(self, ids, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
-        *lower_states, cell_state = state
-        inputs = self._dropout(self.embedding(ids), training=training)
-        states = []
-        for index, (cell, lower_state) in enumerate(zip(self.lower_cells, lower_states, strict=True)):
-            outputs, lower_state = run_recurrence(cell, cell.project(inputs), lower_state, mask)
-            inputs = self._dropout(outputs + inputs if self.residual and index else outputs, training=training)
-            states.append(lower_state)
-        output, cell_state, weights = self.cell.read(
-            inputs, memory, cell_state, mask, training=training, sharers=sharers
-        )
-        logits = self.output_projection(self._dropout(output, training=training))
+    def call(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+        inputs = self._embed(target, mask)
+        context, states, weights = None, [], []
+        for index, (cell, cell_memory, cell_state) in enumerate(zip(self.cells, memory, state, strict=True)):
+            inputs = self._dropout(inputs, training=training)
+            joined = inputs if context is None else ops.concatenate([inputs, context], axis=-1)
+            output, cell_state, cell_weights = cell.read(
+                joined, cell_memory, cell_state, mask, training=training, sharers=sharers
+            )
+            if self.context_above and index == 0:
+                output, context = output[..., : cell.units], output[..., cell.units :]
+            inputs = output + inputs if self._is_residual(index) else output
+            states.append(cell_state)
+            if cell.attention is not None or cell is self.cell:
+                weights.append(cell_weights)
+        logits = self.output_projection(self._dropout(inputs, training=training))
         if self.tied:
             logits = self.embedding(logits, reverse=True)
-        return DecoderOutput(logits, (*states, cell_state), weights)
+        return DecoderOutput(logits, tuple(states), self._joined(weights))
+
+    def _embed(self, target, mask):
+        if self.embedding is not None:
+            return self.embedding(target)
+        return cleaned(ops.cast(target, self.compute_dtype), mask)
+
+    def _is_residual(self, index):
+        if not self.residual:
+            return False
+        return index > 1 if self.context_above else 0 < index < self.layers - 1
+
+    def _joined(self, weights):
+        """Weights of one head as they are; of several layers or heads as `(batch, target, layers, heads, source)`."""
+        if self.cell.attention is None and len(weights) > 1:
+            weights = weights[:-1]  # the zeros of a top layer that does not attend
+        if len(weights) == 1 and len(weights[0].shape) == 3:
+            return weights[0]
+        with_heads = [one if len(one.shape) == 4 else one[:, :, None] for one in weights]
+        heads = max(one.shape[2] for one in with_heads)
+        return ops.stack([ops.repeat(one, heads // one.shape[2], axis=2) for one in with_heads], axis=2)
 
     def get_config(self):
+        cells = [serialized(cell) for cell in self.cells]
         return super().get_config() | {
             "vocabulary_size": self.vocabulary_size,
-            "cell": keras.saving.serialize_keras_object(self.cell),
+            "cell": cells if self._cells_are_given else cells[-1],
             "embedding_dim": self.embedding_dim,
             "layers": self.layers,
             "residual": self.residual,
+            "context_above": self.context_above,
             "tied": self.tied,
-            "bridge": self.bridges[0].kind,
+            "bridge": self.bridge,
             "dropout": self.dropout,
+            "output_dim": self.output_dim,
         }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})
+        cell = config["cell"]
+        cell = [deserialized(one) for one in cell] if isinstance(cell, (list, tuple)) else deserialized(cell)
+        return cls(**{**config, "cell": cell})

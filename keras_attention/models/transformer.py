@@ -1,15 +1,17 @@
 """The Transformer's encoder and decoder: ids in, in the signatures of all encoders and decoders."""
 
+import inspect
+
 import keras
 from keras import ops
 
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.layer import Dropout, Layer
+from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
-from keras_attention.models.decoders import DecoderOutput
-from keras_attention.models.encoders import EncoderOutput
+from keras_attention.models.decoders import Decoder, DecoderOutput
+from keras_attention.models.encoders import Encoder, EncoderOutput, mean_summary
 
 POSITIONS = ("sinusoid", "learned", "rotary", "alibi")
 
@@ -20,6 +22,27 @@ _PROJECTIONS = {
     "config": {"scale": 0.5, "mode": "fan_avg", "distribution": "uniform", "seed": None},
     "registered_name": None,
 }
+
+
+# What a stack hands on to each of its blocks as it was given.
+_BLOCK_OPTIONS = set(inspect.signature(EncoderBlock.__init__).parameters) - {
+    "self",
+    "num_heads",
+    "units",
+    "kwargs",
+    "norm",
+    "dropout",
+}
+
+STACK_OPTIONS = _BLOCK_OPTIONS | {"positions", "max_length", "norm"}
+
+
+def split_options(arguments, names):
+    """Arguments of some names, and the others: two dicts."""
+    return (
+        {name: value for name, value in arguments.items() if name in names},
+        {name: value for name, value in arguments.items() if name not in names},
+    )
 
 
 class _Stack(Layer):
@@ -36,31 +59,26 @@ class _Stack(Layer):
         positions="sinusoid",
         max_length=1024,
         norm="pre",
-        activation="relu",
         dropout=0.0,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-        attention_options=None,
-        **kwargs,
+        **options,
     ):
-        super().__init__(**kwargs)
+        options, more = split_options(options, _BLOCK_OPTIONS)
+        super().__init__(**more)
         if positions not in POSITIONS:
             known = ", ".join(map(repr, POSITIONS))
             raise ValueError(f"{type(self).__name__}: positions must be one of {known}. Received {positions!r}.")
-        self.supports_masking = True
         self.embedding = embedding
-        self.units = embedding.output_dim
+        self.vocabulary_size = getattr(embedding, "input_dim", None)
+        self.units = embedding.output_dim if self.vocabulary_size else embedding.units
         self.layers = layers
         self.num_heads = num_heads
         self.feed_forward_units = feed_forward_units
         self.positions = positions
         self.max_length = max_length
         self.norm = norm
-        self.activation = activation
         self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.activation_dropout = activation_dropout
-        self.attention_options = dict(attention_options or {})
+        self.attention_options = dict(options.pop("attention_options", None) or {})
+        self._option_names = sorted(options)
         self._positions = None
         if positions == "sinusoid":
             self._positions = PositionalEncoding("concatenated", "tensor2tensor", dtype=self.dtype_policy)
@@ -72,13 +90,11 @@ class _Stack(Layer):
                 num_heads,
                 feed_forward_units,
                 norm=norm,
-                activation=activation,
                 dropout=dropout,
-                attention_dropout=attention_dropout,
-                activation_dropout=activation_dropout,
                 attention_options=self._attention_options(),
                 dtype=self.dtype_policy,
                 name=f"block_{index}",
+                **options,
             )
             for index in range(layers)
         ]
@@ -107,57 +123,52 @@ class _Stack(Layer):
             inputs = self._positions(inputs, offset=offset, mask=mask)
         return self._dropout(inputs, training=training)
 
-    def compute_mask(self, *inputs, **kwargs):
-        return None
-
     def get_config(self):
+        of_blocks = self.blocks[0].get_config() if self.blocks else {}
         return super().get_config() | {
-            "embedding": keras.saving.serialize_keras_object(self.embedding),
+            "embedding": serialized(self.embedding),
             "layers": self.layers,
             "num_heads": self.num_heads,
             "feed_forward_units": self.feed_forward_units,
             "positions": self.positions,
             "max_length": self.max_length,
             "norm": self.norm,
-            "activation": self.activation,
             "dropout": self.dropout,
-            "attention_dropout": self.attention_dropout,
-            "activation_dropout": self.activation_dropout,
             "attention_options": self.attention_options,
+            **{name: of_blocks[name] for name in self._option_names},
         }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "embedding": keras.saving.deserialize_keras_object(config["embedding"])})
+        return cls(**{**config, "embedding": deserialized(config["embedding"])})
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerEncoder(_Stack):
+class TransformerEncoder(_Stack, Encoder):
     """Embedding, positions and a stack of `EncoderBlock`s.
 
     Args:
         embedding: a `keras.layers.Embedding`, or one derived from it, which the
-            decoder may share. What it gives is multiplied by `sqrt(width)`.
+            decoder may share; or a `keras.layers.Dense` for sources that are
+            vectors. What it gives is multiplied by `sqrt(width)`.
         layers: number of blocks.
         num_heads: attention heads of a block.
         feed_forward_units: width of the hidden layer of a block.
         positions: `"sinusoid"` (Tensor2Tensor's), `"learned"`, `"rotary"` or
             `"alibi"`.
         max_length: number of learned positions.
-        norm, activation, attention_dropout, activation_dropout,
-            attention_options: as in `EncoderBlock`. Attention is computed as a
-            whole; `{"blockwise": "auto"}` is for documents of thousands of
-            tokens.
+        norm: as in `EncoderBlock`.
         dropout: fraction dropped of the embedded tokens and of each sublayer's
             output, in training.
+        **options: others of `EncoderBlock`. Attention is computed as a whole;
+            `attention_options={"blockwise": "auto"}` is for documents of
+            thousands of tokens.
 
-    Call args:
-        ids: `(batch, source)` integers.
-        mask: bool `(batch, source)`, True = a token; or None.
-        training: whether to drop.
+    Call args: see `Encoder`.
 
     Returns:
-        `EncoderOutput(outputs, summary)`.
+        `EncoderOutput(outputs, mask, summary)`; the summary is the mean of the
+        outputs at tokens.
 
     Example:
 
@@ -174,38 +185,30 @@ class TransformerEncoder(_Stack):
     def output_dim(self):
         return self.units
 
-    def call(self, ids, mask=None, training=False):
-        outputs = self.embed(ids, mask=mask, training=training)
+    def call(self, source, mask=None, training=False):
+        mask = self.mask_of(source, mask)
+        outputs = self.embed(source, mask=mask, training=training)
         for block in self.blocks:
             outputs = block(outputs, mask=mask, training=training)
         if self.final_norm is not None:
             outputs = self.final_norm(outputs)
-        return EncoderOutput(outputs, outputs)
+        return EncoderOutput(outputs, mask, mean_summary(outputs, mask))
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerDecoder(_Stack):
+class TransformerDecoder(_Stack, Decoder):
     """Embedding, positions, a stack of `DecoderBlock`s and an output layer.
 
     Args:
         embedding: a `keras.layers.Embedding`, or a
             `keras.layers.ReversibleEmbedding`, whose matrix then is the output
-            layer's too. What it gives is multiplied by `sqrt(width)`.
+            layer's too; or a `keras.layers.Dense` for targets that are vectors.
+            What it gives is multiplied by `sqrt(width)`.
         layers, num_heads, feed_forward_units, positions, max_length, norm,
-            activation, dropout, attention_dropout, activation_dropout,
-            attention_options: as in `TransformerEncoder`.
+            dropout, **options: as in `TransformerEncoder`.
+        output_dim: width of the output where there is no vocabulary.
 
-    Call args:
-        ids: `(batch, target)` integers.
-        memory: what `prepare` returned.
-        state: what `start` or the last call returned.
-        mask: bool `(batch, target)`, True = a token; or None.
-        training: whether to drop.
-        return_attention_scores: whether to compute the weights.
-        sharers: rows of ids for each row of the memory; see `read_shared`.
-
-    Returns:
-        `DecoderOutput(logits, state, weights)`; the weights are
+    Call args and Returns: see `Decoder`. The weights are
         `(batch, target, layers, heads, source)`.
 
     Example:
@@ -214,7 +217,7 @@ class TransformerDecoder(_Stack):
     >>> decoder = TransformerDecoder(embedding, layers=2, num_heads=2, feed_forward_units=8)
     >>> decoder.build((None, None), (None, None, 4))
     >>> memory = decoder.prepare(np.ones((2, 7, 4)))
-    >>> logits, state, weights = decoder(np.array([[2], [2]]), memory, decoder.start(np.ones((2, 7, 4))))
+    >>> logits, state, weights = decoder(np.array([[2], [2]]), memory, decoder.start((), memory))
     >>> logits.shape, weights.shape
     (TensorShape([2, 1, 9]), TensorShape([2, 1, 2, 2, 7]))
 
@@ -224,38 +227,61 @@ class TransformerDecoder(_Stack):
 
     block_class = DecoderBlock
 
-    def __init__(self, embedding, *args, **kwargs):
+    def __init__(self, embedding, *args, output_dim=None, **kwargs):
         super().__init__(embedding, *args, **kwargs)
+        if not (self.vocabulary_size or output_dim):
+            raise ValueError(
+                "TransformerDecoder: give output_dim, the width of a target, with an embedding that has no vocabulary. "
+                f"Received {embedding!r}."
+            )
+        self.output_dim = output_dim
         self.output_projection = (
             None
             if isinstance(embedding, keras.layers.ReversibleEmbedding)
-            else PositionsDense(embedding.input_dim, use_bias=False, dtype=self.dtype_policy, name="output")
+            else PositionsDense(
+                self.vocabulary_size or output_dim,
+                use_bias=not self.vocabulary_size,
+                dtype=self.dtype_policy,
+                name="output",
+            )
         )
 
-    def build(self, ids_shape, value_shape, summary_shape=None):
-        super().build(ids_shape, value_shape)
+    def build(self, target_shape, value_shape, summary_shape=None):
+        super().build(target_shape, value_shape)
         if self.output_projection is not None:
             self.output_projection.build((None, None, self.units))
 
-    def copy_weights(self, tied):
-        """Takes the weights of a decoder that differs in sharing the embedding's matrix."""
-        parts = [(self.embedding, tied.embedding), *zip(self.blocks, tied.blocks, strict=True)]
-        parts += [(getattr(self, name), getattr(tied, name)) for name in ("_positions", "final_norm")]
-        for own, other in parts:
+    def for_decoding(self):
+        """The same with an output matrix of its own, the transposed embedding.
+
+        A tied matrix lies the wrong way round for the product with few rows,
+        which is half the work of a step.
+        """
+        if self.output_projection is not None:
+            return self
+        embedding = keras.layers.Embedding(self.vocabulary_size, self.units, dtype=self.embedding.dtype_policy)
+        decoder = type(self).from_config(self.get_config() | {"embedding": serialized(embedding)})
+        decoder.build_from_config(self.get_build_config())
+        parts = [(decoder.embedding, self.embedding), *zip(decoder.blocks, self.blocks, strict=True)]
+        parts += [(getattr(decoder, name), getattr(self, name)) for name in ("_positions", "final_norm")]
+        for own, tied in parts:
             if own is not None:
-                own.set_weights(other.get_weights())
-        self.output_projection.kernel.assign(ops.transpose(tied.embedding.embeddings))
+                own.set_weights(tied.get_weights())
+        decoder.output_projection.kernel.assign(ops.transpose(self.embedding.embeddings))
+        return decoder
+
+    def get_config(self):
+        return super().get_config() | {"output_dim": self.output_dim}
 
     def prepare(self, value, value_mask=None):
-        """The memory of a source, made once: one `Memory` a block."""
         return tuple(block.prepare(value, value_mask) for block in self.blocks)
 
-    def start(self, summary):
-        """The state before the first target token: one empty cache a block."""
-        return tuple(block.allocate(ops.shape(summary)[0]) for block in self.blocks)
+    def start(self, summary, memory):
+        """The state before the first target step: one empty cache a block."""
+        return tuple(block.allocate(ops.shape(memory[0].value)[0]) for block in self.blocks)
 
-    def call(self, ids, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
-        outputs = self.embed(ids, offset=state[0].tokens, mask=mask, training=training)
+    def call(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+        outputs = self.embed(target, offset=state[0].tokens, mask=mask, training=training)
         caches, weights = [], []
         for block, block_memory, cache in zip(self.blocks, memory, state, strict=True):
             outputs, block_weights, cache = block.extend(

@@ -1,12 +1,16 @@
 """Models for sentences: subword ids of one language in, logits over another's out."""
 
+from typing import ClassVar
+
 import keras
 
-from keras_attention.layers.cells import DecoderCell, get_decoder_cell
+from keras_attention.layers.cells import DecoderCell, GNMTCell, PlainCell, get_decoder_cell
+from keras_attention.layers.layer import serialized
+from keras_attention.layers.recurrent import copies
 from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.decoders import RecurrentDecoder
 from keras_attention.models.encoders import RecurrentEncoder
-from keras_attention.models.transformer import TransformerDecoder, TransformerEncoder
+from keras_attention.models.transformer import STACK_OPTIONS, TransformerDecoder, TransformerEncoder, split_options
 
 # Wu et al. 2021, table 1, for "tiny" and "small" (Fairseq's iwslt configuration); Vaswani et al. 2017, table 3.
 TRANSFORMER_PRESETS = {
@@ -24,8 +28,37 @@ RECURRENT_PRESETS = {
 TIES = ("all", "inputs", "target", None)
 
 
+class _Sized:
+    """What models of known sizes share."""
+
+    presets: ClassVar = {}
+
+    @classmethod
+    def from_preset(cls, preset, source_vocabulary_size, target_vocabulary_size, **arguments):
+        """A model of a known size.
+
+        Args:
+            preset: of a Transformer `"tiny"` (Wu et al. 2021: 4 + 4 layers of
+                128), `"small"` (Fairseq's for IWSLT: 6 + 6 of 512) or `"base"`
+                (Vaswani et al. 2017: 6 + 6 of 512, wider blocks); of a
+                recurrent model `"tiny"` (one GRU layer of 320, 40 % dropout, as
+                Multi30k's baselines are) or `"small"` (two residual layers of
+                512).
+            source_vocabulary_size: number of source ids.
+            target_vocabulary_size: number of target ids.
+            **arguments: of the constructor, instead of the preset's.
+
+        Raises:
+            ValueError: for an unknown preset.
+        """
+        if preset not in cls.presets:
+            known = ", ".join(map(repr, cls.presets))
+            raise ValueError(f"{cls.__name__}: preset must be one of {known}. Received {preset!r}.")
+        return cls(source_vocabulary_size, target_vocabulary_size, **(cls.presets[preset] | arguments))
+
+
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerTranslator(EncoderDecoder):
+class TransformerTranslator(_Sized, EncoderDecoder):
     """The Transformer of Vaswani et al., from subword ids to subword logits.
 
     Args:
@@ -36,15 +69,14 @@ class TransformerTranslator(EncoderDecoder):
         num_heads: attention heads of a block.
         feed_forward_units: width of the hidden layer of a block.
         decoder_layers: blocks of the decoder, if not `layers`.
-        norm: `"pre"`, or the paper's `"post"`; see docs/decisions/0006.
-        positions: `"sinusoid"`, `"learned"`, `"rotary"` or `"alibi"`.
         tied: which embeddings are one matrix: `"all"`: of source, target and
             output (the paper; the vocabularies must be one); `"inputs"`: of
             source and target; `"target"`: of target and output; None: three
             matrices.
-        max_length: number of learned positions.
-        activation, dropout, attention_dropout, activation_dropout,
-            attention_options: as in `TransformerEncoder`.
+        dropout: see `TransformerEncoder`.
+        **options: others of `TransformerEncoder`, such as `norm="post"`, which
+            is the paper's (see docs/decisions/0006), `positions` or
+            `activation`.
 
     Call args and Returns: see `EncoderDecoder`.
 
@@ -60,6 +92,8 @@ class TransformerTranslator(EncoderDecoder):
     Reference: Vaswani et al. 2017, "Attention Is All You Need".
     """
 
+    presets = TRANSFORMER_PRESETS
+
     def __init__(
         self,
         source_vocabulary_size,
@@ -69,126 +103,73 @@ class TransformerTranslator(EncoderDecoder):
         num_heads=8,
         feed_forward_units=2048,
         decoder_layers=None,
-        norm="pre",
-        positions="sinusoid",
         tied="all",
-        max_length=1024,
-        activation="relu",
         dropout=0.1,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-        attention_options=None,
-        **kwargs,
+        **options,
     ):
-        super().__init__(**kwargs)
-        if tied not in TIES:
-            known = ", ".join(map(repr, TIES))
-            raise ValueError(f"TransformerTranslator: tied must be one of {known}. Received {tied!r}.")
-        if tied in ("all", "inputs") and source_vocabulary_size != target_vocabulary_size:
-            raise ValueError(
-                f"TransformerTranslator: tied={tied!r} needs one vocabulary for both languages. Received "
-                f"{source_vocabulary_size} source and {target_vocabulary_size} target ids. Train a joint vocabulary, "
-                "or use tied='target'."
-            )
-        self.source_vocabulary_size = source_vocabulary_size
-        self.target_vocabulary_size = target_vocabulary_size
-        self.units = units
-        self.layer_count = layers
-        self.decoder_layers = decoder_layers
-        self.tied = tied
-        self.arguments = {
-            "num_heads": num_heads,
-            "feed_forward_units": feed_forward_units,
-            "norm": norm,
-            "positions": positions,
-            "max_length": max_length,
-            "activation": activation,
-            "dropout": dropout,
-            "attention_dropout": attention_dropout,
-            "activation_dropout": activation_dropout,
-            "attention_options": dict(attention_options or {}),
-        }
-        target_embedding = self._embedding(target_vocabulary_size, tied in ("all", "target"), name="embedding")
+        options, more = split_options(options, STACK_OPTIONS)
+        _check_tied(tied, source_vocabulary_size, target_vocabulary_size)
+        policy = keras.dtype_policies.get(more.get("dtype") or keras.config.dtype_policy())
+        target_embedding = _embedding(target_vocabulary_size, units, policy, "embedding", tied in ("all", "target"))
         source_embedding = (
             target_embedding
             if tied in ("all", "inputs")
-            else self._embedding(source_vocabulary_size, reversible=False, name="source_embedding")
+            else _embedding(source_vocabulary_size, units, policy, "source_embedding")
         )
-        shared = self.arguments | {"dtype": self.dtype_policy}
-        self.encoder = TransformerEncoder(source_embedding, layers, name="encoder", **shared)
-        self.decoder = TransformerDecoder(target_embedding, decoder_layers or layers, name="decoder", **shared)
-        self.build()
-
-    @classmethod
-    def from_preset(cls, preset, source_vocabulary_size, target_vocabulary_size, **arguments):
-        """A model of a published size.
-
-        Args:
-            preset: `"tiny"` (Wu et al. 2021: 4 + 4 layers of 128), `"small"`
-                (Fairseq's for IWSLT: 6 + 6 of 512) or `"base"` (Vaswani et al.
-                2017: 6 + 6 of 512, wider blocks).
-            source_vocabulary_size: number of source ids.
-            target_vocabulary_size: number of target ids.
-            **arguments: of the constructor, instead of the preset's.
-
-        Raises:
-            ValueError: for an unknown preset.
-        """
-        chosen = _preset(cls, preset, TRANSFORMER_PRESETS)
-        return cls(source_vocabulary_size, target_vocabulary_size, **(chosen | arguments))
-
-    def build(self, input_shape=None):
-        self.encoder.build((None, None))
-        self.decoder.build((None, None), (None, None, self.units))
-
-    def for_decoding(self):
-        """The same with an output matrix of its own, the transposed embedding.
-
-        A tied matrix lies the wrong way round for the product with few rows,
-        which is half the work of a step.
-        """
-        if self.tied not in ("all", "target"):
-            return self
-        tied = {"all": "inputs", "target": None}[self.tied]
-        model = type(self).from_config(self.get_config() | {"tied": tied})
-        model.encoder.set_weights(self.encoder.get_weights())
-        model.decoder.copy_weights(self.decoder)
-        return model
-
-    def _embedding(self, vocabulary_size, reversible, name):
-        arguments = {
-            "embeddings_initializer": keras.initializers.RandomNormal(stddev=self.units**-0.5),
-            "dtype": self.dtype_policy,
-            "name": name,
+        sizes = {"num_heads": num_heads, "feed_forward_units": feed_forward_units, "dropout": dropout, **options}
+        super().__init__(
+            TransformerEncoder(source_embedding, layers, name="encoder", dtype=policy, **sizes),
+            TransformerDecoder(target_embedding, decoder_layers or layers, name="decoder", dtype=policy, **sizes),
+            **more,
+        )
+        self.units = units
+        self.tied = tied
+        self.arguments = {
+            "source_vocabulary_size": source_vocabulary_size,
+            "target_vocabulary_size": target_vocabulary_size,
+            "layers": layers,
+            "units": units,
+            "decoder_layers": decoder_layers,
+            "tied": tied,
+            **sizes,
         }
-        if not reversible:
-            return keras.layers.Embedding(vocabulary_size, self.units, **arguments)
-        return keras.layers.ReversibleEmbedding(
-            vocabulary_size, self.units, reverse_dtype=self.compute_dtype, **arguments
+
+
+def _check_tied(tied, source_vocabulary_size, target_vocabulary_size):
+    if tied not in TIES:
+        known = ", ".join(map(repr, TIES))
+        raise ValueError(f"TransformerTranslator: tied must be one of {known}. Received {tied!r}.")
+    if tied in ("all", "inputs") and source_vocabulary_size != target_vocabulary_size:
+        raise ValueError(
+            f"TransformerTranslator: tied={tied!r} needs one vocabulary for both languages. Received "
+            f"{source_vocabulary_size} source and {target_vocabulary_size} target ids. Train a joint vocabulary, "
+            "or use tied='target'."
         )
 
-    def get_config(self):
-        return super().get_config() | {
-            "source_vocabulary_size": self.source_vocabulary_size,
-            "target_vocabulary_size": self.target_vocabulary_size,
-            "layers": self.layer_count,
-            "units": self.units,
-            "decoder_layers": self.decoder_layers,
-            "tied": self.tied,
-            **self.arguments,
-        }
+
+def _embedding(vocabulary_size, units, policy, name, reversible=False):
+    arguments = {
+        "embeddings_initializer": keras.initializers.RandomNormal(stddev=units**-0.5),
+        "dtype": policy,
+        "name": name,
+    }
+    if not reversible:
+        return keras.layers.Embedding(vocabulary_size, units, **arguments)
+    return keras.layers.ReversibleEmbedding(vocabulary_size, units, reverse_dtype=policy.compute_dtype, **arguments)
+
+
+# What a recurrent model also takes, with its defaults.
+RECURRENT_OPTIONS = {"encoder_units": None, "bidirectional": True, "bridge": "dense", "context_dropout": 0.0}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentTranslator(EncoderDecoder):
-    """A recurrent encoder-decoder with Bahdanau's attention, Luong's, or none.
+class RecurrentTranslator(_Sized, EncoderDecoder):
+    """A recurrent encoder-decoder with Bahdanau's attention, Luong's, any other, or none.
 
     Args:
         source_vocabulary_size: number of source ids.
         target_vocabulary_size: number of target ids.
         units: width of the decoder's state.
-        encoder_units: width of the encoder's state, of each direction.
-            Defaults to `units / 2` for a bidirectional encoder, else `units`.
         embedding_dim: width of both embeddings.
         layers: recurrent layers of the encoder, and of the decoder, of which
             the top one attends.
@@ -196,20 +177,21 @@ class RecurrentTranslator(EncoderDecoder):
             output.
         attention: `"bahdanau"`, `"luong"` or None; see `BahdanauCell`,
             `LuongCell`, `PlainCell`; or a `DecoderCell`, such as
-            `LuongCell(512, score="concat")`.
+            `LuongCell(512, attention=LocalAttention("general"))`.
         attention_options: further arguments of the named cell, such as
             `{"input_feeding": False}` or `{"deep_output": 64}`.
-        cell: `"gru"` or `"lstm"`, of encoder and decoder; that of the
-            `DecoderCell` if one is given.
-        bidirectional: whether the encoder reads from both ends.
-        bridge: from the encoder's last states to the decoder's first; see
-            `Bridge`.
+        cell: `"gru"`, `"lstm"` or a `RecurrentCell`, of encoder and decoder;
+            that of the `DecoderCell` if one is given.
         tied: whether the output layer has the target embedding's matrix; see
             `RecurrentDecoder`.
         dropout: fraction dropped from the inputs of each layer and before the
             output layer, in training.
-        context_dropout: fraction dropped from the encoder's outputs, which
-            attention reads, in training.
+        **options: `encoder_units`, width of the encoder's state, of each
+            direction, by default `units / 2` for a bidirectional encoder, else
+            `units`; `bidirectional=True`, whether it reads from both ends;
+            `bridge="dense"`, from its last states to the decoder's first, see
+            `Bridge`; `context_dropout=0.0`, fraction dropped from its outputs,
+            which attention reads, in training.
 
     Call args and Returns: see `EncoderDecoder`.
 
@@ -225,93 +207,69 @@ class RecurrentTranslator(EncoderDecoder):
     Reference: Bahdanau et al. 2015; Luong et al. 2015.
     """
 
+    presets = RECURRENT_PRESETS
+
     def __init__(
         self,
         source_vocabulary_size,
         target_vocabulary_size,
         units=512,
-        encoder_units=None,
         embedding_dim=256,
         layers=1,
         residual=False,
         attention="bahdanau",
         attention_options=None,
         cell="gru",
-        bidirectional=True,
-        bridge="dense",
         tied=True,
         dropout=0.2,
-        context_dropout=0.0,
-        **kwargs,
+        **options,
     ):
-        super().__init__(**kwargs)
-        given = isinstance(attention, DecoderCell)
-        if given and attention_options:
+        given, more = split_options(options, RECURRENT_OPTIONS)
+        options = RECURRENT_OPTIONS | given
+        policy = more.get("dtype")
+        is_cell = isinstance(attention, DecoderCell)
+        if is_cell and attention_options:
             raise ValueError(
                 f"{type(self).__name__}: attention_options are for an attention that is given by name. Received "
                 f"attention={attention!r} and attention_options={attention_options!r}. Give them to the cell."
             )
-        cell = attention.cell if given else cell
-        self.source_vocabulary_size = source_vocabulary_size
-        self.target_vocabulary_size = target_vocabulary_size
-        self.units = units
-        self.encoder_units = encoder_units or (units // 2 if bidirectional else units)
-        self.embedding_dim = embedding_dim
-        self.layer_count = layers
-        self.residual = residual
-        self._attention_name = None if given else attention
-        self._cell_is_given = given
-        self.attention_options = dict(attention_options or {})
-        self.cell = cell
-        self.bidirectional = bidirectional
-        self.bridge = bridge
-        self.tied = tied
-        self.dropout = dropout
-        self.context_dropout = context_dropout
+        cell = attention.cell if is_cell else cell
+        attention_options = dict(attention_options or {})
+        directions = 2 if options["bidirectional"] else 1
         shared = {"layers": layers, "residual": residual, "embedding_dim": embedding_dim, "dropout": dropout}
-        self.encoder = RecurrentEncoder(
+        encoder = RecurrentEncoder(
             source_vocabulary_size,
-            self.encoder_units,
+            options["encoder_units"] or units // directions,
             cell=cell,
-            bidirectional=bidirectional,
-            output_dropout=context_dropout,
-            dtype=self.dtype_policy,
+            bidirectional=options["bidirectional"],
+            output_dropout=options["context_dropout"],
+            dtype=policy,
             name="encoder",
             **shared,
         )
-        self.decoder = RecurrentDecoder(
+        decoder = RecurrentDecoder(
             target_vocabulary_size,
-            get_decoder_cell(attention, units, cell=cell, dtype=self.dtype_policy, **self.attention_options),
-            bridge=bridge,
+            get_decoder_cell(attention, units, cell=cell, dtype=policy, **attention_options),
+            bridge=options["bridge"],
             tied=tied,
-            dtype=self.dtype_policy,
+            dtype=policy,
             name="decoder",
             **shared,
         )
-        self.build()
-
-    @classmethod
-    def from_preset(cls, preset, source_vocabulary_size, target_vocabulary_size, **arguments):
-        """A model of a known size.
-
-        Args:
-            preset: `"tiny"`: one GRU layer of 320, 40 % dropout, as Multi30k's
-                recurrent baselines are; `"small"`: two residual layers of 512.
-            source_vocabulary_size: number of source ids.
-            target_vocabulary_size: number of target ids.
-            **arguments: of the constructor, instead of the preset's.
-
-        Raises:
-            ValueError: for an unknown preset.
-        """
-        chosen = _preset(cls, preset, RECURRENT_PRESETS)
-        return cls(source_vocabulary_size, target_vocabulary_size, **(chosen | arguments))
-
-    def build(self, input_shape=None):
-        self.encoder.build((None, None))
-        direction = ((None, self.encoder_units),) * self.decoder.cell.state_count
-        summary_shape = (direction,) * self.encoder.directions
-        self.decoder.build((None, None), (None, None, self.encoder.output_dim), summary_shape)
+        super().__init__(encoder, decoder, **more)
+        self.units = units
+        self.attention_options = attention_options
+        self._attention_name = None if is_cell else attention
+        self._cell_is_given = is_cell
+        self.arguments = {
+            "source_vocabulary_size": source_vocabulary_size,
+            "target_vocabulary_size": target_vocabulary_size,
+            "units": units,
+            "attention_options": attention_options,
+            "tied": tied,
+            **shared,
+            **options,
+        }
 
     @property
     def attention(self):
@@ -320,32 +278,92 @@ class RecurrentTranslator(EncoderDecoder):
 
     def get_config(self):
         return super().get_config() | {
-            "source_vocabulary_size": self.source_vocabulary_size,
-            "target_vocabulary_size": self.target_vocabulary_size,
-            "units": self.units,
-            "encoder_units": self.encoder_units,
-            "embedding_dim": self.embedding_dim,
-            "layers": self.layer_count,
-            "residual": self.residual,
-            "attention": keras.saving.serialize_keras_object(self.attention),
-            "attention_options": self.attention_options,
-            "cell": self.cell,
-            "bidirectional": self.bidirectional,
-            "bridge": self.bridge,
-            "tied": self.tied,
-            "dropout": self.dropout,
-            "context_dropout": self.context_dropout,
+            "attention": serialized(self.attention),
+            "cell": serialized(self.encoder.cell),
         }
 
-    @classmethod
-    def from_config(cls, config):
-        if isinstance(config.get("attention"), dict):
-            config = {**config, "attention": keras.saving.deserialize_keras_object(config["attention"])}
-        return cls(**config)
 
+@keras.saving.register_keras_serializable(package="keras_attention")
+class GNMTTranslator(EncoderDecoder):
+    """Google's neural machine translation system: a stack of which the bottom attends for all layers.
 
-def _preset(owner, name, presets):
-    if name not in presets:
-        known = ", ".join(map(repr, presets))
-        raise ValueError(f"{owner.__name__}: preset must be one of {known}. Received {name!r}.")
-    return presets[name]
+    The encoder's first layer reads from both ends, the others forwards. The
+    bottom layer of the decoder attends; its context goes into the next step and
+    into every layer above. Layers from the third on are residual. Each layer of
+    the decoder starts from the last state of the encoder's layer beside it.
+
+    Args:
+        source_vocabulary_size: number of source ids.
+        target_vocabulary_size: number of target ids.
+        units: width of all states; the encoder's first layer has two of them.
+        embedding_dim: width of both embeddings. Defaults to `units`.
+        layers: recurrent layers of the encoder, and of the decoder.
+        context: see `GNMTCell`.
+        cell: `"lstm"`, `"gru"` or a `RecurrentCell`.
+        tied: see `RecurrentDecoder`.
+        dropout: fraction dropped from the inputs of each layer and before the
+            output layer, in training.
+        context_dropout: fraction dropped from the encoder's outputs, which
+            attention reads, in training.
+
+    Call args and Returns: see `EncoderDecoder`.
+
+    Example:
+
+    >>> model = GNMTTranslator(60, 50, units=8, layers=3)
+    >>> model({"source": np.array([[5, 6, 7]]), "target": np.array([[2, 5]])}).shape
+    TensorShape([1, 2, 50])
+
+    Reference: Wu et al. 2016, "Google's Neural Machine Translation System".
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size,
+        target_vocabulary_size,
+        units=512,
+        embedding_dim=None,
+        layers=4,
+        context="current",
+        cell="lstm",
+        tied=True,
+        dropout=0.2,
+        context_dropout=0.0,
+        **kwargs,
+    ):
+        policy = kwargs.get("dtype")
+        shared = {"embedding_dim": embedding_dim or units, "residual": True, "dropout": dropout, "dtype": policy}
+        encoder = RecurrentEncoder(
+            source_vocabulary_size,
+            units,
+            cell=cell,
+            bidirectional="first",
+            layers=layers,
+            output_dropout=context_dropout,
+            name="encoder",
+            **shared,
+        )
+        bottom, *above = copies(cell, layers)
+        cells = [
+            GNMTCell(units, context=context, cell=bottom, dtype=policy),
+            *(PlainCell(units, cell=kind, dtype=policy) for kind in above),
+        ]
+        decoder = RecurrentDecoder(
+            target_vocabulary_size, cells, context_above=True, tied=tied, bridge="each", name="decoder", **shared
+        )
+        super().__init__(encoder, decoder, **kwargs)
+        self.units = units
+        self.arguments = {
+            "source_vocabulary_size": source_vocabulary_size,
+            "target_vocabulary_size": target_vocabulary_size,
+            "units": units,
+            "embedding_dim": embedding_dim,
+            "layers": layers,
+            "context": context,
+            "tied": tied,
+            "dropout": dropout,
+            "context_dropout": context_dropout,
+        }
+
+    def get_config(self):
+        return super().get_config() | {"cell": serialized(self.encoder.cell)}

@@ -11,7 +11,7 @@ import pathlib
 import threading
 from typing import NamedTuple
 
-from keras_attention.export.saved_converter import versions
+from keras_attention.export.saved_task import versions
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError
 

@@ -9,7 +9,18 @@ from keras import ops
 
 from keras_attention import layers
 from keras_attention.decoding import Beam, Greedy, Sample
-from keras_attention.models import DateConverter, RecurrentTranslator, TransformerTranslator, VanillaSeq2Seq
+from keras_attention.models import (
+    DateConverter,
+    EncoderDecoder,
+    GNMTTranslator,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    RecurrentTranslator,
+    TransformerDecoder,
+    TransformerEncoder,
+    TransformerTranslator,
+    VanillaSeq2Seq,
+)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -61,17 +72,26 @@ SUMS_BELOW_ONE = {"local-p", "monotonic"}
 
 
 def steps_of(layer, query, memory):
-    """Reads a memory one query at a time, handing on what a layer needs to know of the steps before."""
-    output = None
+    """Reads a memory one query at a time, handing on the state."""
+    state = layer.start(memory)
     for position in range(query.shape[1]):
-        more = {}
-        if isinstance(layer, layers.LocalAttention):
-            more = {"offset": position}
-        elif isinstance(layer, layers.MonotonicAttention) and output is not None:
-            more = {"previous": output.weights[:, -1]}
-        output = layer.read(query[:, position : position + 1], memory, **more)
+        output = layer.read(query[:, position : position + 1], memory, state)
+        state = output.state
         yield output
 
+
+# Name: a function of keyword arguments that makes the layer, for sequences of width 5.
+POOLINGS = {
+    "learned": lambda **kw: layers.AttentionPooling(11, **kw),
+    "learned, as wide as the sequence": lambda **kw: layers.AttentionPooling(**kw),
+    "learned dot": lambda **kw: layers.AttentionPooling(score="dot", **kw),
+    "learned general": lambda **kw: layers.AttentionPooling(score=layers.GeneralScore(learned_scale=True), **kw),
+    "learned normed": lambda **kw: layers.AttentionPooling(11, score="normed_bahdanau", **kw),
+    "learned, with dropout": lambda **kw: layers.AttentionPooling(11, dropout=0.5, seed=1, **kw),
+    "last": lambda **kw: layers.AttentionPooling(11, query="last", **kw),
+    "last scaled dot": lambda **kw: layers.AttentionPooling(query="last", score="scaled_dot", **kw),
+    "last with a function": lambda **kw: layers.AttentionPooling(query="last", score=squared_distance, **kw),
+}
 
 # Name: arguments of a multi-head layer of 4 heads of 6; the laws run them over these classes.
 HEADED = {layers.MultiHeadAttention, layers.MultiHeadSelfAttention}
@@ -106,8 +126,46 @@ CELLS = {
         6, cell="lstm", score=layers.AdditiveScore(units=4), attentional_units=5, attentional_activation=None, **kw
     ),
     "Luong with a function": lambda **kw: layers.LuongCell(6, score=squared_distance, **kw),
+    "GNMT": lambda **kw: layers.GNMTCell(6, **kw),
+    "GNMT, previous context, GRU": lambda **kw: layers.GNMTCell(6, context="previous", cell="gru", **kw),
     "plain": lambda **kw: layers.PlainCell(6, **kw),
     "plain LSTM": lambda **kw: layers.PlainCell(6, cell="lstm", **kw),
+}
+
+# Those that compute or carry something of their own, as a cell may hold them.
+IN_CELLS = {name: ATTENTIONS[name] for name in ("local-m", "local-p", "location", "monotonic")} | {
+    "two heads": lambda **kw: layers.MultiHeadAttention(2, 3, **kw),
+    "two rotary heads in a window": lambda **kw: layers.MultiHeadAttention(
+        2, 4, positions="rotary", sliding_window=4, **kw
+    ),
+}
+
+# Name: a function of an attention that makes a cell of 6 units around it.
+CELLS_AROUND = {
+    "Bahdanau": lambda attention, **kw: layers.BahdanauCell(6, attention=attention, **kw),
+    "Luong parallel": lambda attention, **kw: layers.LuongCell(6, input_feeding=False, attention=attention, **kw),
+    "Luong input feeding LSTM": lambda attention, **kw: layers.LuongCell(6, cell="lstm", attention=attention, **kw),
+}
+
+
+def _around(cell, attention):
+    return lambda **kw: CELLS_AROUND[cell](IN_CELLS[attention](**kw), **kw)
+
+
+# Each attention, and each cell, several times; `test_every_attention_in_every_cell_may_be_cut_anywhere` has all pairs.
+CELLS |= {
+    f"{cell}, {attention}": _around(cell, attention)
+    for cell, attention in (
+        ("Bahdanau", "local-m"),
+        ("Bahdanau", "monotonic"),
+        ("Bahdanau", "two rotary heads in a window"),
+        ("Luong parallel", "local-m"),
+        ("Luong parallel", "monotonic"),
+        ("Luong parallel", "two heads"),
+        ("Luong input feeding LSTM", "local-p"),
+        ("Luong input feeding LSTM", "location"),
+        ("Luong input feeding LSTM", "two rotary heads in a window"),
+    )
 }
 
 SOURCE_IDS, TARGET_IDS = 13, 7
@@ -179,6 +237,40 @@ MODELS |= {
     "transformer, rotary": _transformer(positions="rotary", attention_options={"kv_heads": 1, "sliding_window": 3}),
     "transformer, ALiBi": _transformer(positions="alibi"),
     "transformer, learned positions": _transformer(positions="learned", max_length=20),
+}
+
+# Parts of one kind with parts of another.
+_BLOCKS = {"layers": 1, "num_heads": 2, "feed_forward_units": 12}
+
+
+def _recurrent_encoder_transformer_decoder(**kw):
+    embedding = keras.layers.Embedding(TARGET_IDS, 8, **kw)
+    encoder = RecurrentEncoder(SOURCE_IDS, 6, cell="lstm", **kw)
+    return EncoderDecoder(encoder, TransformerDecoder(embedding, **_BLOCKS, **kw), **kw)
+
+
+def _transformer_encoder_recurrent_decoder(**kw):
+    encoder = TransformerEncoder(keras.layers.Embedding(SOURCE_IDS, 8, **kw), **_BLOCKS, **kw)
+    cells = [layers.LuongCell(6, cell="lstm", **kw), layers.PlainCell(6, **kw), layers.BahdanauCell(5, **kw)]
+    return EncoderDecoder(encoder, RecurrentDecoder(TARGET_IDS, cells, embedding_dim=5, **kw), **kw)
+
+
+def _with_attention(cell, attention, **arguments):
+    return lambda **kw: DateConverter(
+        SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, attention=_around(cell, attention)(**kw), **arguments, **kw
+    )
+
+
+MODELS |= {
+    "GNMT": lambda **kw: GNMTTranslator(SOURCE_IDS, TARGET_IDS, units=6, layers=3, **kw),
+    "GNMT, previous context, GRU": lambda **kw: GNMTTranslator(
+        SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, layers=2, context="previous", cell="gru", tied=False, **kw
+    ),
+    "recurrent encoder, transformer decoder": _recurrent_encoder_transformer_decoder,
+    "transformer encoder, decoder of which two layers attend": _transformer_encoder_recurrent_decoder,
+    "monotonic": _with_attention("Bahdanau", "monotonic"),
+    "local-m": _with_attention("Luong parallel", "local-m"),
+    "rotary heads, input feeding": _with_attention("Luong input feeding LSTM", "two rotary heads in a window"),
 }
 
 STRATEGIES = {

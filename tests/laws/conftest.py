@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.laws.cases import ATTENTIONS
+from tests.laws.cases import ATTENTIONS, POOLINGS
 from tests.laws.tools import once
 
 
@@ -10,3 +10,9 @@ from tests.laws.tools import once
 def attention_of():
     """A function of a name in `ATTENTIONS`: that layer, for laws that only call it."""
     return once(lambda name: ATTENTIONS[name]())
+
+
+@pytest.fixture(scope="session")
+def pooling_of():
+    """A function of a name in `POOLINGS`: that layer, for laws that only call it."""
+    return once(lambda name: POOLINGS[name]())

@@ -120,7 +120,7 @@ def test_reading_a_prepared_memory_equals_the_call(attention_of, name, query, va
     layer, mask = attention_of(name), source_mask(4, 7)
     called = layer(query, value, value_mask=mask)
     memory = layer.prepare(value, value_mask=mask)
-    for position, (context, weights) in enumerate(steps_of(layer, query, memory)):
+    for position, (context, weights, _) in enumerate(steps_of(layer, query, memory)):
         assert_close(context[:, 0], called.context[:, position])
         assert_close(weights[:, 0], called.weights[:, position])
 

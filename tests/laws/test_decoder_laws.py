@@ -8,7 +8,7 @@ from keras import ops
 from keras_attention import layers
 from keras_attention.testing import assert_no_future_leak
 from keras_attention.training import ExactMatch, MaskedCrossentropy
-from tests.laws.cases import CELLS, MODELS, SOURCE_IDS, TARGET_IDS
+from tests.laws.cases import ATTENTIONS, CELLS, CELLS_AROUND, IN_CELLS, MODELS, SOURCE_IDS, TARGET_IDS
 from tests.laws.tools import (
     BACKEND,
     array,
@@ -100,13 +100,34 @@ def test_any_cut_of_the_target_gives_the_same_output(run_of, name, data):
             assert_close(received, expected)
 
 
+@pytest.mark.parametrize("cell", CELLS_AROUND)
+@pytest.mark.parametrize("name", ATTENTIONS | IN_CELLS)
+def test_every_attention_in_every_cell_may_be_cut_anywhere(cell, name, data):
+    if BACKEND == "jax" and name not in IN_CELLS:
+        pytest.skip("has no state, and each pair is compiled")
+    attention = (IN_CELLS | ATTENTIONS)[name]()
+    inputs, value = data
+    rnn = layers.AttentionRNN(CELLS_AROUND[cell](attention))
+    mask, live = (tensor(lengths_mask(*lengths, length=size)) for lengths, size in (((4, 7), SOURCE), ((5, 3), TARGET)))
+    run = jitted_on_jax(
+        lambda inputs, live, state=None: rnn(inputs, value, value_mask=mask, mask=live, initial_state=state)
+    )
+    rnn.build(inputs.shape, value.shape)
+    whole, cut = run(inputs, live), 2
+    first = run(inputs[:, :cut], live[:, :cut])
+    second = run(inputs[:, cut:], live[:, cut:], first.state)
+    received = ops.where(live[..., None], ops.concatenate([first.output, second.output], 1), 0.0)
+    assert_close(received, ops.where(live[..., None], whole.output, 0.0))
+    assert_close(ops.concatenate([first.weights, second.weights], 1), whole.weights)
+
+
 @EVERY_CELL
 def test_one_step_of_the_cell_is_one_step_of_the_layer(rnn_of, run_of, name, data):
     rnn, mask = rnn_of(name), tensor(lengths_mask(4, 7, length=SOURCE))
     inputs, value = data
     whole = run_of(name)(inputs[:, :1], value, mask)
     memory = rnn.prepare(value, value_mask=mask)
-    output, state, weights = rnn.cell(inputs[:, 0], rnn.cell.initial_state(BATCH), memory)
+    output, state, weights = rnn.cell(inputs[:, 0], rnn.cell.initial_state(BATCH, memory), memory)
     assert_close(output, whole.output[:, 0], atol=1e-6)
     assert_close(weights, whole.weights[:, 0], atol=1e-6)
     assert_close(state[0], whole.state[0], atol=1e-6)
@@ -118,7 +139,7 @@ def test_one_step_of_the_cell_is_one_step_of_the_layer(rnn_of, run_of, name, dat
 def test_recurrent_decoder_computes_in_the_policys_dtype(name, policy, data):
     rnn = built_rnn(name, dtype=policy)
     output, state, weights = jitted_on_jax(rnn)(*data, value_mask=tensor(lengths_mask(4, 0, length=SOURCE)))
-    for values in (output, weights, *state):
+    for values in (output, weights, *rnn.cell.split_state(state)[0]):
         assert dtype_of(values) == rnn.compute_dtype
         assert np.isfinite(array(values)).all()
     assert_same(weights[1], 0)

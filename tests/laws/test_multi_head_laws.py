@@ -9,8 +9,8 @@ from keras import ops
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
+from keras_attention.layers import attention_layer, multi_head
 from keras_attention.layers import blockwise as blockwise_module
-from keras_attention.layers import multi_head
 from keras_attention.testing import assert_no_future_leak
 from tests.laws.cases import MULTI_HEADS
 from tests.laws.tools import (
@@ -278,14 +278,10 @@ def test_any_cut_through_a_cache_that_grows_gives_what_one_call_gives(self_atten
 def test_rows_that_share_a_memory_read_what_each_would_read_alone(cross_attention_of, name):
     layer = cross_attention_of(name, False)
     query, value = tensor(normal(BATCH * 3, TARGET, DIM, seed=1)), normal(BATCH, SOURCE, DIM, seed=2)
-    if layer.positions or layer.sliding_window:
-        with pytest.raises(ValueError, match="a query's place is lost"):
-            layer.read_shared(query, layer.prepare(tensor(value)), 3)
-        return
     live = tensor(lengths_mask(*range(2, 2 + BATCH * 3), length=TARGET))
     mask = lengths_mask(4, 13, length=SOURCE)
     memory = layer.prepare(tensor(value), value_mask=tensor(mask))
-    context, weights = layer.read_shared(query, memory, 3, query_mask=live)
+    context, weights, _ = layer.read_shared(query, memory, 3, query_mask=live)
     repeated = (tensor(np.repeat(values, 3, axis=0)) for values in (value, mask))
     expected = layer.read(query, layer.prepare(next(repeated), value_mask=next(repeated)), query_mask=live)
     assert_close(context, expected.context)
@@ -300,8 +296,10 @@ def test_reading_a_prepared_memory_equals_the_call(cross_attention_of, name):
     query, value = tensor(normal(BATCH, TARGET, DIM, seed=1)), tensor(normal(BATCH, SOURCE, DIM, seed=2))
     context, weights = layer(query, value, return_attention_scores=True)
     memory = layer.prepare(value)
+    state = layer.start(memory)
     for begin, end in ((0, 5), (5, TARGET)):
-        output = layer.read(query[:, begin:end], memory, offset=begin)
+        output = layer.read(query[:, begin:end], memory, state)
+        state = output.state
         assert_close(output.context, context[:, begin:end])
         assert_close(output.weights, weights[:, :, begin:end])
 
@@ -367,6 +365,7 @@ def test_dropout_in_blocks_is_the_same_forward_and_backward():
 def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
     ways = []
     monkeypatch.setattr(multi_head, "BLOCKWISE_FROM", 6)
+    monkeypatch.setattr(attention_layer, "FEW", 1)
     for name in ("_in_blocks", "_as_a_whole"):
         original = getattr(layers.MultiHeadAttention, name)
         monkeypatch.setattr(

@@ -8,6 +8,7 @@ import pytest
 import keras_attention
 from keras_attention import layers, models
 from keras_attention.decoding.strategies import STRATEGIES
+from keras_attention.layers.pooling import QUERIES
 from keras_attention.layers.scores import _NAMED_FORMS, SCORES
 from tests.laws import cases
 
@@ -23,7 +24,7 @@ MAY_IMPORT = {
     "data": {"text"},
     "conversion": set(),
     "export": {"conversion"},
-    "text_to_text": {"models", "decoding", "text", "conversion", "export"},
+    "tasks": {"models", "decoding", "text", "conversion", "export"},
     "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
     "testing": set(),
@@ -48,6 +49,12 @@ def test_every_score_is_under_the_laws():
 def test_every_attention_layer_is_under_the_laws():
     made = {type(make()) for make in cases.ATTENTIONS.values()} | cases.HEADED | {layers.AttentionLayer}
     assert public_subclasses(layers, layers.AttentionLayer) <= made
+
+
+def test_every_pooling_and_every_query_of_it_is_under_the_laws():
+    made = [make() for make in cases.POOLINGS.values()]
+    assert public_subclasses(layers, layers.AttentionPooling) <= set(map(type, made))
+    assert set(QUERIES) <= {layer.query for layer in made}
 
 
 def test_every_decoder_cell_is_under_the_laws():

@@ -26,7 +26,7 @@ def test_weights_are_a_softmax():
     assert_allclose(layers.Attention("dot")(ones(1, 1, 1), value).weights, [[[0.25, 0.75]]], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("queries", "chunks"), [(1, False), (4, True)])
+@pytest.mark.parametrize(("queries", "chunks"), [(1, False), (8, False), (9, True)])
 def test_several_queries_of_a_long_source_go_in_chunks(queries, chunks):
     layer = layers.BahdanauAttention(4)
     layer.build((1, queries, 3), (1, BLOCKWISE_FROM, 3))

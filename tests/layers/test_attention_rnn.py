@@ -16,7 +16,7 @@ H, C = (np.random.default_rng(seed).normal(size=(2, 6)).astype("float32") for se
 def test_state_of_a_gru_starts_any_cell(make, state):
     rnn = layers.AttentionRNN(make(6))
     rnn(INPUTS, VALUE)
-    started = rnn.read(INPUTS, rnn.prepare(VALUE), rnn.cell.start((H,)))
+    started = rnn.read(INPUTS, rnn.prepare(VALUE), rnn.cell.start((H,), rnn.prepare(VALUE)))
     assert_array_equal(rnn(INPUTS, VALUE, initial_state=state).output, started.output)
 
 
@@ -24,7 +24,7 @@ def test_state_of_a_gru_starts_any_cell(make, state):
 def test_state_of_an_lstm_starts_any_cell_of_an_lstm(make):
     rnn = layers.AttentionRNN(make(6, cell="lstm"))
     rnn(INPUTS, VALUE)
-    started = rnn.read(INPUTS, rnn.prepare(VALUE), rnn.cell.start((H, C)))
+    started = rnn.read(INPUTS, rnn.prepare(VALUE), rnn.cell.start((H, C), rnn.prepare(VALUE)))
     assert_array_equal(rnn(INPUTS, VALUE, initial_state=(H, C)).output, started.output)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 import uvicorn
 
 from keras_attention import CharacterTokenizer, DateConverter, TextToText
+from keras_attention.export import saved_model
 from keras_attention.serving.app import Limits, make_app
 from keras_attention.serving.server import make_store
 
@@ -27,7 +28,10 @@ def exported(tmp_path_factory):
     tokenizer = CharacterTokenizer.train(["3 May 1979", "1979-05-03"])
     size = len(tokenizer.vocabulary)
     model = DateConverter(size, size, units=8, encoder_units=8, embedding_dim=8)
-    return TextToText(model, tokenizer, tokenizer, max_length=12).export(tmp_path_factory.mktemp("exported") / "dates")
+    converter = TextToText(model, tokenizer, tokenizer, max_length=12)
+    with pytest.MonkeyPatch.context() as patch:  # the tests of exports check exports
+        patch.setattr(saved_model, "_check", lambda *arguments: None)
+        return converter.export(tmp_path_factory.mktemp("exported") / "dates")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Stopping and going on: the same weights as without a stop, and nothing half written."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -36,18 +37,27 @@ def model(units=4, optimizer=keras.optimizers.Adam):
     return made
 
 
-def train(model, checkpoints, rounds):
+def train(model, checkpoints, rounds, *callbacks):
     done = checkpoints.restore(model)
     model.fit(
-        batches(done * 4), initial_epoch=done, epochs=rounds, steps_per_epoch=4, callbacks=[checkpoints], verbose=0
+        batches(done * 4),
+        initial_epoch=done,
+        epochs=rounds,
+        steps_per_epoch=4,
+        callbacks=[checkpoints, *callbacks],
+        verbose=0,
     )
     return model
 
 
 @pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, Muon])
 def test_training_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path, optimizer):
-    whole = train(model(optimizer=optimizer), Checkpoints(tmp_path / "whole"), 4)
-    train(model(optimizer=optimizer), Checkpoints(tmp_path / "cut"), 2)
+    def stop(epoch, logs):  # what a training leaves that is killed after the second round
+        if epoch == 1:
+            shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+
+    stopped = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    whole = train(model(optimizer=optimizer), Checkpoints(tmp_path / "whole"), 4, stopped)
     checkpoints = Checkpoints(tmp_path / "cut")
     cut = train(model(optimizer=optimizer), checkpoints, 4)
     for expected, received in zip(whole.weights, cut.weights, strict=True):

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 import keras_attention
 from keras_attention import Beam, CharacterTokenizer, DateConverter, TextToText
 from keras_attention.data import generate_dates
-
-from .conftest import FORMATS
+from tests.conftest import FORMATS
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +139,9 @@ def test_saved_converter_comes_back(converter, tmp_path):
 
 
 def test_folder_without_a_converter_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no converter.json. Give a folder that TextToText.save"):
+    with pytest.raises(FileNotFoundError, match=r"holds no task.json. Give a folder that TextToText.save"):
         TextToText.load(tmp_path)
-    with pytest.raises(FileNotFoundError, match="holds neither a saved converter nor an export"):
+    with pytest.raises(FileNotFoundError, match="holds neither a saved task nor an export"):
         keras_attention.load(tmp_path)
 
 

@@ -1,32 +1,26 @@
 """From strings to strings: tokenizer, model, search, detokenizer in one object.
 
 `TextToText` is what users call, the command line runs and an export saves. The
-line from string to string is written once, in `convert`, in graph.
+line from string to string is written once, in `compute`, in graph.
 """
 
-import functools
-import json
-import pathlib
+from typing import ClassVar
 
-import keras
 import tensorflow as tf
 
-import keras_attention.models  # noqa: F401  so that Keras finds the model's class in a saved file
 from keras_attention.conversion import Converter
 from keras_attention.decoding.loop import search
 from keras_attention.decoding.strategies import Greedy, Sample, deserialize_strategy, serialize_strategy
 from keras_attention.export.saved_converter import SavedConverter
-from keras_attention.export.saved_model import export_saved_model
+from keras_attention.tasks.task import Task
 from keras_attention.text import TOKENIZERS
 from keras_attention.text.tokenizers import before_end
 from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
-_SETTINGS = "converter.json"
-_MODEL = "model.keras"
 _SIDES = ("source", "target")
 
 
-class TextToText(Converter):
+class TextToText(Converter, Task):
     """Converts strings with an encoder-decoder.
 
     Args:
@@ -81,7 +75,7 @@ class TextToText(Converter):
                     f"{len(tokenizer.vocabulary)}. They do not belong together: use the vocabulary that the model was "
                     "trained with."
                 )
-        self.model = model
+        super().__init__(model)
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.strategy = strategy
@@ -89,13 +83,15 @@ class TextToText(Converter):
         self.max_source_length = max_source_length
         self.head_weights = head_weights
 
+    input_specs: ClassVar = {"text": tf.TensorSpec([None], tf.string)}
+    optional_specs: ClassVar = {"prefix": tf.TensorSpec([None], tf.string)}
+    saved_class = SavedConverter
+
     def convert_batch(self, texts, prefixes=None):
         """A list of strings to a dict of arrays, as the string signature gives them."""
-        strings = [tf.constant(side, tf.string, shape=[len(texts)]) for side in (texts, prefixes) if side is not None]
-        compiled = self._compiled if prefixes is None else self._compiled_with_prefix
-        return {name: tensor.numpy() for name, tensor in compiled(*strings).items()}
+        return self.run(text=texts, **({} if prefixes is None else {"prefix": prefixes}))
 
-    def convert(self, text, prefix=None):
+    def compute(self, text, prefix=None):
         """The whole line, in graph.
 
         Args:
@@ -151,19 +147,9 @@ class TextToText(Converter):
             outputs["head_weights"] = self._head_weights(found.emissions[:, 0], live)[:, :longest]
         return outputs
 
-    def save(self, folder):
-        """Writes model, vocabularies and settings into a folder, for `load`.
-
-        Args:
-            folder: made if it is not there. Files of an earlier save are
-                replaced.
-        """
-        folder = pathlib.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / _MODEL)
-        for side, tokenizer in self.tokenizers.items():
-            tokenizer.save(folder, side)
-        settings = {
+    @property
+    def settings(self):
+        return {
             "tokenizers": {
                 side: {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint}
                 for side, tokenizer in self.tokenizers.items()
@@ -172,7 +158,19 @@ class TextToText(Converter):
             "max_length": self.max_length,
             "max_source_length": self.max_source_length,
         }
-        (folder / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    def save_files(self, folder):
+        for side, tokenizer in self.tokenizers.items():
+            tokenizer.save(folder, side)
+
+    @classmethod
+    def load_files(cls, folder, settings):
+        tokenizers = {
+            f"{side}_tokenizer": _load_tokenizer(folder, side, **saved)
+            for side, saved in settings["tokenizers"].items()
+        }
+        others = {name: value for name, value in settings.items() if name != "tokenizers"}
+        return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
 
     @classmethod
     def load(cls, folder, strategy=None, head_weights=False):
@@ -182,56 +180,40 @@ class TextToText(Converter):
             folder: the folder given to `save`.
             strategy: another than the saved one.
             head_weights: see the constructor.
-
-        Raises:
-            FileNotFoundError: if the folder holds no saved converter, or half
-                of one.
-            ValueError: if its vocabulary and its model differ in size.
         """
-        folder = pathlib.Path(folder)
-        if not cls.is_saved_in(folder):
-            raise FileNotFoundError(
-                f"TextToText.load: {folder} holds no {_SETTINGS}. Give a folder that TextToText.save or "
-                "`keras-attention train` wrote."
-            )
-        settings = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-        return cls(
-            keras.saving.load_model(folder / _MODEL, compile=False),
-            *(_load_tokenizer(folder, side, **settings["tokenizers"][side]) for side in _SIDES),
-            strategy=strategy or deserialize_strategy(settings["strategy"]),
-            max_length=settings["max_length"],
-            max_source_length=settings["max_source_length"],
-            head_weights=head_weights,
-        )
+        return super().load(folder, head_weights=head_weights, **({} if strategy is None else {"strategy": strategy}))
 
-    @staticmethod
-    def is_saved_in(folder):
-        """Whether a folder holds what `save` writes."""
-        return (pathlib.Path(folder) / _SETTINGS).is_file()
+    def checks(self, examples=()):
+        """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""
+        batches = [
+            [b"Tuesday, September 25, 1984"],
+            [b"3 May 1979", b"", b" ", b"2/10/93", "2014年10月7日 🗓".encode(), b"\xff\xfe1"],
+            [b""],
+            [b"0123456789 " * 100],
+            [text.encode("utf-8") for text in examples],
+        ]
+        return [{"text": batch} for batch in batches if batch]
 
     def export(self, folder, examples=()):
-        """Writes the next version of a SavedModel that takes strings.
-
-        See `keras_attention.export.export_saved_model`.
-
-        Args:
-            folder: the model's folder; the version becomes a folder in it.
-            examples: strings that the self-check converts beside its own.
-
-        Returns:
-            Path of the version folder.
-        """
         if isinstance(self.strategy, Sample):
             raise ValueError(
                 "TextToText.export: what is drawn at random depends on the call and the batch, so an export of it "
                 "cannot be checked. Use Greedy() or Beam(...)."
             )
-        return export_saved_model(self, folder, examples)
+        return super().export(folder, examples)
 
     @property
     def tokenizers(self):
         """The two tokenizers by their side."""
         return dict(zip(_SIDES, (self.source_tokenizer, self.target_tokenizer), strict=True))
+
+    @property
+    def tables(self):
+        return [tokenizer.vocabulary.resource for tokenizer in self.tokenizers.values()]
+
+    @property
+    def files(self):
+        return [file for tokenizer in self.tokenizers.values() for file in tokenizer.files]
 
     def for_export(self, folder):
         """The same with tokenizers that are read from files in `folder`, and the model that decodes fastest."""
@@ -264,14 +246,6 @@ class TextToText(Converter):
             emissions = emissions[:, :, None, None]
         return tf.where(live[:, :, None, None, None], emissions, 0.0)
 
-    @functools.cached_property
-    def _compiled(self):
-        return tf.function(self.convert, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-
-    @functools.cached_property
-    def _compiled_with_prefix(self):
-        return tf.function(self.convert, input_signature=[tf.TensorSpec([None], tf.string)] * 2, autograph=False)
-
 
 def _load_tokenizer(folder, side, name, fingerprint):
     tokenizer = TOKENIZERS[name].load(folder, side)
@@ -294,33 +268,3 @@ def _padded(ragged, filler):
     tensor = ragged.to_tensor(filler)
     missing = tf.cast(tf.shape(tensor)[1] == 0, tf.int32)
     return tf.pad(tensor, [[0, 0], [0, missing]], constant_values=filler)
-
-
-def load(folder, strategy=None):
-    """A converter from disk, whichever of the two forms it is in.
-
-    Args:
-        folder: what `TextToText.save` wrote, or an exported model's folder or
-            one of its versions.
-        strategy: how to search, instead of the saved one. An export's is fixed.
-
-    Returns:
-        A `TextToText` or a `SavedConverter`; both are called with strings.
-
-    Raises:
-        FileNotFoundError: if the folder holds neither.
-        ValueError: for a strategy to an export.
-    """
-    if TextToText.is_saved_in(folder):
-        return TextToText.load(folder, strategy)
-    if SavedConverter.is_export(folder):
-        if strategy is not None:
-            raise ValueError(
-                f"load: the search of an export is fixed, and {folder} is one. Received {strategy}. Load the folder "
-                "that `keras-attention train` left, or export it with another strategy."
-            )
-        return SavedConverter(folder)
-    raise FileNotFoundError(
-        f"load: {folder} holds neither a saved converter nor an export. `keras-attention train` makes the first, "
-        "`keras-attention export` the second."
-    )

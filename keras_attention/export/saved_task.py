@@ -1,0 +1,75 @@
+"""An export, used from Python: arrays in, arrays out, and no Keras model is built."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the ops that an export uses
+
+from keras_attention.export.signature import SIGNATURE
+
+# Beside the SavedModel: which task it is of.
+IDENTITY = "assets.extra/task.json"
+
+
+def versions(folder):
+    """The version numbers in a model's folder, ascending."""
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+
+
+def newest(folder):
+    """The folder of an export: the one given, or of its highest version; None if there is none."""
+    folder = pathlib.Path(folder)
+    places = [folder, *(folder / str(version) for version in reversed(versions(folder)))]
+    return next((place for place in places if (place / "saved_model.pb").is_file()), None)
+
+
+def task_of(folder):
+    """What an export says of the task that it is of; None if it says nothing."""
+    place = newest(folder) / IDENTITY
+    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+
+
+class SavedTask:
+    """Runs an exported SavedModel.
+
+    Args:
+        folder: a version's folder, or a model's folder, of which the highest
+            version is loaded.
+
+    Call args:
+        **inputs: arrays by the names of the signature.
+
+    Returns:
+        Dict of arrays.
+
+    Raises:
+        FileNotFoundError: if there is no export.
+    """
+
+    def __init__(self, folder):
+        self.folder = newest(folder)
+        if self.folder is None:
+            raise FileNotFoundError(
+                f"{type(self).__name__}: {folder} holds no export. `keras-attention export` and a task's export() "
+                "make one."
+            )
+        self._loaded = tf.saved_model.load(str(self.folder))
+        self._signature = self._loaded.signatures[SIGNATURE]
+
+    def run(self, **inputs):
+        """The signature on arrays: a dict of arrays."""
+        specs = self._signature.structured_input_signature[1]
+        tensors = {name: tf.convert_to_tensor(value, specs[name].dtype) for name, value in inputs.items()}
+        return {name: tensor.numpy() for name, tensor in self._signature(**tensors).items()}
+
+    def __call__(self, **inputs):
+        return self.run(**inputs)
+
+    @staticmethod
+    def is_export(folder):
+        """Whether a folder holds an export."""
+        return newest(folder) is not None
