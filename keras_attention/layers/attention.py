@@ -207,9 +207,7 @@ class Attention(ListInputs, AttentionLayer):
     def _in_chunks(self, query, memory, mask, training):
         return chunked_attention(
             self.score.pair,
-            query,
-            memory.key,
-            memory.value,
+            *_of_one_batch(query, memory.key, memory.value),
             mask,
             self.score.parameters(),
             self.score.units,
@@ -218,6 +216,18 @@ class Attention(ListInputs, AttentionLayer):
 
     def get_config(self):
         return super().get_config() | {"score": serialized(self.score)}
+
+
+def _of_one_batch(*tensors):
+    """The tensors, those of a single row as often as the others have rows."""
+    largest = next((tensor for tensor in tensors if tensor.shape[0] != 1), tensors[0])
+    batch = ops.shape(largest)[0]
+    return [
+        ops.broadcast_to(tensor, (batch, *ops.shape(tensor)[1:]))
+        if tensor.shape[0] == 1 != largest.shape[0]
+        else tensor
+        for tensor in tensors
+    ]
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -326,12 +326,17 @@ def _additive(query, prepared, direction):
         slopes = (1.0 - pairs * pairs) * upstream[..., None]  # all but the direction, which the small sums below get
         along = ops.swapaxes(direction, 0, 1)
         return (
-            ops.sum(slopes, axis=2) * along,
-            ops.sum(slopes, axis=1) * along,
+            _of_one_row(ops.sum(slopes, axis=2) * along, query),
+            _of_one_row(ops.sum(slopes, axis=1) * along, prepared),
             ops.matmul(ops.swapaxes(flat, 0, 1), ops.reshape(upstream, (-1, 1))),
         )
 
     return scores, gradient
+
+
+def _of_one_row(gradient, tensor):
+    """The gradient of a tensor, summed over the rows that a single one stood for."""
+    return ops.sum(gradient, axis=0, keepdims=True) if tensor.shape[0] == 1 else gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -12,6 +12,7 @@ from keras_attention import layers
 from keras_attention.layers import chunked
 from tests.laws.cases import ATTENTIONS, SUMS_BELOW_ONE, steps_of
 from tests.laws.tools import (
+    BACKEND,
     array,
     assert_close,
     assert_same,
@@ -123,6 +124,25 @@ def test_reading_a_prepared_memory_equals_the_call(attention_of, name, query, va
     for position, (context, weights, _) in enumerate(steps_of(layer, query, memory)):
         assert_close(context[:, 0], called.context[:, position])
         assert_close(weights[:, 0], called.weights[:, position])
+
+
+@ALL
+def test_one_row_of_queries_may_read_many_sources(attention_of, name, query, value):
+    if BACKEND == "jax" and name not in ("general", "Bahdanau", "Bahdanau in chunks", "local-p", "monotonic"):
+        pytest.skip("the backward pass of each is compiled, and is that of one of those five")
+    layer, one = attention_of(name), array(query)[:1]
+    several = np.repeat(one, BATCH, axis=0)
+    assert_close(layer(tensor(one), value).context, layer(tensor(several), value).context)
+
+    def loss(query, value):
+        return ops.sum(layer(query, value).context ** 2)
+
+    (of_one, *others), (of_several, *expected) = (
+        gradients(loss, rows, array(value), variables=layer.trainable_variables) for rows in (one, several)
+    )
+    assert_close(of_one, of_several.sum(0, keepdims=True), atol=1e-4)
+    for received, wanted in zip(others, expected, strict=True):
+        assert_close(received, wanted, atol=1e-4)
 
 
 @ALL
