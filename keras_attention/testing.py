@@ -182,3 +182,151 @@ def _paths(inputs, chosen):
     if unknown:
         raise ValueError(f"the inputs have {known}. Received {unknown}.")
     return chosen
+
+
+def check_attention(make, query_dim=4, value_dim=4, atol=1e-4):
+    """Holds an attention layer to the laws of this library's own.
+
+    Cut into several reads a target gets what one read gives; what stands at
+    padding, in front, behind or in between, changes nothing and gets nothing; a
+    source without a token gives zeros; the config makes the same layer.
+
+    Args:
+        make: a function without arguments that makes the layer, an
+            `AttentionLayer`.
+        query_dim: width of a query.
+        value_dim: width of a value.
+        atol: largest difference that is none.
+
+    Raises:
+        AssertionError: with the law that was broken, and by how much.
+
+    Example:
+
+    >>> check_attention(lambda: MonotonicAttention("dot"))
+    """
+    generator = np.random.default_rng(0)
+    query, value = (generator.normal(size=shape).astype("float32") for shape in ((2, 3, query_dim), (2, 5, value_dim)))
+    attention = make()
+    attention.build(query.shape, value.shape)
+    attention.set_weights([generator.normal(size=weight.shape) for weight in attention.get_weights()])
+    context, weights = _read(attention, query, value)
+    for cut in (1, 2):
+        _assert_equal(f"cut after {cut} queries", _read(attention, query, value, cut=cut), (context, weights), atol)
+    for place, tokens in {"in front": [2, 3, 4, 5, 6], "behind": range(5), "in between": [0, 1, 4, 5, 6]}.items():
+        padded, mask = np.full((2, 7, value_dim), 9.0, "float32"), np.zeros((2, 7), bool)
+        padded[:, tokens], mask[:, tokens] = value, True
+        received = _read(attention, query, padded, mask)
+        _assert_equal(f"padding {place}", (received[0], received[1][..., list(tokens)]), (context, weights), atol)
+        _assert_equal(f"weights of padding {place}", (received[1].sum(-1),), (weights.sum(-1),), atol)
+    nothing = _read(attention, query, value, np.zeros((2, 5), bool))
+    _assert_equal("a source without a token", nothing, [np.zeros_like(one) for one in nothing], 0.0)
+    again = type(attention).from_config(attention.get_config())
+    again.build(query.shape, value.shape)
+    again.set_weights(attention.get_weights())
+    _assert_equal("the same config and weights", _read(again, query, value), (context, weights), atol)
+
+
+def check_cell(make, inputs_dim=4, value_dim=4, atol=1e-4):
+    """Holds a decoder cell to the laws of this library's own.
+
+    Cut into several reads a target gives what one read gives; padding of the
+    target, wherever it stands, moves no state and changes no output; so does
+    that of the source; the config makes the same cell.
+
+    Args:
+        make: a function without arguments that makes the cell, a
+            `DecoderCell`.
+        inputs_dim: width of an input.
+        value_dim: width of a value.
+        atol: largest difference that is none.
+
+    Raises:
+        AssertionError: with the law that was broken, and by how much.
+
+    Example:
+
+    >>> check_cell(lambda: LuongCell(6, attention=LocalAttention("general", "monotonic", half_width=2)))
+    """
+    generator = np.random.default_rng(0)
+    inputs, value = (
+        generator.normal(size=shape).astype("float32") for shape in ((2, 3, inputs_dim), (2, 5, value_dim))
+    )
+    cell = make()
+    cell.build(inputs.shape, value.shape)
+    cell.set_weights([generator.normal(size=weight.shape) for weight in cell.get_weights()])
+    memory = cell.prepare(ops.convert_to_tensor(value))
+    state = cell.initial_state(2, memory)
+    whole = cell.read(ops.convert_to_tensor(inputs), memory, state)
+    first = cell.read(ops.convert_to_tensor(inputs[:, :1]), memory, state)
+    second = cell.read(ops.convert_to_tensor(inputs[:, 1:]), memory, first.state)
+    _assert_equal("cut after one step", [_array(second.output)], [_array(whole.output)[:, 1:]], atol)
+    _assert_equal("state after a cut", map(_array, second.state), map(_array, whole.state), atol)
+    padded, mask = np.full((2, 5, inputs_dim), 9.0, "float32"), np.array([[False, True, False, True, True]] * 2)
+    padded[:, mask[0]] = inputs
+    received = cell.read(ops.convert_to_tensor(padded), memory, state, mask=ops.convert_to_tensor(mask))
+    _assert_equal("padding of the target", [_array(received.output)[:, mask[0]]], [_array(whole.output)], atol)
+    _assert_equal("state after padding", map(_array, received.state), map(_array, whole.state), atol)
+    padded, mask = np.full((2, 7, value_dim), 9.0, "float32"), np.array([[False, False, *[True] * 5]] * 2)
+    padded[:, 2:] = value
+    memory = cell.prepare(ops.convert_to_tensor(padded), value_mask=ops.convert_to_tensor(mask))
+    received = cell.read(ops.convert_to_tensor(inputs), memory, cell.initial_state(2, memory))
+    _assert_equal("padding of the source", [_array(received.output)], [_array(whole.output)], atol)
+    again = type(cell).from_config(cell.get_config())
+    again.build(inputs.shape, value.shape)
+    shapes = [[tuple(weight.shape) for weight in one.weights] for one in (again, cell)]
+    assert shapes[0] == shapes[1], f"the config makes a cell of other weights: {shapes[0]}, not {shapes[1]}."
+
+
+def check_encoder_decoder(model, inputs, atol=1e-4):
+    """Holds an encoder-decoder to the laws of this library's own.
+
+    No output reads a later target; a target cut into several calls of `decode`
+    gives what one call gives; of ids, padding changes nothing wherever it
+    stands.
+
+    Args:
+        model: an `EncoderDecoder`.
+        inputs: dict of `source` and `target`, arrays without padding, of at
+            least two target steps.
+        atol: largest difference that is none.
+
+    Raises:
+        AssertionError: with the law that was broken, and by how much.
+
+    Example:
+
+    >>> inputs = {"source": np.array([[5, 6, 7]]), "target": np.array([[2, 5, 6]])}
+    >>> check_encoder_decoder(DateConverter(9, 9, units=4, attention="bahdanau"), inputs)
+    """
+    assert_no_future_leak(model, inputs, causal="target", atol=atol)
+    expected = _array(model(inputs))
+    memory, state = model.encode(ops.convert_to_tensor(inputs["source"]))
+    first = model.decode(ops.convert_to_tensor(inputs["target"][:, :1]), memory, state)
+    second = model.decode(ops.convert_to_tensor(inputs["target"][:, 1:]), memory, first.state)
+    _assert_equal("cut after one step", [_array(second.logits)], [expected[:, 1:]], atol)
+    for side in ("source", "target"):
+        if np.issubdtype(np.asarray(inputs[side]).dtype, np.integer):
+            assert_padding_invariant(model, inputs, padded=side, atol=atol)
+
+
+def _read(attention, query, value, mask=None, cut=None):
+    """Context and weights of a target in one read, or in two."""
+    mask = None if mask is None else ops.convert_to_tensor(mask)
+    memory = attention.prepare(ops.convert_to_tensor(value), value_mask=mask)
+    state, parts = attention.start(memory), []
+    for part in np.split(query, [cut] if cut else [], axis=1):
+        context, weights, state = attention.read(ops.convert_to_tensor(part), memory, state)
+        parts.append((_array(context), _array(weights)))
+    contexts, weights = zip(*parts, strict=True)
+    return np.concatenate(contexts, axis=1), np.concatenate(weights, axis=-2)
+
+
+def _array(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def _assert_equal(law, received, expected, atol):
+    for one, other in zip(received, expected, strict=True):
+        difference = np.abs(np.asarray(one, "float64") - np.asarray(other, "float64")).max()
+        assert difference <= atol, f"{law}: differs by {difference:.2g}, allowed {atol:.2g}."

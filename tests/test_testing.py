@@ -5,8 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attention import Attention
-from keras_attention.testing import assert_no_future_leak, assert_padding_invariant
+from keras_attention import Attention, layers
+from keras_attention.testing import (
+    assert_no_future_leak,
+    assert_padding_invariant,
+    check_attention,
+    check_cell,
+)
 
 IDS = np.array([[5, 6, 7], [8, 3, 0]])
 
@@ -89,3 +94,39 @@ def test_lists_of_inputs_and_several_outputs_work():
 def test_unknown_input_is_named():
     with pytest.raises(ValueError, match=r"the inputs have \['source'\]. Received \['sauce'\]"):
         assert_padding_invariant(lambda x: x["source"], {"source": np.ones((1, 2))}, padded="sauce")
+
+
+class Forgetful(layers.LocalAttention):
+    """It begins anew with each read."""
+
+    def read(self, query, memory, state=(), **arguments):
+        return super().read(query, memory, (), **arguments)
+
+
+class ReadsPadding(layers.Attention):
+    def prepare(self, value, key=None, value_mask=None):
+        return super().prepare(value, key)
+
+
+class MovesAtPadding(layers.LuongCell):
+    def read(self, inputs, memory, state, mask=None, **arguments):
+        return super().read(inputs, memory, state, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("check", "make", "law"),
+    [
+        (check_attention, lambda: Forgetful("dot", "monotonic", half_width=1), "cut after 1 queries"),
+        (check_attention, lambda: ReadsPadding("dot"), "padding in front"),
+        (check_cell, lambda: MovesAtPadding(4), "padding of the target"),
+        (check_cell, lambda: layers.BahdanauCell(4, attention=ReadsPadding("general")), "padding of the source"),
+    ],
+)
+def test_part_that_breaks_a_law_is_told_which(check, make, law):
+    with pytest.raises(AssertionError, match=f"{law}: differs by"):
+        check(make)
+
+
+@pytest.mark.parametrize("make", [lambda: layers.MultiHeadAttention(2, 3), lambda: layers.Attention("general")])
+def test_attention_that_keeps_the_laws_passes(make):
+    check_attention(make)
