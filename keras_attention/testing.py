@@ -189,7 +189,7 @@ def check_attention(make, query_dim=4, value_dim=4, atol=1e-4):
 
     Cut into several reads a target gets what one read gives; what stands at
     padding, in front, behind or in between, changes nothing and gets nothing; a
-    source without a token gives zeros; the config makes the same layer.
+    source without a token gets no weight; the config makes the same layer.
 
     Args:
         make: a function without arguments that makes the layer, an
@@ -219,8 +219,9 @@ def check_attention(make, query_dim=4, value_dim=4, atol=1e-4):
         received = _read(attention, query, padded, mask)
         _assert_equal(f"padding {place}", (received[0], received[1][..., list(tokens)]), (context, weights), atol)
         _assert_equal(f"weights of padding {place}", (received[1].sum(-1),), (weights.sum(-1),), atol)
-    nothing = _read(attention, query, value, np.zeros((2, 5), bool))
-    _assert_equal("a source without a token", nothing, [np.zeros_like(one) for one in nothing], 0.0)
+    context_of_nothing, weights_of_nothing = _read(attention, query, value, np.zeros((2, 5), bool))
+    assert np.isfinite(context_of_nothing).all(), "a source without a token: the context is not finite."
+    _assert_equal("weights of a source without a token", [weights_of_nothing], [np.zeros_like(weights)], 0.0)
     again = type(attention).from_config(attention.get_config())
     again.build(query.shape, value.shape)
     again.set_weights(attention.get_weights())
