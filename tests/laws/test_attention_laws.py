@@ -17,6 +17,7 @@ from tests.laws.tools import (
     assert_close,
     assert_same,
     dtype_of,
+    fewer_on_jax,
     gradients,
     lengths_mask,
     normal,
@@ -76,7 +77,7 @@ def test_item_alone_equals_the_item_in_a_padded_batch(attention_of, name, query,
 
 
 @ALL
-@pytest.mark.parametrize("policy", EPSILON)
+@pytest.mark.parametrize("policy", fewer_on_jax(EPSILON, ["mixed_float16"]))  # the smallest range
 def test_row_with_nothing_to_attend_to_gets_zeros_forward_and_backward(name, policy, query, value):
     layer = ATTENTIONS[name](dtype=policy)
     query, value = query * 30, value * 30  # large scores are where float16 breaks

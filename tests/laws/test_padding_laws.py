@@ -12,12 +12,18 @@ from numpy.testing import assert_allclose
 from keras_attention import layers
 from keras_attention.testing import PLACES, assert_padding_invariant
 from tests.laws.cases import ATTENTIONS, CELLS, MODELS, SOURCE_IDS, TARGET_IDS
-from tests.laws.tools import array, gradients, ids, lengths_mask, normal, tensor
+from tests.laws.tools import array, gradients, ids, jitted_on_jax, lengths_mask, normal, once, tensor
 
 BATCH, TARGET, SOURCE, DIM, UNITS = 2, 4, 6, 5, 6
 EVERY_ATTENTION = pytest.mark.parametrize("name", ATTENTIONS)
 EVERY_CELL = pytest.mark.parametrize("name", CELLS)
 EVERY_MODEL = pytest.mark.parametrize("name", MODELS)
+
+
+@pytest.fixture(scope="module")
+def call_of():
+    """A function of a name in `MODELS`: the call of that model, as fast as it gets."""
+    return once(lambda name: jitted_on_jax(MODELS[name]()))
 
 
 def padded_inputs(dim):
@@ -71,15 +77,15 @@ def test_plain_decoder_is_keras_recurrent_layer_with_any_mask(cell):
 
 
 @EVERY_MODEL
-def test_model_does_not_see_padding_of_its_source_wherever_it_stands(name):
+def test_model_does_not_see_padding_of_its_source_wherever_it_stands(call_of, name):
     inputs = {"source": ids(BATCH, SOURCE, high=SOURCE_IDS), "target": ids(BATCH, TARGET, high=TARGET_IDS)}
-    assert_padding_invariant(MODELS[name](), inputs, padded="source")
+    assert_padding_invariant(call_of(name), inputs, padded="source")
 
 
 @EVERY_MODEL
-def test_model_does_not_see_padding_of_its_target_wherever_it_stands(name):
+def test_model_does_not_see_padding_of_its_target_wherever_it_stands(call_of, name):
     inputs = {"source": ids(BATCH, SOURCE, high=SOURCE_IDS), "target": ids(BATCH, TARGET, high=TARGET_IDS)}
-    assert_padding_invariant(MODELS[name](), inputs, padded="target")
+    assert_padding_invariant(call_of(name), inputs, padded="target")
 
 
 @EVERY_ATTENTION

@@ -13,6 +13,13 @@ BACKEND = keras.backend.backend()
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="strings, graphs and exports are TensorFlow's")
 
 
+def fewer_on_jax(names, kept):
+    """Values to parametrise a test with: all of them, but on JAX, which compiles for each anew, those that are kept."""
+    assert set(kept) <= set(names)
+    skipped = pytest.mark.skipif(BACKEND == "jax", reason="compiles anew what the forms that run on JAX share with it")
+    return [name if name in kept else pytest.param(name, marks=skipped) for name in names]
+
+
 def normal(*shape, seed=0):
     """Numbers of a standard normal distribution: float32 of a shape."""
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
