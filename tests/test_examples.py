@@ -1,6 +1,7 @@
 """Each example runs, briefly, from an empty folder."""
 
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -22,9 +23,22 @@ def test_attention_in_one_page(tmp_path):
     assert "dot product, masked:\n    0.96  0.02  0.02  0.00\n    0.02  0.02  0.96  0.00" in printed
 
 
-def test_date_conversion(tmp_path):
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """Runs a script in this process, which has imported what each of them imports; gives what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        runpy.run_path(str(script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_here
+
+
+def test_date_conversion(run_here, tmp_path):
     script = EXAMPLES / "date_conversion/date_conversion.py"
-    printed = run(tmp_path, script, "--count", "600", "--epochs", "1", "--output", "out")
+    printed = run_here(script, "--count", "300", "--epochs", "1", "--output", "out")
     assert "exact match on" in printed
     assert (tmp_path / "out/model/1/saved_model.pb").is_file()
     assert (tmp_path / "out/attention.png").is_file()
@@ -42,21 +56,26 @@ def test_short_example_stays_under_a_hundred_lines(script):
     assert len((EXAMPLES / script).read_text().splitlines()) < 100
 
 
-def test_translation_with_a_transformer(tmp_path):
+def test_translation_with_a_transformer(run_here, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import toy_corpus
+
+    few = toy_corpus.toy_corpus(400)  # a model that has hardly learnt takes long over each of what is held out
+    monkeypatch.setattr(toy_corpus, "toy_corpus", lambda count: few)
     script = EXAMPLES / "translation_transformer/translation_transformer.py"
-    printed = run(tmp_path, script, "--updates", "4", "--output", "out")
+    printed = run_here(script, "--updates", "4", "--output", "out")
     assert "tok:13a" in printed
     assert (tmp_path / "out/model/1/saved_model.pb").is_file()
 
 
-def test_translation_with_recurrent_networks_on_files_of_ones_own(tmp_path):
-    sys.path.insert(0, str(EXAMPLES))
+def test_translation_with_recurrent_networks_on_files_of_ones_own(run_here, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
     from toy_corpus import toy_corpus
 
     for name, lines in zip(("en", "de"), zip(*toy_corpus(400), strict=True), strict=True):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     script = EXAMPLES / "translation_rnn/translation_rnn.py"
     files = ["--source", "en", "--target", "de", "--vocabulary-size", "400"]
-    printed = run(tmp_path, script, *files, "--attention", "none", "--updates", "2", "--output", "out")
+    printed = run_here(script, *files, "--attention", "none", "--updates", "2", "--output", "out")
     assert "tok:13a" in printed
     assert (tmp_path / "out/none/model/1/saved_model.pb").is_file()
