@@ -7,18 +7,12 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.attention_rnn import AttentionRNN
 from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.bridge import Bridge
-from keras_attention.layers.cells import (
-    BahdanauCell,
-    DecoderCell,
-    GNMTCell,
-    LuongCell,
-    PlainCell,
-    RecurrentOutput,
-    get_decoder_cell,
-)
+from keras_attention.layers.cells import BahdanauCell, LuongCell, PlainCell, get_decoder_cell
 from keras_attention.layers.chunked import chunked_attention
 from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend, masked_softmax
+from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.feed_forward import FeedForward, Residual
+from keras_attention.layers.gnmt_cell import GNMTCell
 from keras_attention.layers.kv_cache import KVCache
 from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
 from keras_attention.layers.masking import (

@@ -75,7 +75,8 @@ class AttentionLayer(Layer):
                 `item * sharers + i` reads item `item`.
             memory: of `batch` rows.
             sharers: rows of queries for each row of the memory, an integer.
-            state: of `batch * sharers` rows, or empty.
+            state: what `start` or the last read returned, for
+                `batch * sharers` rows; or empty.
             query_mask: bool `(batch * sharers, target)`, of multi-head layers.
             **arguments: of `read`.
 

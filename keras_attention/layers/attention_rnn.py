@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from keras_attention.layers.cells import DecoderCell, RecurrentOutput
+from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import check_mask, combine_masks
 

@@ -13,8 +13,10 @@ import keras
 from keras import ops
 
 from keras_attention.layers.bridge import Bridge
-from keras_attention.layers.cells import DecoderCell, PlainCell
+from keras_attention.layers.cells import BahdanauCell, PlainCell
+from keras_attention.layers.decoder_cell import DecoderCell
 from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.gnmt_cell import GNMTCell
 from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import copies
@@ -85,7 +87,7 @@ class Decoder(Layer):
         """The state before the first target step: a structure of tensors, batch first.
 
         Args:
-            summary: of the encoder; see `EncoderOutput`.
+            summary: what the encoder knows at its end; see `EncoderOutput`.
             memory: what `prepare` returned.
         """
         raise NotImplementedError(f"{type(self).__name__} must define start(summary, memory).")
@@ -110,7 +112,7 @@ class RecurrentDecoder(Decoder):
             what it reads.
         residual: add to the output of each layer below the top its input, from
             the second on; with `context_above` from the third on, the top
-            among them.
+            among them; where they are of one width.
         context_above: give the context that the bottom layer read to every
             layer above, as GNMT does; for a bottom cell whose output is its
             state and a context: `GNMTCell`, or `BahdanauCell`.
@@ -128,6 +130,9 @@ class RecurrentDecoder(Decoder):
 
     Raises:
         TypeError: for a cell that is no `DecoderCell`.
+        ValueError: for `context_above` with a bottom cell whose output holds no
+            context of its own, and unless there is either a vocabulary or an
+            `output_dim`.
 
     Example:
 
@@ -164,6 +169,11 @@ class RecurrentDecoder(Decoder):
                 raise TypeError(
                     f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {one!r}."
                 )
+        if context_above and not _gives_its_context(cells[0]):
+            raise ValueError(
+                "RecurrentDecoder: context_above needs a bottom cell that gives its state and a context, GNMTCell or a "
+                f"BahdanauCell without deep_output. Received {cells[0]!r}."
+            )
         if (vocabulary_size is None) == (output_dim is None):
             raise ValueError(
                 "RecurrentDecoder: give vocabulary_size for ids, or output_dim and vocabulary_size=None for vectors. "
@@ -267,7 +277,8 @@ class RecurrentDecoder(Decoder):
             )
             if self.context_above and index == 0:
                 output, context = output[..., : cell.units], output[..., cell.units :]
-            inputs = output + inputs if self._is_residual(index) else output
+            is_residual = self._is_residual(index) and output.shape[-1] == inputs.shape[-1]
+            inputs = output + inputs if is_residual else output
             states.append(cell_state)
             if cell.attention is not None or cell is self.cell:
                 weights.append(cell_weights)
@@ -316,3 +327,7 @@ class RecurrentDecoder(Decoder):
         cell = config["cell"]
         cell = [deserialized(one) for one in cell] if isinstance(cell, (list, tuple)) else deserialized(cell)
         return cls(**{**config, "cell": cell})
+
+
+def _gives_its_context(cell):
+    return isinstance(cell, GNMTCell) or (isinstance(cell, BahdanauCell) and not cell.deep_output)

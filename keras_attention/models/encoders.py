@@ -1,6 +1,7 @@
 """Encoders: a source to what a decoder attends to."""
 
 import inspect
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +10,7 @@ from keras.src.backend import get_keras_mask
 
 from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
 from keras_attention.layers.masks import cleaned, padding_mask
+from keras_attention.layers.products import wide
 from keras_attention.layers.recurrent import copies, get_recurrent_cell, run_recurrence
 
 
@@ -74,8 +76,10 @@ def mean_summary(outputs, mask=None):
     """The mean of the outputs at tokens, as a summary: `(((batch, dim),),)`."""
     if mask is None:
         return ((ops.mean(outputs, axis=1),),)
-    count = ops.maximum(ops.sum(ops.cast(mask, outputs.dtype), axis=1, keepdims=True), 1)
-    return ((ops.sum(cleaned(outputs, mask), axis=1) / count,),)
+    dtype = wide(outputs.dtype)  # a sum of float16 overflows, and bfloat16 cannot count to 257
+    count = ops.maximum(ops.sum(ops.cast(mask, dtype), axis=1, keepdims=True), 1)
+    total = ops.sum(ops.cast(cleaned(outputs, mask), dtype), axis=1)
+    return ((ops.cast(total / count, outputs.dtype),),)
 
 
 def encoded(encoder, source, mask=None, training=False):
@@ -106,19 +110,13 @@ def encoded(encoder, source, mask=None, training=False):
         )
     mask = get_keras_mask(outputs) if mask is None else mask
     if len(outputs.shape) > 3:
-        outputs = ops.reshape(outputs, (ops.shape(outputs)[0], _positions(outputs.shape), outputs.shape[-1]))
-    return EncoderOutput(outputs, mask, (tuple(states),) if states else mean_summary(outputs, mask))
-
-
-def _positions(shape):
-    """How many positions a grid has, or -1."""
-    sizes = shape[1:-1]
-    if None in sizes:
-        return -1
-    count = 1
-    for size in sizes:
-        count *= size
-    return count
+        sizes = outputs.shape[1:-1]
+        positions = -1 if None in sizes else math.prod(sizes)
+        outputs = ops.reshape(outputs, (ops.shape(outputs)[0], positions, outputs.shape[-1]))
+    if not states:
+        return EncoderOutput(outputs, mask, mean_summary(outputs, mask))
+    count = len(states) // 2 if isinstance(encoder, keras.layers.Bidirectional) else len(states)
+    return EncoderOutput(outputs, mask, tuple(tuple(states[at : at + count]) for at in range(0, len(states), count)))
 
 
 BIDIRECTIONAL = (True, False, "first")

@@ -4,7 +4,9 @@ from typing import ClassVar
 
 import keras
 
-from keras_attention.layers.cells import DecoderCell, GNMTCell, PlainCell, get_decoder_cell
+from keras_attention.layers.cells import PlainCell, get_decoder_cell
+from keras_attention.layers.decoder_cell import DecoderCell
+from keras_attention.layers.gnmt_cell import GNMTCell
 from keras_attention.layers.layer import serialized
 from keras_attention.layers.recurrent import copies
 from keras_attention.models.base import EncoderDecoder
@@ -38,12 +40,12 @@ class _Sized:
         """A model of a known size.
 
         Args:
-            preset: of a Transformer `"tiny"` (Wu et al. 2021: 4 + 4 layers of
-                128), `"small"` (Fairseq's for IWSLT: 6 + 6 of 512) or `"base"`
-                (Vaswani et al. 2017: 6 + 6 of 512, wider blocks); of a
-                recurrent model `"tiny"` (one GRU layer of 320, 40 % dropout, as
-                Multi30k's baselines are) or `"small"` (two residual layers of
-                512).
+            preset: name of the size. A Transformer has `"tiny"` (Wu et al.
+                2021: 4 + 4 layers of 128), `"small"` (Fairseq's for IWSLT:
+                6 + 6 of 512) and `"base"` (Vaswani et al. 2017: 6 + 6 of 512,
+                wider blocks); a recurrent model `"tiny"` (one GRU layer of 320,
+                40 % dropout, as Multi30k's baselines are) and `"small"` (two
+                residual layers of 512).
             source_vocabulary_size: number of source ids.
             target_vocabulary_size: number of target ids.
             **arguments: of the constructor, instead of the preset's.

@@ -128,22 +128,23 @@ def test_reading_a_prepared_memory_equals_the_call(attention_of, name, query, va
 
 
 @ALL
-def test_one_row_of_queries_may_read_many_sources(attention_of, name, query, value):
+def test_one_row_of_queries_may_read_many_sources_and_many_one(attention_of, name, query, value):
     if BACKEND == "jax" and name not in ("general", "Bahdanau", "Bahdanau in chunks", "local-p", "monotonic"):
         pytest.skip("the backward pass of each is compiled, and is that of one of those five")
-    layer, one = attention_of(name), array(query)[:1]
-    several = np.repeat(one, BATCH, axis=0)
-    assert_close(layer(tensor(one), value).context, layer(tensor(several), value).context)
+    layer = attention_of(name)
 
     def loss(query, value):
         return ops.sum(layer(query, value).context ** 2)
 
-    (of_one, *others), (of_several, *expected) = (
-        gradients(loss, rows, array(value), variables=layer.trainable_variables) for rows in (one, several)
-    )
-    assert_close(of_one, of_several.sum(0, keepdims=True), atol=1e-4)
-    for received, wanted in zip(others, expected, strict=True):
-        assert_close(received, wanted, atol=1e-4)
+    for side in (0, 1):
+        one, several = [array(query), array(value)], [array(query), array(value)]
+        one[side] = one[side][:1]
+        several[side] = np.repeat(one[side], BATCH, axis=0)
+        assert_close(layer(*map(tensor, one)).context, layer(*map(tensor, several)).context)
+        received, expected = (gradients(loss, *rows, variables=layer.trainable_variables) for rows in (one, several))
+        expected[side] = expected[side].sum(0, keepdims=True)
+        for gradient, wanted in zip(received, expected, strict=True):
+            assert_close(gradient, wanted, atol=1e-4)
 
 
 @ALL

@@ -117,7 +117,7 @@ def test_key_of_its_own_reaches_the_cells_attention():
         (lambda: layers.AttentionRNN("luong"), TypeError, r"cell must be a DecoderCell such as BahdanauCell\(64\)"),
         (lambda: layers.BahdanauCell(0), ValueError, "units must be at least 1. Received units=0"),
         (lambda: layers.BahdanauCell(4, output_state="next"), ValueError, "'current' or 'previous'. Received 'next'"),
-        (lambda: layers.get_decoder_cell("none", 4), ValueError, "'bahdanau', 'luong', 'gnmt', None. Received 'none'"),
+        (lambda: layers.get_decoder_cell("none", 4), ValueError, "'bahdanau', 'luong', None. Received 'none'"),
         (
             lambda: layers.AttentionRNN(layers.LuongCell(5, score="dot"))(INPUTS, VALUE),
             ValueError,

@@ -73,6 +73,12 @@ def test_floats_are_read_and_given_and_saved(name, tmp_path):
     assert np.isfinite(model.fit(SERIES, SERIES["target"], verbose=0).history["loss"][0])
 
 
+def test_residual_goes_where_widths_are_equal():
+    cells = [layers.PlainCell(4), layers.PlainCell(4), layers.PlainCell(5), layers.LuongCell(4)]
+    model = EncoderDecoder(RecurrentEncoder(9, 4), RecurrentDecoder(9, cells, residual=True))
+    assert model({"source": IDS, "target": IDS}).shape == (BATCH, TARGET, 9)
+
+
 @pytest.mark.parametrize("name", SERIES_MODELS)
 def test_masks_say_where_there_is_something(name):
     model = SERIES_MODELS[name]()
@@ -111,6 +117,16 @@ def test_any_layer_of_keras_that_gives_vectors_is_an_encoder(name, tmp_path):
     assert_allclose(keras.saving.load_model(tmp_path / "model.keras")(inputs), expected, atol=1e-6)
 
 
+def test_both_directions_of_an_encoder_of_keras_start_the_decoder():
+    encoder = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True, return_state=True))
+    model = EncoderDecoder(encoder, RecurrentDecoder(9, layers.LuongCell(6, cell="lstm"), bridge="copy"))
+    model({"source": SERIES["source"], "target": IDS})
+    _, forward_h, forward_c, backward_h, backward_c = encoder(SERIES["source"])
+    _, (state,) = model.encode(SERIES["source"])
+    assert_allclose(state[0], np.concatenate([forward_h, backward_h], -1), atol=1e-6)
+    assert_allclose(state[1], np.concatenate([forward_c, backward_c], -1), atol=1e-6)
+
+
 def test_padding_of_an_encoder_of_keras_is_not_read():
     make, source = ENCODERS["a model"]
     model = EncoderDecoder(make(), decoder())
@@ -138,6 +154,12 @@ def test_encoder_that_gives_one_vector_is_refused():
             ValueError,
             "normed belongs to the attention that the cell makes itself",
         ),
+        (
+            lambda: RecurrentDecoder(9, [layers.LuongCell(4), layers.PlainCell(4)], context_above=True),
+            ValueError,
+            "context_above needs a bottom cell that gives its state and a context, GNMTCell or",
+        ),
+        (lambda: layers.PlainCell(4, attention=layers.LocalAttention()), ValueError, "PlainCell: it has no attention"),
         (lambda: layers.GNMTCell(4, context="next"), ValueError, "context must be 'current' or 'previous'"),
         (lambda: layers.LuongCell(4, cell=OneGate(5)), ValueError, "Received a OneGate of 5 units for 4"),
         (lambda: layers.LuongCell(4, cell=keras.layers.Dense(4)), TypeError, "cell must be 'gru', 'lstm' or a"),
