@@ -63,6 +63,11 @@ class SavedTask:
     def run(self, **inputs):
         """The signature on arrays: a dict of arrays."""
         specs = self._signature.structured_input_signature[1]
+        if set(inputs) != set(specs):
+            raise ValueError(
+                f"{type(self).__name__}: the export in {self.folder} takes {', '.join(sorted(specs))}. Received "
+                f"{', '.join(sorted(inputs)) or 'nothing'}."
+            )
         tensors = {name: tf.convert_to_tensor(value, specs[name].dtype) for name, value in inputs.items()}
         return {name: tensor.numpy() for name, tensor in self._signature(**tensors).items()}
 

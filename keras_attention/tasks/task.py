@@ -24,6 +24,9 @@ from keras_attention.export.saved_task import SavedTask, task_of
 TASK = "task.json"
 _MODEL = "model.keras"
 
+# Before there were tasks: what an export without a name is of, and what the settings of a run were called.
+_STRINGS = {"task": "keras_attention.tasks.text_to_text:TextToText"}
+_SETTINGS_OF_STRINGS = "converter.json"
 
 # Every task that was defined, by the name that a saved one carries.
 _CLASSES = {}
@@ -36,9 +39,9 @@ def _name_of(kind):
 class Task:
     """Base of the tasks.
 
-    A subclass defines `input_specs`, `compute` and `settings`, and whatever of the other
-    methods it needs; see docs/extending.md. Its constructor takes the model
-    first, and the settings by name.
+    A subclass defines `input_specs`, `compute` and `settings`, and whatever of
+    the other methods it needs; see docs/extending.md. Its constructor takes the
+    model first, and the settings by name.
 
     Args:
         model: a `keras.Model`.
@@ -121,7 +124,7 @@ class Task:
                 + (f", and may be {', '.join(self.optional_specs)}" if self.optional_specs else "")
                 + f". Received {', '.join(inputs) or 'none'}."
             )
-        tensors = {name: as_tensor(type(self).__name__, name, specs[name], value) for name, value in inputs.items()}
+        tensors = {name: _as_tensor(type(self).__name__, name, specs[name], value) for name, value in inputs.items()}
         outputs = self._compiled(tuple(tensors))(**tensors)
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
@@ -171,7 +174,7 @@ class Task:
                 f"{cls.__name__}.load: {folder} holds no {TASK}. Give a folder that {cls.__name__}.save or "
                 "`keras-attention train` wrote."
             )
-        record = json.loads((folder / TASK).read_text(encoding="utf-8"))
+        record = _record_in(folder)
         kind = task_class(record)
         if not issubclass(kind, cls):
             raise TypeError(f"{cls.__name__}.load: {folder} holds a {kind.__name__}. Write {kind.__name__}.load.")
@@ -181,7 +184,7 @@ class Task:
     @staticmethod
     def is_saved_in(folder):
         """Whether a folder holds what `save` writes."""
-        return (pathlib.Path(folder) / TASK).is_file()
+        return any((pathlib.Path(folder) / name).is_file() for name in (TASK, _SETTINGS_OF_STRINGS))
 
     def export(self, folder, examples=()):
         """Writes the next version of a SavedModel that needs TensorFlow and tensorflow-text alone.
@@ -203,7 +206,14 @@ class Task:
         return {"task": _name_of(type(self))}
 
 
-def as_tensor(owner, name, spec, value):
+def _record_in(folder):
+    """What `save` wrote of a task, of before there were others than `TextToText` too."""
+    if (folder / TASK).is_file():
+        return json.loads((folder / TASK).read_text(encoding="utf-8"))
+    return _STRINGS | {"settings": json.loads((folder / _SETTINGS_OF_STRINGS).read_text(encoding="utf-8"))}
+
+
+def _as_tensor(owner, name, spec, value):
     """An input as a tensor of its type and shape, or a clear error."""
     try:
         # Arrays of bytes of one length would lose the zeros at their ends.
@@ -251,6 +261,14 @@ def task_class(record):
     return _CLASSES[name]
 
 
+def _saved_class(folder):
+    """How an export is used: as its task says; one that says nothing was made when all took strings."""
+    try:
+        return task_class(task_of(folder) or _STRINGS).saved_class
+    except LookupError:
+        return SavedTask
+
+
 def load(folder, strategy=None):
     """A task from disk, whichever of the two forms it is in.
 
@@ -267,7 +285,8 @@ def load(folder, strategy=None):
     Raises:
         FileNotFoundError: if the folder holds neither.
         ValueError: for a strategy to an export.
-        LookupError: for a task of your own whose module is not imported.
+        LookupError: for a saved task of your own whose module cannot be
+            imported. An export needs it not: it is a `SavedTask` then.
     """
     if Task.is_saved_in(folder):
         return Task.load(folder, **({} if strategy is None else {"strategy": strategy}))
@@ -277,8 +296,7 @@ def load(folder, strategy=None):
                 f"load: the search of an export is fixed, and {folder} is one. Received {strategy}. Load the folder "
                 "that `keras-attention train` left, or export it with another strategy."
             )
-        record = task_of(folder)
-        return (SavedTask if record is None else task_class(record).saved_class)(folder)
+        return _saved_class(folder)(folder)
     raise FileNotFoundError(
         f"load: {folder} holds neither a saved task nor an export. `keras-attention train` makes the first, "
         "`keras-attention export` the second."

@@ -140,6 +140,23 @@ def test_saved_converter_is_called_like_the_one_it_was_made_of(exported, convert
     assert saved([]) == []
 
 
+def test_export_of_before_that_names_no_task_is_a_converter(exported, tmp_path):
+    shutil.copytree(exported / "1", tmp_path / "dates" / "1")
+    (tmp_path / "dates" / "1" / "assets.extra" / "task.json").unlink()
+    assert (
+        keras_attention.load(tmp_path / "dates")("3 May 1979").text == keras_attention.load(exported)("3 May 1979").text
+    )
+
+
+def test_export_of_a_task_that_cannot_be_imported_is_called_with_arrays(exported, tmp_path):
+    shutil.copytree(exported / "1", tmp_path / "dates" / "1")
+    (tmp_path / "dates" / "1" / "assets.extra" / "task.json").write_text('{"task": "nowhere:Nothing"}')
+    saved = keras_attention.load(tmp_path / "dates")
+    assert saved(text=["3 May 1979"])["text"][0].decode() == keras_attention.load(exported)("3 May 1979").text
+    with pytest.raises(ValueError, match=r"takes text. Received words"):
+        saved(words=["3 May 1979"])
+
+
 def test_n_best_is_exported_beside_the_best(trained, tmp_path, unchecked):
     converter = TextToText.load(trained, strategy=Beam(3, n_best=2))
     converter.export(tmp_path / "dates")

@@ -1,5 +1,8 @@
 """From strings to strings: containers, hostile strings, files."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_attention
-from keras_attention import Beam, CharacterTokenizer, DateConverter, TextToText
+from keras_attention import Beam, CharacterTokenizer, DateConverter, Task, TextToText, load
 from keras_attention.data import generate_dates
 from tests.conftest import FORMATS
 
@@ -136,6 +139,36 @@ def test_saved_converter_comes_back(converter, tmp_path):
     assert again.strategy == Beam(2, n_best=2)
     assert again.max_length == 11
     assert again("3 May 1979").n_best == beam("3 May 1979").n_best
+
+
+def test_settings_under_their_earlier_name_are_read(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    record = json.loads((folder / "task.json").read_text())
+    (folder / "converter.json").write_text(json.dumps(record["settings"]))
+    (folder / "task.json").unlink()
+    assert load(folder)("3 May 1979").text == load(trained)("3 May 1979").text
+
+
+def test_task_of_another_kind_is_told(trained, tmp_path):
+    class Other(Task):
+        """Nothing yet."""
+
+    with pytest.raises(TypeError, match=r"holds a TextToText. Write TextToText.load"):
+        Other.load(trained)
+    folder = shutil.copytree(trained, tmp_path / "run")
+    (folder / "task.json").write_text('{"task": "nowhere:Nothing", "settings": {}}')
+    with pytest.raises(LookupError, match=r"a Nothing of the module 'nowhere', which cannot be imported"):
+        load(folder)
+
+
+def test_inputs_of_another_kind_are_told(trained):
+    task = load(trained)
+    with pytest.raises(ValueError, match=r"inputs must be text, and may be prefix. Received words"):
+        task.run(words=["a"])
+    with pytest.raises(ValueError, match=r"text must be string of shape \(any\). Received shape \(1, 1\)"):
+        task.run(text=[["a"]])
+    with pytest.raises(TypeError, match=r"text must be string of shape \(any\). Received \[1, 2\] of type list"):
+        task.run(text=[1, 2])
 
 
 def test_folder_without_a_converter_is_named(tmp_path):
