@@ -8,7 +8,14 @@ import json
 import sys
 
 SUBWORDS = ("sentencepiece", "wordpiece")
-MODELS = ("transformer", "bahdanau", "luong", "none")
+# The kinds of models by what `--model` calls them.
+MODELS = {
+    "transformer": "transformer",
+    "bahdanau": "recurrent",
+    "luong": "recurrent",
+    "none": "recurrent",
+    "gnmt": "gnmt",
+}
 STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
 
 
@@ -43,9 +50,9 @@ def setting(text):
         return name, value
 
 
-# Arguments of the constructors, by the models that have them. None has a default here: that is the preset's.
+# Arguments of the constructors, by the kinds that have them. None has a default here: that is the preset's.
 MODEL_FLAGS = {
-    "any": {
+    "transformer, recurrent or gnmt": {
         "units": {"type": positive, "help": "width"},
         "layers": {"type": positive, "help": "of the encoder, and of the decoder"},
         "dropout": {"type": float, "help": "fraction dropped between layers"},
@@ -53,6 +60,8 @@ MODEL_FLAGS = {
             "choices": ("all", "inputs", "target", "none"),
             "help": "embeddings that are one: else all that can be; of a recurrent model target or none",
         },
+    },
+    "transformer or recurrent": {
         "attention_options": {
             "type": setting,
             "nargs": "+",
@@ -69,14 +78,19 @@ MODEL_FLAGS = {
         "attention_dropout": {"type": float, "help": "fraction of the weights dropped"},
         "activation_dropout": {"type": float, "help": "fraction of the hidden layers dropped"},
     },
+    "recurrent or gnmt": {
+        "embedding_dim": {"type": positive, "help": "width of both embeddings"},
+        "cell": {"choices": ("gru", "lstm"), "help": "without a flag gru, for gnmt lstm"},
+        "context_dropout": {"type": float, "help": "fraction dropped from what attention reads"},
+    },
     "recurrent": {
         "encoder_units": {"type": positive, "help": "width of each direction of the encoder"},
-        "embedding_dim": {"type": positive, "help": "width of both embeddings"},
-        "cell": {"choices": ("gru", "lstm"), "help": "without a flag gru"},
         "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "whether the encoder reads from both ends"},
         "residual": {"action": argparse.BooleanOptionalAction, "help": "whether layers add their input"},
-        "context_dropout": {"type": float, "help": "fraction dropped from what attention reads"},
         "bridge": {"choices": ("dense", "backward", "copy", "zeros"), "help": "from the encoder's end to the decoder"},
+    },
+    "gnmt": {
+        "context": {"choices": ("current", "previous"), "help": "which one goes up; without a flag current"},
     },
 }
 
@@ -130,8 +144,8 @@ def add_train_translation(kinds):
     model = train.add_argument_group("model")
     model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
     model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
-    for kind, flags in MODEL_FLAGS.items():
-        group = train.add_argument_group(f"{kind} model, instead of the preset's")
+    for kinds, flags in MODEL_FLAGS.items():
+        group = train.add_argument_group(f"{kinds} model, instead of the preset's")
         for name, settings in flags.items():
             group.add_argument(_flag(name), **settings)
     training = train.add_argument_group("training")
@@ -275,15 +289,14 @@ def _train_translation(options):
 
 def _model_arguments(options):
     """What was given of a model's arguments, if the chosen model has them all."""
-    kind = "transformer" if options.model == "transformer" else "recurrent"
     given = {}
-    for owner, flags in MODEL_FLAGS.items():
+    for kinds, flags in MODEL_FLAGS.items():
         for name in flags:
             value = getattr(options, name)
             if value is None:
                 continue
-            if owner not in ("any", kind):
-                raise ValueError(f"{_flag(name)} is for a {owner} model. Received it with --model {options.model}.")
+            if MODELS[options.model] not in kinds.replace(",", "").split():
+                raise ValueError(f"{_flag(name)} is for a {kinds} model. Received it with --model {options.model}.")
             given[name] = value
     if "attention_options" in given:
         given["attention_options"] = dict(given["attention_options"])

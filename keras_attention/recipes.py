@@ -13,7 +13,7 @@ import numpy as np
 from keras_attention.bleu import corpus_scores
 from keras_attention.data.batches import TokenBatches, make_batches
 from keras_attention.models.date_converter import DateConverter
-from keras_attention.models.translators import RecurrentTranslator, TransformerTranslator
+from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
 from keras_attention.tasks import TextToText
 from keras_attention.text.tokenizers import CharacterTokenizer
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
@@ -26,6 +26,15 @@ from keras_attention.training.schedules import InverseSquareRoot
 OPTIMIZERS = {
     "adam": functools.partial(keras.optimizers.Adam, beta_2=0.98),
     "muon": functools.partial(Muon, adam_beta_2=0.98, exclude_layers=["decoder/output/"]),
+}
+
+# What makes a translator of a preset and two sizes of vocabularies.
+TRANSLATORS = {
+    "transformer": TransformerTranslator.from_preset,
+    "bahdanau": functools.partial(RecurrentTranslator.from_preset, attention="bahdanau"),
+    "luong": functools.partial(RecurrentTranslator.from_preset, attention="luong"),
+    "none": functools.partial(RecurrentTranslator.from_preset, attention=None),
+    "gnmt": GNMTTranslator.from_preset,
 }
 
 
@@ -120,10 +129,10 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
     """A translator that is not trained yet.
 
     Args:
-        kind: `"transformer"`, `"bahdanau"`, `"luong"` or `"none"`, the
-            recurrent model without attention.
-        preset: see `from_preset` of `TransformerTranslator` and
-            `RecurrentTranslator`.
+        kind: `"transformer"`, `"bahdanau"`, `"luong"`, `"none"`, the recurrent
+            model without attention, or `"gnmt"`.
+        preset: see `from_preset` of `TransformerTranslator`,
+            `RecurrentTranslator` and `GNMTTranslator`.
         source_tokenizer, target_tokenizer: whose vocabularies it is for. If
             they are one, a Transformer has one embedding.
         **arguments: of the model, instead of the preset's.
@@ -131,15 +140,14 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
     Raises:
         ValueError: for another kind or preset.
     """
-    sizes = (len(source_tokenizer.vocabulary), len(target_tokenizer.vocabulary))
+    if kind not in TRANSLATORS:
+        known = ", ".join(map(repr, TRANSLATORS))
+        raise ValueError(f"make_translator: kind must be one of {known}. Received {kind!r}.")
     if kind == "transformer":
         joint = source_tokenizer.vocabulary.tokens == target_tokenizer.vocabulary.tokens
-        return TransformerTranslator.from_preset(preset, *sizes, **({"tied": "all" if joint else "target"} | arguments))
-    if kind not in ("bahdanau", "luong", "none"):
-        raise ValueError(
-            f"make_translator: kind must be 'transformer', 'bahdanau', 'luong' or 'none'. Received {kind!r}."
-        )
-    return RecurrentTranslator.from_preset(preset, *sizes, attention=None if kind == "none" else kind, **arguments)
+        arguments = {"tied": "all" if joint else "target"} | arguments
+    sizes = (len(source_tokenizer.vocabulary), len(target_tokenizer.vocabulary))
+    return TRANSLATORS[kind](preset, *sizes, **arguments)
 
 
 def train_translator(

@@ -14,6 +14,7 @@ import pytest
 
 from keras_attention import (
     Beam,
+    GNMTTranslator,
     Greedy,
     RecurrentTranslator,
     Sample,
@@ -25,10 +26,11 @@ from keras_attention import (
 from keras_attention.bleu import corpus_scores
 from keras_attention.layers.bridge import BRIDGES
 from keras_attention.layers.feed_forward import NORMS
+from keras_attention.layers.gnmt_cell import CONTEXTS
 from keras_attention.layers.recurrent import RECURRENT_CELLS
 from keras_attention.models.transformer import POSITIONS, STACK_OPTIONS
 from keras_attention.models.translators import RECURRENT_OPTIONS, TIES
-from keras_attention.recipes import make_translator, train_translator
+from keras_attention.recipes import TRANSLATORS, make_translator, train_translator
 from keras_attention.tasks import TextToText
 from keras_attention.text import SentencePieceTokenizer, subwords_of_file
 
@@ -243,18 +245,20 @@ def test_flag_of_another_model_is_refused(capsys, flag, model):
     assert re.search(f"{flag} is for a .* model. Received it with --model {model}", capsys.readouterr().err)
 
 
-OPTIONS = {TransformerTranslator: STACK_OPTIONS, RecurrentTranslator: set(RECURRENT_OPTIONS)}
+OPTIONS = {TransformerTranslator: STACK_OPTIONS, RecurrentTranslator: set(RECURRENT_OPTIONS), GNMTTranslator: set()}
+KINDS = {"transformer": TransformerTranslator, "recurrent": RecurrentTranslator, "gnmt": GNMTTranslator}
 
 
 def test_flags_of_a_model_are_arguments_of_its_constructor():
-    models = {"transformer": [TransformerTranslator], "recurrent": [RecurrentTranslator]}
-    models["any"] = [TransformerTranslator, RecurrentTranslator]
-    for kind, flags in cli_translation.MODEL_FLAGS.items():
-        for model in models[kind]:
-            assert set(flags) <= set(inspect.signature(model).parameters) | OPTIONS[model]
+    assert set(cli_translation.MODELS) == set(TRANSLATORS)
+    for kinds, flags in cli_translation.MODEL_FLAGS.items():
+        for kind, model in KINDS.items():
+            if kind in kinds:
+                assert set(flags) <= set(inspect.signature(model).parameters) | OPTIONS[model]
     settings = {name: flag for flags in cli_translation.MODEL_FLAGS.values() for name, flag in flags.items()}
     choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
     known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}
+    known["context"] = CONTEXTS
     assert choices == {name: {"none" if value is None else value for value in values} for name, values in known.items()}
 
 

@@ -27,6 +27,13 @@ RECURRENT_PRESETS = {
     "small": {"units": 512, "encoder_units": 256, "embedding_dim": 512, "layers": 2, "residual": True, "dropout": 0.2},
 }
 
+# The second is TensorFlow's NMT code's, of four layers; the paper's has eight.
+GNMT_PRESETS = {
+    "tiny": {"units": 256, "layers": 3, "dropout": 0.3},
+    "small": {"units": 1024, "layers": 4, "dropout": 0.2},
+    "base": {"units": 1024, "layers": 8, "dropout": 0.2},
+}
+
 TIES = ("all", "inputs", "target", None)
 
 
@@ -45,7 +52,9 @@ class _Sized:
                 6 + 6 of 512) and `"base"` (Vaswani et al. 2017: 6 + 6 of 512,
                 wider blocks); a recurrent model `"tiny"` (one GRU layer of 320,
                 40 % dropout, as Multi30k's baselines are) and `"small"` (two
-                residual layers of 512).
+                residual layers of 512); GNMT `"tiny"` (three layers of 256),
+                `"small"` (four of 1,024, TensorFlow's NMT code) and `"base"`
+                (eight, Wu et al. 2016).
             source_vocabulary_size: number of source ids.
             target_vocabulary_size: number of target ids.
             **arguments: of the constructor, instead of the preset's.
@@ -286,7 +295,7 @@ class RecurrentTranslator(_Sized, EncoderDecoder):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class GNMTTranslator(EncoderDecoder):
+class GNMTTranslator(_Sized, EncoderDecoder):
     """Google's neural machine translation system: a stack of which the bottom attends for all layers.
 
     The encoder's first layer reads from both ends, the others forwards. The
@@ -318,6 +327,8 @@ class GNMTTranslator(EncoderDecoder):
 
     Reference: Wu et al. 2016, "Google's Neural Machine Translation System".
     """
+
+    presets = GNMT_PRESETS
 
     def __init__(
         self,
