@@ -25,12 +25,12 @@ install: $(VENV)/installed-backends
 
 # Everything, on TensorFlow.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 # What needs nothing but Keras, on the other two of its backends: the laws, and Keras' own tests of its attention.
 test-backends: $(VENV)/installed-backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto $(wildcard tests/laws tests/keras_suite)
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto $(wildcard tests/laws tests/keras_suite)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist loadgroup $(wildcard tests/laws tests/keras_suite)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto --dist loadgroup $(wildcard tests/laws tests/keras_suite)
 
 # Keras' own tests of MultiHeadAttention on ours, on its three backends.
 test-keras: $(VENV)/installed-backends

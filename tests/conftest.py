@@ -41,6 +41,20 @@ def pytest_configure(config):
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+# What takes long to make, and is made once in each process that has a test which asks for it.
+SHARED = ("trained", "corpus")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Begins with the tests that share what takes long to make, all of them in one process (`--dist loadgroup`)."""
+    for item in items:
+        for name in SHARED:
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(autouse=True)
 def _same_weights():
     """Every test begins with the same random numbers."""
@@ -55,6 +69,14 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """No fresh process looks at an export: what is tested is something else of it."""
+    from keras_attention.export import saved_model
+
+    monkeypatch.setattr(saved_model, "_check", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")

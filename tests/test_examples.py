@@ -36,7 +36,7 @@ def run_here(tmp_path, monkeypatch, capsys):
     return run_here
 
 
-def test_date_conversion(run_here, tmp_path):
+def test_date_conversion(run_here, tmp_path, eagerly):
     script = EXAMPLES / "date_conversion/date_conversion.py"
     printed = run_here(script, "--count", "300", "--epochs", "1", "--output", "out")
     assert "exact match on" in printed
@@ -44,8 +44,8 @@ def test_date_conversion(run_here, tmp_path):
     assert (tmp_path / "out/attention.png").is_file()
 
 
-def test_sentiment(tmp_path):
-    printed = run(tmp_path, EXAMPLES / "sentiment/sentiment.py", "--count", "300", "--epochs", "1", "--output", "out")
+def test_sentiment(run_here, tmp_path, eagerly):
+    printed = run_here(EXAMPLES / "sentiment/sentiment.py", "--count", "300", "--epochs", "1", "--output", "out")
     assert "accuracy on 30 sentences" in printed
     assert "the staff we met there was really not friendly" in printed
     assert (tmp_path / "out/attention.png").is_file()
@@ -56,7 +56,7 @@ def test_short_example_stays_under_a_hundred_lines(script):
     assert len((EXAMPLES / script).read_text().splitlines()) < 100
 
 
-def test_translation_with_a_transformer(run_here, tmp_path, monkeypatch):
+def test_translation_with_a_transformer(run_here, tmp_path, monkeypatch, eagerly, unchecked):
     monkeypatch.syspath_prepend(EXAMPLES)
     import toy_corpus
 
@@ -68,7 +68,7 @@ def test_translation_with_a_transformer(run_here, tmp_path, monkeypatch):
     assert (tmp_path / "out/model/1/saved_model.pb").is_file()
 
 
-def test_translation_with_recurrent_networks_on_files_of_ones_own(run_here, tmp_path, monkeypatch):
+def test_translation_with_recurrent_networks_on_files_of_ones_own(run_here, tmp_path, monkeypatch, eagerly, unchecked):
     monkeypatch.syspath_prepend(EXAMPLES)
     from toy_corpus import toy_corpus
 

@@ -59,6 +59,42 @@ def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuf
     return rows.batch(batch_size).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
+def make_text_batches(texts, tokenizer, batch_size=128, shuffle_seed=None):
+    """A dataset that `fit` of a `LanguageModel` takes.
+
+    Args:
+        texts: list of strings.
+        tokenizer: of the texts.
+        batch_size: texts in a batch; the last one may hold fewer.
+        shuffle_seed: of a new order every epoch; None keeps the order.
+
+    Returns:
+        `tf.data.Dataset` of `(inputs, labels)`, int32 `(batch, length)` each:
+        the start id and the text, and the text and the end id; padded with 0.
+
+    Raises:
+        ValueError: if there is no text.
+
+    Example:
+
+    >>> inputs, labels = next(iter(make_text_batches(["b"], CharacterTokenizer.train(["a", "b"]))))
+    >>> inputs.numpy().tolist(), labels.numpy().tolist()
+    ([[2, 5]], [[5, 3]])
+    """
+    texts = list(texts)
+    if not texts:
+        raise ValueError("make_text_batches: expected at least one text, received none.")
+    columns = _shifted(tokenizer.encode(tf.constant(texts)))
+    rows = tf.data.Dataset.range(len(texts))
+    if shuffle_seed is not None:
+        rows = rows.shuffle(len(texts), seed=shuffle_seed)
+
+    def batch(rows):
+        return tuple(tf.gather(column, rows).to_tensor(PAD_ID) for column in columns)
+
+    return rows.batch(batch_size).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
 class TokenBatches:
     """Batches of about as many tokens each, of pairs of about one length.
 
@@ -185,12 +221,11 @@ class TokenBatches:
     def _draw(self, epoch):
         """The columns, of pieces drawn for this epoch."""
         seeds = np.random.SeedSequence((self.seed, epoch)).generate_state(2)
-        return _shifted(
-            *(
-                tokenizer.sample(texts, self.subword_dropout, int(seed))
-                for tokenizer, texts, seed in zip(self._tokenizers, self._texts, seeds, strict=True)
-            )
+        source, target = (
+            tokenizer.sample(texts, self.subword_dropout, int(seed))
+            for tokenizer, texts, seed in zip(self._tokenizers, self._texts, seeds, strict=True)
         )
+        return source, *_shifted(target)
 
     def _padded_lengths(self, columns):
         """Source and target length of the kept rows, `(kept, 2)`, as multiples of the buckets' width."""
@@ -236,18 +271,18 @@ class TokenBatches:
 
 
 def _columns(owner, pairs, source_tokenizer, target_tokenizer):
-    """Source, target and labels of all pairs, ragged `(pairs, tokens)`: the shift by one."""
+    """Source, target and labels of all pairs, ragged `(pairs, tokens)`."""
     pairs = list(pairs)
     if not pairs:
         raise ValueError(f"{owner}: expected at least one pair, received none.")
     sources, targets = (tf.constant(texts) for texts in zip(*pairs, strict=True))
-    return _shifted(source_tokenizer.encode(sources), target_tokenizer.encode(targets))
+    return source_tokenizer.encode(sources), *_shifted(target_tokenizer.encode(targets))
 
 
-def _shifted(source, tokens):
-    """Source, target and labels, of the ids of both sides."""
+def _shifted(tokens):
+    """What a decoder is given and what it learns, of the ids of a text."""
     marks = tf.ones([tokens.nrows(), 1], tf.int32)
-    return source, tf.concat([marks * START_ID, tokens], axis=1), tf.concat([tokens, marks * END_ID], axis=1)
+    return tf.concat([marks * START_ID, tokens], axis=1), tf.concat([tokens, marks * END_ID], axis=1)
 
 
 def _batch(source, target, labels):

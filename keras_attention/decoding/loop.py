@@ -61,7 +61,7 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         state: structure of `(batch, ...)`, before the first step. An axis of
             static length zero may grow.
         strategy: `Greedy()`, `Beam(...)` or `Sample(...)`.
-        start: id given to the first step.
+        start: id given to the first step; or one for each item, `(batch,)`.
         end: id that finishes a hypothesis.
         max_length: most tokens a hypothesis may have, the end included.
         forbidden: ids that no hypothesis may hold.
@@ -102,7 +102,8 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         tf.TensorArray(dtype, size=0, dynamic_size=True, infer_shape=False, element_shape=shape)
         for dtype, shape in ((tf.int32, [None, width]), (tf.float32, None), (tf.int32, [None, width]))
     ][: 2 if width == 1 else 3]
-    carry = (0, tf.fill([batch * width], start), state, _first(batch, strategy), history)
+    first_ids = tf.repeat(tf.broadcast_to(start, [batch]), width)
+    carry = (0, first_ids, state, _first(batch, strategy), history)
     _, _, _, hypotheses, history = tf.while_loop(goes_on, body, carry)
     ids, emissions, *parents = (record.stack() for record in history)
     emissions = tf.ensure_shape(emissions, [None] * (ranks[0] + 2))

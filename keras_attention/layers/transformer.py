@@ -200,7 +200,7 @@ class EncoderBlock(_Block):
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class DecoderBlock(_Block):
-    """Causal self-attention, attention to a memory, then a feed-forward network.
+    """Causal self-attention, attention to a memory, if there is one, then a feed-forward network.
 
     `prepare` makes the memory of a source, once; `allocate` an empty cache.
     Called with a cache the block consumes more of the target; any cut of a
@@ -208,10 +208,13 @@ class DecoderBlock(_Block):
 
     Args: those of `EncoderBlock`; `attention_options` are for both attentions,
         positions and a window for the self-attention only.
+        cross_attention: whether there is a memory to attend to. Without it the
+            block is that of a language model.
 
     Call args:
         inputs: `(batch, target, dim)`.
-        value: what is attended to, `(batch, source, value_dim)`.
+        value: what is attended to, `(batch, source, value_dim)`; None without
+            `cross_attention`.
         mask: bool `(batch, target)`. Keras' implicit mask of the inputs arrives
             as `inputs_mask`.
         value_mask: bool `(batch, source)`. Keras' implicit mask arrives here.
@@ -221,8 +224,8 @@ class DecoderBlock(_Block):
     Returns:
         `(batch, target, dim)`; with `return_attention_scores=True` a tuple of
         it, the weights of the self-attention, `(batch, heads, target, target)`,
-        and those over the source, `(batch, heads, target, source)`. The mask of
-        the inputs passes through.
+        and those over the source, `(batch, heads, target, source)`, if there is
+        one. The mask of the inputs passes through.
 
     Example:
 
@@ -232,12 +235,15 @@ class DecoderBlock(_Block):
     Reference: Vaswani et al. 2017, 3.1.
     """
 
-    def __init__(self, num_heads, units, **kwargs):
+    def __init__(self, num_heads, units, cross_attention=True, **kwargs):
         super().__init__(num_heads, units, **kwargs)
-        self.cross_residual = self._residual("cross_residual", 4)
+        self.has_source = cross_attention
+        self.cross_residual = self._residual("cross_residual", 4) if cross_attention else None
 
-    def build(self, inputs_shape, value_shape):
+    def build(self, inputs_shape, value_shape=None):
         self._build_shared(inputs_shape)
+        if not self.has_source:
+            return
         own = ("positions", "sliding_window")  # between languages a distance means nothing
         options = {name: option for name, option in self.attention_options.items() if name not in own}
         self.cross_attention = self._attention(MultiHeadAttention, inputs_shape[-1], "cross_attention", 5, options)
@@ -245,8 +251,8 @@ class DecoderBlock(_Block):
         self.cross_residual.build(inputs_shape)
 
     def prepare(self, value, value_mask=None):
-        """The memory of a source, for any number of calls of `extend`."""
-        return self.cross_attention.prepare(value, value_mask=value_mask)
+        """The memory of a source, for any number of calls of `extend`; nothing without a source."""
+        return self.cross_attention.prepare(value, value_mask=value_mask) if self.has_source else ()
 
     def allocate(self, batch, max_length=None):
         """An empty cache for `extend`; see `MultiHeadSelfAttention.allocate`."""
@@ -266,27 +272,31 @@ class DecoderBlock(_Block):
 
         Returns:
             `(outputs, weights, cache)`; the weights are those of the source,
-            `(rows, heads, target, source)`, or None.
+            `(rows, heads, target, source)`, and without one those of what was
+            consumed, `(rows, heads, target, consumed)`; or None.
         """
         inputs = self._tokens(inputs, mask)
-        (context, _), cache = self.self_attention.extend(
-            self.self_residual.before(inputs), cache, mask=mask, return_attention_scores=False, training=training
+        own = return_attention_scores and not self.has_source
+        (context, weights), cache = self.self_attention.extend(
+            self.self_residual.before(inputs), cache, mask=mask, return_attention_scores=own, training=training
         )
         outputs = self.self_residual.after(inputs, context, training)
-        context, weights, _ = self.cross_attention.read_shared(
-            self.cross_residual.before(outputs),
-            memory,
-            sharers,
-            query_mask=mask,
-            return_attention_scores=return_attention_scores,
-            training=training,
-        )
-        return self._fed_forward(self.cross_residual.after(outputs, context, training), training), weights, cache
+        if self.has_source:
+            context, weights, _ = self.cross_attention.read_shared(
+                self.cross_residual.before(outputs),
+                memory,
+                sharers,
+                query_mask=mask,
+                return_attention_scores=return_attention_scores,
+                training=training,
+            )
+            outputs = self.cross_residual.after(outputs, context, training)
+        return self._fed_forward(outputs, training), weights, cache
 
     def call(
         self,
         inputs,
-        value,
+        value=None,
         mask=None,
         inputs_mask=None,
         value_mask=None,
@@ -299,20 +309,22 @@ class DecoderBlock(_Block):
         attended = self.self_attention(self.self_residual.before(inputs), mask=mask, use_causal_mask=True, **asked)
         context, *weights = attended if return_attention_scores else (attended,)
         outputs = self.self_residual.after(inputs, context, training)
-        attended = self.cross_attention(
-            self.cross_residual.before(outputs), value, query_mask=mask, value_mask=value_mask, **asked
-        )
-        context, *cross_weights = attended if return_attention_scores else (attended,)
-        outputs = self._fed_forward(self.cross_residual.after(outputs, context, training), training)
-        return (outputs, *weights, *cross_weights) if return_attention_scores else outputs
+        if self.has_source:
+            attended = self.cross_attention(
+                self.cross_residual.before(outputs), value, query_mask=mask, value_mask=value_mask, **asked
+            )
+            context, *cross_weights = attended if return_attention_scores else (attended,)
+            outputs, weights = self.cross_residual.after(outputs, context, training), [*weights, *cross_weights]
+        outputs = self._fed_forward(outputs, training)
+        return (outputs, *weights) if return_attention_scores else outputs
 
-    def compute_output_shape(self, inputs_shape, value_shape):
+    def compute_output_shape(self, inputs_shape, value_shape=None):
         return inputs_shape
 
     def compute_output_spec(
         self,
         inputs,
-        value,
+        value=None,
         mask=None,
         inputs_mask=None,
         value_mask=None,
@@ -322,7 +334,11 @@ class DecoderBlock(_Block):
         outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
         if not return_attention_scores:
             return outputs
-        return outputs, self._weights_spec(inputs, inputs), self._weights_spec(inputs, value)
+        cross = (self._weights_spec(inputs, value),) if self.has_source else ()
+        return (outputs, self._weights_spec(inputs, inputs), *cross)
 
     def compute_mask(self, inputs, previous_mask=None):
         return previous_mask
+
+    def get_config(self):
+        return super().get_config() | {"cross_attention": self.has_source}

@@ -2,7 +2,7 @@
 
 import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
 
-from keras_attention.models.base import EncoderDecoder
+from keras_attention.models.base import EncoderDecoder, LanguageModel
 from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.decoders import Decoder, DecoderOutput, RecurrentDecoder
 from keras_attention.models.encoders import Encoder, EncoderOutput, RecurrentEncoder
@@ -17,6 +17,7 @@ __all__ = [
     "EncoderDecoder",
     "EncoderOutput",
     "GNMTTranslator",
+    "LanguageModel",
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentTranslator",

@@ -1,11 +1,11 @@
-"""The encoder-decoder: two parts, whatever they are made of, that meet in `call`.
+"""The encoder-decoder, two parts that meet in `call`, and the language model, a decoder alone.
 
-Training calls the whole; search calls `encode` once and `decode` a step at a
-time.
+Training calls the whole; search calls `encode`, or `begin`, once and `decode` a
+step at a time.
 """
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.layer import deserialized, serialized
@@ -13,8 +13,55 @@ from keras_attention.layers.masks import padding_mask
 from keras_attention.models.encoders import Encoder, encoded
 
 
+class DecodingModel(ChecksInputs, keras.Model):
+    """Base of the models that give a target step by step: they have a `decoder`."""
+
+    # What the constructor of a class that chooses its own parts was given, as its config has it.
+    arguments = None
+
+    # The parts of a model whose constructor takes them.
+    parts = ("decoder",)
+
+    @property
+    def target_vocabulary_size(self):
+        """Number of target ids; None of a decoder that reads something else."""
+        return getattr(self.decoder, "vocabulary_size", None)
+
+    def decode(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+        """Target steps, any number: `DecoderOutput(logits, state, weights)`.
+
+        Args:
+            target: what the decoder reads, `(rows, target)` integers or
+                `(rows, target, dim)` floats.
+            memory: from `encode` or `begin`.
+            state: from there, or from the last call; of as many rows.
+            mask: bool `(rows, target)`, True = a token; or None where all are,
+                or where padding stands behind and nobody reads its logits.
+            training: whether to drop.
+            return_attention_scores: whether the weights are needed.
+            sharers: rows for each row of the memory, one after another, such
+                as the hypotheses of a search.
+        """
+        return self.decoder(
+            target,
+            memory,
+            state,
+            mask=mask,
+            training=training,
+            return_attention_scores=return_attention_scores,
+            sharers=sharers,
+        )
+
+    def get_config(self):
+        return super().get_config() | (self.arguments or {name: serialized(getattr(self, name)) for name in self.parts})
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: deserialized(value) for name, value in config.items()})
+
+
 @keras.saving.register_keras_serializable(package="keras_attention")
-class EncoderDecoder(ChecksInputs, keras.Model):
+class EncoderDecoder(DecodingModel):
     """An encoder and a decoder: a source in, and a target, the next target out.
 
     Any encoder meets any decoder. Models that choose both for a purpose, such
@@ -52,8 +99,7 @@ class EncoderDecoder(ChecksInputs, keras.Model):
     TensorShape([1, 2, 7])
     """
 
-    # What the constructor of a class that chooses its own parts was given, as its config has it.
-    arguments = None
+    parts = ("encoder", "decoder")
 
     def __init__(self, encoder, decoder, **kwargs):
         super().__init__(**kwargs)
@@ -66,11 +112,6 @@ class EncoderDecoder(ChecksInputs, keras.Model):
     def source_vocabulary_size(self):
         """Number of source ids; None of an encoder that reads something else."""
         return getattr(self.encoder, "vocabulary_size", None)
-
-    @property
-    def target_vocabulary_size(self):
-        """Number of target ids; None of a decoder that reads something else."""
-        return getattr(self.decoder, "vocabulary_size", None)
 
     def build(self, input_shape):
         """Creates all weights, from a dict of the shapes of `source` and `target`."""
@@ -104,31 +145,6 @@ class EncoderDecoder(ChecksInputs, keras.Model):
         memory = self.decoder.prepare(outputs, mask)
         return memory, self.decoder.start(summary, memory)
 
-    def decode(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
-        """Target steps, any number: `DecoderOutput(logits, state, weights)`.
-
-        Args:
-            target: what the decoder reads, `(rows, target)` integers or
-                `(rows, target, dim)` floats.
-            memory: from `encode`.
-            state: from `encode`, or from the last call; of as many rows.
-            mask: bool `(rows, target)`, True = a token; or None where all are,
-                or where padding stands behind and nobody reads its logits.
-            training: whether to drop.
-            return_attention_scores: whether the weights are needed.
-            sharers: rows for each row of the memory, one after another, such
-                as the hypotheses of a search.
-        """
-        return self.decoder(
-            target,
-            memory,
-            state,
-            mask=mask,
-            training=training,
-            return_attention_scores=return_attention_scores,
-            sharers=sharers,
-        )
-
     def for_decoding(self):
         """A model that computes the same and decodes faster, or this one; the encoder is shared."""
         decoder = self.decoder.for_decoding()
@@ -141,10 +157,68 @@ class EncoderDecoder(ChecksInputs, keras.Model):
             mask = padding_mask(target)
         return self.decode(target, memory, state, mask=mask, training=training, return_attention_scores=False).logits
 
-    def get_config(self):
-        arguments = self.arguments or {"encoder": serialized(self.encoder), "decoder": serialized(self.decoder)}
-        return super().get_config() | arguments
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{name: deserialized(value) for name, value in config.items()})
+@keras.saving.register_keras_serializable(package="keras_attention")
+class LanguageModel(DecodingModel):
+    """A decoder without a source: each token from those before it.
+
+    Args:
+        decoder: a `TransformerDecoder` with `cross_attention=False`, or a
+            `RecurrentDecoder` of `PlainCell`s; one that reads ids.
+
+    Call args:
+        inputs: the start id and all of a text but its last token: integers
+            `(batch, length)`, 0 where there is no token; padding may stand
+            anywhere.
+
+    Returns:
+        Logits over the vocabulary for the token after `inputs[:, t]`:
+        `(batch, length, vocabulary)`.
+
+    Raises:
+        ValueError: for a decoder that reads no ids, or that needs a source.
+
+    Example:
+
+    >>> embedding = keras.layers.ReversibleEmbedding(9, 8)
+    >>> model = LanguageModel(TransformerDecoder(embedding, 2, 2, 16, cross_attention=False))
+    >>> model(np.array([[2, 5, 6]])).shape
+    TensorShape([1, 3, 9])
+
+    Reference: Radford et al. 2018, "Improving Language Understanding by
+        Generative Pre-Training", 3.1; Mikolov et al. 2010, "Recurrent Neural
+        Network Based Language Model".
+    """
+
+    def __init__(self, decoder, **kwargs):
+        super().__init__(**kwargs)
+        if not getattr(decoder, "vocabulary_size", None):
+            raise ValueError(f"LanguageModel: the decoder must read ids, of a vocabulary_size. Received {decoder!r}.")
+        if getattr(decoder, "has_source", False):
+            raise ValueError(
+                "LanguageModel: the decoder must attend to no source. Received one that does: write "
+                "`cross_attention=False` in a TransformerDecoder, or give a RecurrentDecoder PlainCells."
+            )
+        self.decoder = decoder
+        self.build((None, None))
+
+    def build(self, input_shape):
+        """Creates all weights; ids have but one shape."""
+        if not self.decoder.built:
+            self.decoder.build(tuple(input_shape), (None, None, 1), (((None, 1),),))
+
+    def begin(self, rows):
+        """`(memory, state)` before the first token of `rows` texts, for `decode`: what an empty source leaves."""
+        nothing = ops.zeros((rows, 0, 1), self.compute_dtype)
+        memory = self.decoder.prepare(nothing)
+        return memory, self.decoder.start(((ops.zeros((rows, 1), self.compute_dtype),),), memory)
+
+    def for_decoding(self):
+        """A model that computes the same and decodes faster, or this one."""
+        decoder = self.decoder.for_decoding()
+        return self if decoder is self.decoder else LanguageModel(decoder, dtype=self.dtype_policy)
+
+    def call(self, inputs, training=False):
+        memory, state = self.begin(ops.shape(inputs)[0])
+        mask = padding_mask(inputs)
+        return self.decode(inputs, memory, state, mask=mask, training=training, return_attention_scores=False).logits

@@ -212,6 +212,11 @@ class RecurrentDecoder(Decoder):
         self._dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     @property
+    def has_source(self):
+        """Whether any layer attends."""
+        return any(cell.attention is not None for cell in self.cells)
+
+    @property
     def cells(self):
         """All layers, bottom first."""
         return [*self.lower_cells, self.cell]

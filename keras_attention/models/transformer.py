@@ -1,9 +1,10 @@
 """The Transformer's encoder and decoder: ids in, in the signatures of all encoders and decoders."""
 
 import inspect
+from typing import ClassVar
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
@@ -49,6 +50,7 @@ class _Stack(Layer):
     """What the two share: embedding, positions, blocks, and the last norm of a `"pre"` stack."""
 
     block_class = None
+    more_block_options: ClassVar = set()
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class _Stack(Layer):
         dropout=0.0,
         **options,
     ):
-        options, more = split_options(options, _BLOCK_OPTIONS)
+        options, more = split_options(options, _BLOCK_OPTIONS | self.more_block_options)
         super().__init__(**more)
         if positions not in POSITIONS:
             known = ", ".join(map(repr, POSITIONS))
@@ -205,11 +207,14 @@ class TransformerDecoder(_Stack, Decoder):
             layer's too; or a `keras.layers.Dense` for targets that are vectors.
             What it gives is multiplied by `sqrt(width)`.
         layers, num_heads, feed_forward_units, positions, max_length, norm,
-            dropout, **options: as in `TransformerEncoder`.
+            dropout, **options: as in `TransformerEncoder`; and
+            `cross_attention=True`, whether there is a source. Without one it is
+            the decoder of a `LanguageModel`.
         output_dim: width of the output where there is no vocabulary.
 
     Call args and Returns: see `Decoder`. The weights are
-        `(batch, target, layers, heads, source)`.
+        `(batch, target, layers, heads, source)`; without a source those of what
+        was consumed, this call's tokens among it.
 
     Example:
 
@@ -226,6 +231,7 @@ class TransformerDecoder(_Stack, Decoder):
     """
 
     block_class = DecoderBlock
+    more_block_options: ClassVar = {"cross_attention"}
 
     def __init__(self, embedding, *args, output_dim=None, **kwargs):
         super().__init__(embedding, *args, **kwargs)
@@ -246,7 +252,12 @@ class TransformerDecoder(_Stack, Decoder):
             )
         )
 
-    def build(self, target_shape, value_shape, summary_shape=None):
+    @property
+    def has_source(self):
+        """Whether its blocks attend to a memory."""
+        return all(block.has_source for block in self.blocks)
+
+    def build(self, target_shape, value_shape=None, summary_shape=None):
         super().build(target_shape, value_shape)
         if self.output_projection is not None:
             self.output_projection.build((None, None, self.units))
@@ -274,11 +285,17 @@ class TransformerDecoder(_Stack, Decoder):
         return super().get_config() | {"output_dim": self.output_dim}
 
     def prepare(self, value, value_mask=None):
+        if not self.has_source and value.shape[1] != 0:
+            raise ValueError(
+                "TransformerDecoder: with cross_attention=False it reads no source. Received one of shape "
+                f"{tuple(value.shape)}. Leave cross_attention=True, or use the decoder in a LanguageModel."
+            )
         return tuple(block.prepare(value, value_mask) for block in self.blocks)
 
     def start(self, summary, memory):
         """The state before the first target step: one empty cache a block."""
-        return tuple(block.allocate(ops.shape(memory[0].value)[0]) for block in self.blocks)
+        tensor = memory[0].value if self.has_source else tree.flatten(summary)[0]
+        return tuple(block.allocate(ops.shape(tensor)[0]) for block in self.blocks)
 
     def call(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
         outputs = self.embed(target, offset=state[0].tokens, mask=mask, training=training)

@@ -8,19 +8,11 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from keras_attention.conversion import Converter
-from keras_attention.decoding.loop import search
-from keras_attention.decoding.strategies import Greedy, Sample, deserialize_strategy, serialize_strategy
-from keras_attention.export.saved_converter import SavedConverter
-from keras_attention.tasks.task import Task
-from keras_attention.text import TOKENIZERS
-from keras_attention.text.tokenizers import before_end
-from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
-
-_SIDES = ("source", "target")
+from keras_attention.decoding.strategies import Greedy
+from keras_attention.tasks.text import TextTask, check_vocabulary, mean_of_heads, padded
 
 
-class TextToText(Converter, Task):
+class TextToText(TextTask):
     """Converts strings with an encoder-decoder.
 
     Args:
@@ -57,6 +49,9 @@ class TextToText(Converter, Task):
     (['3', ' ', 'M', 'a', 'y'], 5)
     """
 
+    sides: ClassVar = {"source": "source_tokenizer", "target": "target_tokenizer"}
+    optional_specs: ClassVar = {"prefix": tf.TensorSpec([None], tf.string)}
+
     def __init__(
         self,
         model,
@@ -67,29 +62,12 @@ class TextToText(Converter, Task):
         max_source_length=None,
         head_weights=False,
     ):
-        for side, tokenizer in (("source", source_tokenizer), ("target", target_tokenizer)):
-            expected = getattr(model, f"{side}_vocabulary_size")
-            if len(tokenizer.vocabulary) != expected:
-                raise ValueError(
-                    f"TextToText: the model has {expected} {side} ids and the {side} vocabulary "
-                    f"{len(tokenizer.vocabulary)}. They do not belong together: use the vocabulary that the model was "
-                    "trained with."
-                )
-        super().__init__(model)
-        self.source_tokenizer = source_tokenizer
-        self.target_tokenizer = target_tokenizer
-        self.strategy = strategy
-        self.max_length = max_length
+        check_vocabulary("TextToText", model.source_vocabulary_size, source_tokenizer, "source")
+        check_vocabulary("TextToText", model.target_vocabulary_size, target_tokenizer, "target")
+        tokenizers = {"source_tokenizer": source_tokenizer, "target_tokenizer": target_tokenizer}
+        super().__init__(model, tokenizers, target_tokenizer, strategy, max_length)
         self.max_source_length = max_source_length
         self.head_weights = head_weights
-
-    input_specs: ClassVar = {"text": tf.TensorSpec([None], tf.string)}
-    optional_specs: ClassVar = {"prefix": tf.TensorSpec([None], tf.string)}
-    saved_class = SavedConverter
-
-    def convert_batch(self, texts, prefixes=None):
-        """A list of strings to a dict of arrays, as the string signature gives them."""
-        return self.run(text=texts, **({} if prefixes is None else {"prefix": prefixes}))
 
     def compute(self, text, prefix=None):
         """The whole line, in graph.
@@ -109,68 +87,28 @@ class TextToText(Converter, Task):
             `(batch, target, layers, heads, source)` if they are asked for. A
             text without a token becomes an empty one.
         """
+        vocabulary = self.target_tokenizer.vocabulary
         source_tokens = self.source_tokenizer.tokenize(text)
         source_length = tf.cast(source_tokens.row_lengths(), tf.int32)
         if self.max_source_length is not None:
             source_tokens = source_tokens[:, : self.max_source_length]
-        source = _padded(self.source_tokenizer.ids(source_tokens), PAD_ID)
-        memory, state = self.model.encode(source)
-        found = search(
-            self._step,
-            memory,
-            state,
-            strategy=self.strategy,
-            start=START_ID,
-            end=END_ID,
-            max_length=self.max_length + 1,
-            forbidden=(PAD_ID, UNKNOWN_ID, START_ID),
-            prefix=None if prefix is None else self.target_tokenizer.encode(prefix).to_tensor(PAD_ID),
-        )
+        source = padded(self.source_tokenizer.ids(source_tokens), self.source_tokenizer.vocabulary.pad_id)
+        if prefix is not None:
+            prefix = self.target_tokenizer.encode(prefix).to_tensor(vocabulary.pad_id)
+        found = self._search(self._step, *self.model.encode(source), vocabulary.start_id, prefix)
         empty = source_length[:, None] == 0
-        ids = tf.where(empty[:, :, None], END_ID, found.ids)
+        ids = tf.where(empty[:, :, None], vocabulary.end_id, found.ids)
         log_probs = tf.where(empty & tf.math.is_finite(found.log_probs), 0.0, found.log_probs)
-        live = before_end(ids[:, 0])
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(live, tf.int32), axis=-1))
-        weights = tf.where(live[:, :, None], self._mean_weights(found.emissions[:, 0]), 0.0)
-        texts = self.target_tokenizer.detokenize(ids)
-        outputs = {
-            "text": texts[:, 0],
-            "log_prob": log_probs[:, 0],
-            "tokens": self.target_tokenizer.tokens(ids[:, 0])[:, :longest],
-            "source_tokens": _padded(source_tokens, ""),
-            "source_length": source_length,
-            "weights": weights[:, :longest],
-        }
-        if self.strategy.n_best > 1:
-            outputs |= {"n_best_text": texts, "n_best_log_prob": log_probs}
+        emissions = found.emissions[:, 0]
+        weights = {"weights": tf.ensure_shape(mean_of_heads(emissions, first=2), [None, None, None])}
         if self.head_weights:
-            outputs["head_weights"] = self._head_weights(found.emissions[:, 0], live)[:, :longest]
-        return outputs
+            weights["head_weights"] = emissions[:, :, None, None] if emissions.shape.rank == 3 else emissions
+        results = self._results(ids, self.target_tokenizer.detokenize(ids), log_probs, weights)
+        return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
 
     @property
     def settings(self):
-        return {
-            "tokenizers": {
-                side: {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint}
-                for side, tokenizer in self.tokenizers.items()
-            },
-            "strategy": serialize_strategy(self.strategy),
-            "max_length": self.max_length,
-            "max_source_length": self.max_source_length,
-        }
-
-    def save_files(self, folder):
-        for side, tokenizer in self.tokenizers.items():
-            tokenizer.save(folder, side)
-
-    @classmethod
-    def load_files(cls, folder, settings):
-        tokenizers = {
-            f"{side}_tokenizer": _load_tokenizer(folder, side, **saved)
-            for side, saved in settings["tokenizers"].items()
-        }
-        others = {name: value for name, value in settings.items() if name != "tokenizers"}
-        return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
+        return super().settings | {"max_source_length": self.max_source_length}
 
     @classmethod
     def load(cls, folder, strategy=None, head_weights=False):
@@ -183,88 +121,13 @@ class TextToText(Converter, Task):
         """
         return super().load(folder, head_weights=head_weights, **({} if strategy is None else {"strategy": strategy}))
 
-    def checks(self, examples=()):
-        """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""
-        batches = [
-            [b"Tuesday, September 25, 1984"],
-            [b"3 May 1979", b"", b" ", b"2/10/93", "2014年10月7日 🗓".encode(), b"\xff\xfe1"],
-            [b""],
-            [b"0123456789 " * 100],
-            [text.encode("utf-8") for text in examples],
-        ]
-        return [{"text": batch} for batch in batches if batch]
-
-    def export(self, folder, examples=()):
-        if isinstance(self.strategy, Sample):
-            raise ValueError(
-                "TextToText.export: what is drawn at random depends on the call and the batch, so an export of it "
-                "cannot be checked. Use Greedy() or Beam(...)."
-            )
-        return super().export(folder, examples)
-
-    @property
-    def tokenizers(self):
-        """The two tokenizers by their side."""
-        return dict(zip(_SIDES, (self.source_tokenizer, self.target_tokenizer), strict=True))
-
-    @property
-    def tables(self):
-        return [tokenizer.vocabulary.resource for tokenizer in self.tokenizers.values()]
-
-    @property
-    def files(self):
-        return [file for tokenizer in self.tokenizers.values() for file in tokenizer.files]
-
     def for_export(self, folder):
-        """The same with tokenizers that are read from files in `folder`, and the model that decodes fastest."""
-        tokenizers = []
-        for side, tokenizer in self.tokenizers.items():
-            tokenizer.save(folder, side)
-            tokenizers.append(type(tokenizer).load(folder, side))
-        return TextToText(
-            self.model.for_decoding(),
-            *tokenizers,
-            self.strategy,
-            self.max_length,
-            self.max_source_length,
-            self.head_weights,
-        )
+        exported = super().for_export(folder)
+        exported.head_weights = self.head_weights
+        return exported
 
     def _step(self, ids, memory, state):
         """One step of one id a row, for the search."""
         logits, state, weights = self.model.decode(tf.expand_dims(ids, 1), memory, state, sharers=self.strategy.width)
         logits, weights = (tf.squeeze(tensor, 1) for tensor in (logits, weights))
-        return logits, state, weights if self.head_weights else _mean_of_heads(weights)
-
-    def _mean_weights(self, emissions):
-        """`(batch, target, source)`, of what the steps put out."""
-        return tf.ensure_shape(_mean_of_heads(emissions, first=2), [None, None, None])
-
-    def _head_weights(self, emissions, live):
-        """`(batch, target, layers, heads, source)`, of what the steps put out."""
-        if emissions.shape.rank == 3:
-            emissions = emissions[:, :, None, None]
-        return tf.where(live[:, :, None, None, None], emissions, 0.0)
-
-
-def _load_tokenizer(folder, side, name, fingerprint):
-    tokenizer = TOKENIZERS[name].load(folder, side)
-    if tokenizer.vocabulary.fingerprint != fingerprint:
-        raise ValueError(
-            f"TextToText.load: the {side} vocabulary in {folder} is not the one that the model was saved with, so its "
-            "ids mean other tokens. Put the file back that belongs to it."
-        )
-    return tokenizer
-
-
-def _mean_of_heads(weights, first=1):
-    """The mean over the axes from `first` to the last but one; there may be none."""
-    axes = list(range(first, weights.shape.rank - 1))
-    return tf.reduce_mean(weights, axis=axes) if axes else weights
-
-
-def _padded(ragged, filler):
-    """`(batch, longest)`, filled up; at least one long, so that a batch of empty strings has something to read."""
-    tensor = ragged.to_tensor(filler)
-    missing = tf.cast(tf.shape(tensor)[1] == 0, tf.int32)
-    return tf.pad(tensor, [[0, 0], [0, missing]], constant_values=filler)
+        return logits, state, weights if self.head_weights else mean_of_heads(weights)

@@ -23,6 +23,9 @@ class Vocabulary:
         file: path of a file that holds all tokens. With one, the lookup reads
             it, so that an export carries it as an asset.
 
+    Attributes:
+        pad_id, unknown_id, start_id, end_id: the ids of the special tokens.
+
     Raises:
         ValueError: for a token that occurs twice or holds a line break.
 
@@ -34,6 +37,8 @@ class Vocabulary:
     >>> vocabulary.tokens_of(tf.constant([4, 5])).numpy().tolist()
     [b'a', b'b']
     """
+
+    pad_id, unknown_id, start_id, end_id = PAD_ID, UNKNOWN_ID, START_ID, END_ID
 
     def __init__(self, tokens, file=None):
         self.tokens = (*SPECIAL_TOKENS, *tokens)

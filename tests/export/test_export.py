@@ -31,12 +31,6 @@ def exported(converter, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def unchecked(monkeypatch):
-    """No fresh process looks at an export: what is tested is where it is put, or what it answers in this process."""
-    monkeypatch.setattr(saved_model, "_check", lambda *arguments: None)
-
-
 def test_signature_is_the_documented_one(exported):
     signature = tf.saved_model.load(str(exported / "1")).signatures["serving_default"]
     _, inputs = signature.structured_input_signature

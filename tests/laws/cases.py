@@ -13,6 +13,7 @@ from keras_attention.models import (
     DateConverter,
     EncoderDecoder,
     GNMTTranslator,
+    LanguageModel,
     RecurrentDecoder,
     RecurrentEncoder,
     RecurrentTranslator,
@@ -273,6 +274,35 @@ MODELS |= {
     "rotary heads, input feeding": _with_attention("Luong input feeding LSTM", "two rotary heads in a window"),
 }
 
+
+def _decoder_alone(tied=True, **arguments):
+    def make(**kw):
+        compute_dtype = keras.dtype_policies.get(kw.get("dtype", "float32")).compute_dtype
+        embedding = (
+            keras.layers.ReversibleEmbedding(TARGET_IDS, 8, reverse_dtype=compute_dtype, **kw)
+            if tied
+            else keras.layers.Embedding(TARGET_IDS, 8, **kw)
+        )
+        return LanguageModel(TransformerDecoder(embedding, **_BLOCKS, cross_attention=False, **arguments, **kw), **kw)
+
+    return make
+
+
+def _cells_alone(**kw):
+    cells = [layers.PlainCell(6, cell="lstm", **kw), layers.PlainCell(6, **kw)]
+    return LanguageModel(RecurrentDecoder(TARGET_IDS, cells, embedding_dim=5, **kw), **kw)
+
+
+# Decoders without a source.
+LANGUAGE_MODELS = {
+    "sinusoids, tied": _decoder_alone(),
+    "rotary heads in a window, post-norm": _decoder_alone(
+        False, positions="rotary", norm="post", attention_options={"kv_heads": 1, "sliding_window": 3}
+    ),
+    "learned positions": _decoder_alone(positions="learned", max_length=20),
+    "LSTM and GRU": _cells_alone,
+}
+
 STRATEGIES = {
     "greedy": Greedy(),
     "beam of 1": Beam(1),
@@ -285,3 +315,33 @@ STRATEGIES = {
 
 # They answer otherwise each time.
 RANDOM = {"sample"}
+
+# Forms all of whose code others in the tables have too. Where each form is compiled, which takes seconds, the laws run
+# over the others alone; a new form is held to all of them until it is written here.
+REPEATED = {
+    # attentions
+    "dot learned scale", "scaled_dot", "scaled_dot learned scale", "scaled_luong", "reduced_rank learned scale",
+    "concat", "normed_bahdanau", "Bahdanau", "Bahdanau normed", "Luong dot", "Luong general scaled", "Luong concat",
+    "Luong of a score",
+    # cells
+    "Bahdanau deep output", "Luong parallel LSTM", "Luong input feeding LSTM", "the book's", "Luong with a function",
+    "fed with context and state", "GNMT, previous context, GRU", "plain LSTM", "Bahdanau, local-m",
+    "Bahdanau, two rotary heads in a window", "Luong parallel, monotonic", "Luong parallel, two heads",
+    "Luong parallel, local-m",
+    # models
+    "luong feeding, LSTM, one direction", "vanilla", "vanilla LSTM", "two layers, tied", "local-m", "bahdanau",
+    "transformer, all tied", "transformer, learned positions", "rotary heads, input feeding",
+    # heads and poolings
+    "grouped", "multi-query, normed", "rotary", "window", "learned dot", "learned normed", "last with a function",
+    "learned, as wide as the sequence", "last scaled dot",
+}  # fmt: skip
+
+# On JAX every call compiles: what differs from those that are left in what Keras computes alike on each backend.
+REPEATED_ON_JAX = REPEATED | {
+    "dot", "additive", "reduced_rank", "general in chunks", "local-m", "location, longer source than rows",
+    "normed in chunks, with dropout", "Bahdanau LSTM", "Luong parallel", "Addons' wrapper",
+    "Luong input feeding LSTM, location", "Luong input feeding LSTM, local-p", "luong", "transformer",
+    "bahdanau LSTM, dropout", "transformer, output tied, pre-norm", "GNMT, previous context, GRU",
+    "recurrent encoder, transformer decoder", "learned general", "learned, with dropout",
+    "wide values, no bias",
+}  # fmt: skip

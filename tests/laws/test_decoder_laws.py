@@ -15,7 +15,6 @@ from tests.laws.tools import (
     assert_close,
     assert_same,
     dtype_of,
-    fewer_on_jax,
     gradients,
     ids,
     jitted_on_jax,
@@ -177,6 +176,7 @@ def test_gradient_reaches_every_weight(rnn_of, name, data):
 
 
 @only_tensorflow
+@pytest.mark.compiles
 @EVERY_CELL
 def test_loop_in_graph_gives_the_values_and_gradients_of_the_python_loop(rnn_of, name, data):
     import tensorflow as tf
@@ -227,9 +227,8 @@ def test_model_survives_a_keras_file(name, tmp_path):
     assert_same(jitted_on_jax(again)(inputs), jitted_on_jax(model)(inputs))
 
 
-@pytest.mark.parametrize(
-    "name", fewer_on_jax(MODELS, ["luong feeding, LSTM, one direction", "bahdanau", "transformer, rotary"])
-)
+@pytest.mark.compiles  # or takes as long
+@EVERY_MODEL
 @pytest.mark.parametrize("policy", [pytest.param("mixed_float16", marks=not_jax), "mixed_bfloat16"])
 def test_model_trains_in_mixed_precision(name, policy):
     model, inputs = MODELS[name](dtype=policy), model_inputs()
@@ -254,6 +253,7 @@ def test_model_learns_and_comes_back_from_a_file(name, tmp_path):
     assert_close(again(inputs), model(inputs), atol=1e-6)
 
 
+@pytest.mark.compiles  # or takes as long
 @EVERY_MODEL
 def test_model_for_decoding_computes_the_same(name):
     model, inputs = MODELS[name](), model_inputs()

@@ -1,7 +1,7 @@
 """Compiled by XLA equals not compiled: values and gradients, at lengths on both sides of every change of path.
 
-Keras compiles without being asked where TensorFlow sees a GPU, and always on JAX. The lengths at which a path changes
-are made small here; `test_layers_work_compiled_at_the_lengths_at_which_paths_really_change` has the real ones.
+Keras compiles without being asked where TensorFlow sees a GPU, and always on JAX, where the other laws compile too.
+The lengths at which a path changes are made small here; the last test has the real ones.
 """
 
 import importlib
@@ -21,6 +21,7 @@ from tests.laws.tools import (
     BACKEND,
     array,
     compiled,
+    fewer_on_jax,
     ids,
     lengths_mask,
     normal,
@@ -28,6 +29,8 @@ from tests.laws.tools import (
     tensor,
     with_gradients,
 )
+
+pytestmark = pytest.mark.compiles
 
 BATCH, DIM, UNITS = 2, 5, 6
 SHORT, LONG = 4, 7  # below the change of path, and above it
@@ -67,7 +70,7 @@ def assert_compiled_is_not_compiled(function, variables, shapes, everywhere, ato
             assert_allclose(array(other), array(one), atol=atol, err_msg=f"length {length}")
 
 
-@pytest.mark.parametrize("name", ATTENTIONS)
+@pytest.mark.parametrize("name", fewer_on_jax(ATTENTIONS, ["monotonic", "Bahdanau in chunks"]))
 def test_attention_compiled_is_attention(name):
     layer = ATTENTIONS[name]()
     layer.build((BATCH, None, DIM), (BATCH, None, DIM))
@@ -80,7 +83,7 @@ def test_attention_compiled_is_attention(name):
     assert_compiled_is_not_compiled(call, layer.trainable_variables, shapes, name in CHANGES_PATH)
 
 
-@pytest.mark.parametrize("name", MULTI_HEADS)
+@pytest.mark.parametrize("name", fewer_on_jax(MULTI_HEADS, ["everything"]))
 def test_self_attention_compiled_is_self_attention(name):
     layer = layers.MultiHeadSelfAttention(4, 6, **MULTI_HEADS[name])
     layer.build((BATCH, None, 8))
@@ -108,7 +111,7 @@ def test_every_mask_and_the_dropout_of_self_attention_can_be_compiled():
     assert all(np.isfinite(array(values)).all() for values in tree.flatten(trained))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", fewer_on_jax(CELLS, ["Luong input feeding"]))
 def test_decoder_cell_compiled_is_the_cell(name):
     rnn = layers.AttentionRNN(CELLS[name]())
     rnn.build((BATCH, None, 3), (BATCH, 7, UNITS))
@@ -121,7 +124,7 @@ def test_decoder_cell_compiled_is_the_cell(name):
     assert_compiled_is_not_compiled(call, rnn.trainable_variables, shapes, name in CHANGES_PATH_OF_CELLS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", fewer_on_jax(MODELS, ["transformer, rotary"]))
 def test_model_compiled_is_the_model(name):
     model = MODELS[name]()
     source = ids(BATCH, 3, high=SOURCE_IDS) * lengths_mask(2, 3, length=3).astype("int32")
