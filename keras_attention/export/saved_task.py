@@ -60,9 +60,14 @@ class SavedTask:
         self._loaded = tf.saved_model.load(str(self.folder))
         self._signature = self._loaded.signatures[SIGNATURE]
 
+    @property
+    def input_specs(self):
+        """What the signature takes: a dict of `tf.TensorSpec` by name."""
+        return self._signature.structured_input_signature[1]
+
     def run(self, **inputs):
         """The signature on arrays: a dict of arrays."""
-        specs = self._signature.structured_input_signature[1]
+        specs = self.input_specs
         if set(inputs) != set(specs):
             raise ValueError(
                 f"{type(self).__name__}: the export in {self.folder} takes {', '.join(sorted(specs))}. Received "

@@ -6,6 +6,7 @@ from keras_attention.models.base import EncoderDecoder, LanguageModel
 from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.decoders import Decoder, DecoderOutput, RecurrentDecoder
 from keras_attention.models.encoders import Encoder, EncoderOutput, RecurrentEncoder
+from keras_attention.models.forecasters import RecurrentForecaster, SeriesToSeries, TransformerForecaster
 from keras_attention.models.transformer import TransformerDecoder, TransformerEncoder
 from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
 
@@ -20,9 +21,12 @@ __all__ = [
     "LanguageModel",
     "RecurrentDecoder",
     "RecurrentEncoder",
+    "RecurrentForecaster",
     "RecurrentTranslator",
+    "SeriesToSeries",
     "TransformerDecoder",
     "TransformerEncoder",
+    "TransformerForecaster",
     "TransformerTranslator",
     "VanillaSeq2Seq",
 ]

@@ -67,6 +67,9 @@ class Decoder(Layer):
 
     vocabulary_size = None
 
+    # Whether the shapes of the state change from call to call.
+    state_grows = False
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True  # it takes them; what it returns carries none

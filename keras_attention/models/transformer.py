@@ -232,6 +232,7 @@ class TransformerDecoder(_Stack, Decoder):
 
     block_class = DecoderBlock
     more_block_options: ClassVar = {"cross_attention"}
+    state_grows = True
 
     def __init__(self, embedding, *args, output_dim=None, **kwargs):
         super().__init__(embedding, *args, **kwargs)

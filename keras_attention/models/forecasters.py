@@ -1,0 +1,384 @@
+"""Models of series: floats in, floats out, by an encoder and a decoder that is fed what it said before."""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.cells import get_decoder_cell
+from keras_attention.layers.layer import serialized
+from keras_attention.layers.masks import cleaned
+from keras_attention.layers.products import wide
+from keras_attention.layers.unroll import unroll
+from keras_attention.models.base import DecodingModel
+from keras_attention.models.decoders import RecurrentDecoder
+from keras_attention.models.encoders import EncoderOutput, RecurrentEncoder, encoded
+from keras_attention.models.transformer import STACK_OPTIONS, TransformerDecoder, TransformerEncoder, split_options
+
+INPUTS = ("past", "future", "static")
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class SeriesToSeries(DecodingModel):
+    """A forecast of a fixed number of steps, by an encoder of the past and a decoder of the future.
+
+    The decoder is given, at each step, the value of the step before, what is
+    known of this one, and what does not change. Trained with plain `fit`, it is
+    fed its own predictions, as when it is used; with the true values as
+    `target` beside the inputs it is fed those (teacher forcing), in one call,
+    which is faster and leaves it less ready for its own mistakes.
+
+    Each window is seen in units of its own: the mean of the targets' past is
+    taken from them, and their standard deviation divided out; both are put back
+    into the forecast.
+
+    Args:
+        encoder: an encoder of vectors, `vocabulary_size=None`.
+        decoder: a decoder of vectors, whose `output_dim` is the number of
+            targets.
+        horizon: steps of a forecast.
+        normalize: whether windows are seen in units of their own.
+
+    Call args:
+        inputs: dict of
+
+            - `past`: `(batch, past, dim)`, what was observed; the targets come
+              first, other observations after them.
+            - `future` (optional): `(batch, horizon, known)`, what is known of
+              the steps to come, such as the calendar.
+            - `static` (optional): `(batch, static)`, what does not change.
+            - `past_mask` (optional): bool `(batch, past)`, True = observed.
+            - `target` (optional): `(batch, horizon, targets)`, the true values.
+
+    Returns:
+        The forecast, `(batch, horizon, targets)`, in the units of `past`.
+
+    Raises:
+        ValueError: for inputs of other steps, widths or names than it was built
+            for.
+
+    Example:
+
+    >>> decoder = RecurrentDecoder(None, LuongCell(8), output_dim=1)
+    >>> model = SeriesToSeries(RecurrentEncoder(None, units=8), decoder, horizon=6)
+    >>> model({"past": np.ones((2, 24, 3)), "future": np.ones((2, 6, 2))}).shape
+    TensorShape([2, 6, 1])
+
+    Reference: Kim et al. 2022, "Reversible Instance Normalization for Accurate
+        Time-Series Forecasting against Distribution Shift", for `normalize`.
+    """
+
+    parts = ("encoder", "decoder", "horizon", "normalize")
+
+    def __init__(self, encoder, decoder, horizon, normalize=True, **kwargs):
+        super().__init__(**kwargs)
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if getattr(part, "vocabulary_size", None):
+                raise ValueError(
+                    f"SeriesToSeries: the {name} must read vectors, vocabulary_size=None. Received {part!r}."
+                )
+        if horizon < 1:
+            raise ValueError(f"SeriesToSeries: horizon must be at least 1. Received {horizon}.")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.horizon = horizon
+        self.normalize = normalize
+        self.widths = {}
+
+    @property
+    def target_dim(self):
+        """Number of targets."""
+        return self.decoder.output_dim
+
+    def build(self, input_shape):
+        """Creates all weights, from a dict of the shapes of the inputs."""
+        self.widths = {name: input_shape[name][-1] for name in INPUTS if name in input_shape}
+        if self.widths["past"] < self.target_dim:
+            raise ValueError(
+                f"{type(self).__name__}: the first columns of past must be the {self.target_dim} targets. Received "
+                f"{self.widths['past']}."
+            )
+        static, known = self.widths.get("static", 0), self.widths.get("future", 0)
+        batch, length = input_shape["past"][:2]
+        source = (batch, length, self.widths["past"] + static)
+        if not self.encoder.built:
+            self.encoder.build(source)
+        shapes = self.encoder.compute_output_shape(source)
+        if not isinstance(shapes, EncoderOutput):
+            shapes = EncoderOutput(shapes, None, (((batch, shapes[-1]),),))
+        if not self.decoder.built:
+            target = (batch, self.horizon, self.target_dim + known + static)
+            self.decoder.build(target, shapes.outputs, shapes.summary)
+
+    def call(self, inputs, training=False):
+        self._check(inputs)
+        if "target" not in inputs:
+            return self.roll_out(inputs, training)[0]
+        state = self._begin(inputs, training)
+        target = state.normalized(inputs["target"])
+        before = ops.concatenate([state.last, target[:, :-1]], axis=1)
+        outputs = self.decode(self._joined(before, state.known), state.memory, state.state, training=training)
+        return state.in_units(outputs.logits)
+
+    def roll_out(self, inputs, training=False):
+        """The forecast, each step of which is fed to the next, and the weights that it was made with.
+
+        Args:
+            inputs: as in a call.
+            training: whether to drop.
+
+        Returns:
+            `(forecast, weights)`: `(batch, horizon, targets)`, and the
+            decoder's weights, `(batch, horizon, ..., past)`.
+        """
+        self._check(inputs)
+        begun = self._begin(inputs, training)
+
+        def step(known, carry):
+            value, state = carry
+            target = self._joined(value, known)[:, None]
+            outputs = self.decode(target, begun.memory, state, training=training)
+            value = outputs.logits[:, 0]
+            return (value, outputs.weights[:, 0]), (value, outputs.state)
+
+        first = (begun.last[:, 0], begun.state)
+        known = begun.known
+        if known is None:
+            known = ops.zeros((ops.shape(begun.last)[0], self.horizon, 0), self.compute_dtype)
+        if self.decoder.state_grows:
+            (values, weights), _ = _unrolled(step, known, first, self.horizon)
+        else:
+            (values, weights), _ = unroll(step, known, first)
+        return begun.in_units(values), weights
+
+    def _begin(self, inputs, training):
+        """Everything before the first step."""
+        past, mask = ops.cast(inputs["past"], self.compute_dtype), inputs.get("past_mask")
+        past = cleaned(past, mask)
+        static = ops.cast(inputs["static"], self.compute_dtype) if "static" in inputs else None
+        begun = _Begun(*_units(past[..., : self.target_dim], mask, self.normalize))
+        targets = cleaned(begun.normalized(past[..., : self.target_dim]), mask)
+        past = ops.concatenate([targets, past[..., self.target_dim :]], axis=-1)
+        if static is not None:
+            past = ops.concatenate([past, _at_each_step(static, ops.shape(past)[1])], axis=-1)
+        outputs, mask, summary = encoded(self.encoder, past, mask, training)
+        begun.memory = self.decoder.prepare(outputs, mask)
+        begun.state = self.decoder.start(summary, begun.memory)
+        begun.last = _last(targets, inputs.get("past_mask"))
+        parts = [ops.cast(inputs["future"], self.compute_dtype)] if "future" in inputs else []
+        parts += [] if static is None else [_at_each_step(static, self.horizon)]
+        begun.known = ops.concatenate(parts, axis=-1) if parts else None
+        return begun
+
+    def _joined(self, value, known):
+        return value if known is None or known.shape[-1] == 0 else ops.concatenate([value, known], axis=-1)
+
+    def _check(self, inputs):
+        """Raises a ValueError unless the inputs are those that the model was built for."""
+        unknown = set(inputs) - {*INPUTS, "past_mask", "target"}
+        if unknown or "past" not in inputs or (self.widths and {*inputs} & {*INPUTS} != {*self.widths}):
+            raise ValueError(
+                f"{type(self).__name__}: inputs must be {', '.join(self.widths or ['past'])}, and may be past_mask and "
+                f"target. Received {', '.join(sorted(inputs))}."
+            )
+        for name in ("future", "target"):
+            steps = inputs[name].shape[1] if name in inputs else None
+            if steps not in (None, self.horizon):
+                raise ValueError(
+                    f"{type(self).__name__}: it was built for a horizon of {self.horizon} steps. Received {steps} of "
+                    f"{name}. Build a model for that horizon."
+                )
+
+    def for_decoding(self):
+        """This one: there is nothing that decodes it faster."""
+        return self
+
+
+class _Begun:
+    """What is known before the first step of a forecast."""
+
+    memory = state = last = known = None
+
+    def __init__(self, mean, scale):
+        self.mean = mean
+        self.scale = scale
+
+    def normalized(self, values):
+        """Values in units of their window."""
+        return (ops.cast(values, self.mean.dtype) - self.mean) / self.scale
+
+    def in_units(self, values):
+        """Values in the units of the series."""
+        return ops.cast(values, self.mean.dtype) * self.scale + self.mean
+
+
+def _units(targets, mask, normalize):
+    """Mean and scale of each target over a window, `(batch, 1, targets)`."""
+    if not normalize:
+        zeros = ops.zeros_like(targets[:, :1])
+        return zeros, zeros + 1
+    dtype = wide(targets.dtype)
+    values = ops.cast(targets, dtype)
+    live = ops.ones_like(values) if mask is None else ops.cast(mask, dtype)[..., None] * ops.ones_like(values)
+    count = ops.maximum(ops.sum(live, axis=1, keepdims=True), 1)
+    mean = ops.sum(values * live, axis=1, keepdims=True) / count
+    variance = ops.sum(ops.square(values - mean) * live, axis=1, keepdims=True) / count
+    # A series that does not move has no scale: one, relative to nothing.
+    scale = ops.where(variance > 1e-12, ops.sqrt(ops.maximum(variance, 1e-12)), 1.0)
+    return tuple(ops.cast(tensor, targets.dtype) for tensor in (mean, scale))
+
+
+def _last(targets, mask):
+    """The last observed value, `(batch, 1, targets)`."""
+    if mask is None:
+        return targets[:, -1:]
+    places = ops.cast(mask, "int32") * (1 + ops.arange(ops.shape(mask)[1], dtype="int32"))
+    place = ops.maximum(ops.max(places, axis=1) - 1, 0)
+    return ops.take_along_axis(targets, place[:, None, None], axis=1)
+
+
+def _at_each_step(static, steps):
+    """`(batch, static)` to `(batch, steps, static)`."""
+    return ops.repeat(static[:, None], steps, axis=1)
+
+
+def _unrolled(step, inputs, state, length):
+    """`unroll` for a state whose shapes change from step to step."""
+    found = []
+    for position in range(length):
+        outputs, state = step(inputs[:, position], state)
+        found.append(outputs)
+    return tuple(ops.stack(values, axis=1) for values in zip(*found, strict=True)), state
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class RecurrentForecaster(SeriesToSeries):
+    """A recurrent `SeriesToSeries` with Bahdanau's attention, Luong's, any other, or none.
+
+    Args:
+        horizon: steps of a forecast.
+        target_dim: number of targets.
+        units: width of the decoder's state, and of the encoder's.
+        attention: `"bahdanau"`, `"luong"`, None or a `DecoderCell`.
+        cell: `"gru"`, `"lstm"` or a `RecurrentCell`; that of the `DecoderCell`
+            if one is given.
+        layers: recurrent layers of the encoder.
+        bidirectional: whether the encoder reads from both ends, with half the
+            units each.
+        dropout: fraction dropped from the inputs of each layer and before the
+            output layer, in training.
+        normalize: see `SeriesToSeries`.
+
+    Call args and Returns: see `SeriesToSeries`.
+
+    Example:
+
+    >>> RecurrentForecaster(horizon=6)({"past": np.ones((2, 24, 1))}).shape
+    TensorShape([2, 6, 1])
+
+    Reference: Bahdanau et al. 2015; Luong et al. 2015.
+    """
+
+    def __init__(
+        self,
+        horizon,
+        target_dim=1,
+        units=32,
+        attention="bahdanau",
+        cell="gru",
+        layers=1,
+        bidirectional=False,
+        dropout=0.0,
+        normalize=True,
+        **kwargs,
+    ):
+        policy = kwargs.get("dtype")
+        decoder_cell = get_decoder_cell(attention, units, cell=cell, dtype=policy)
+        shared = {"dropout": dropout, "dtype": policy}
+        encoder = RecurrentEncoder(
+            None,
+            units // 2 if bidirectional else units,
+            cell=decoder_cell.cell,
+            bidirectional=bidirectional,
+            layers=layers,
+            name="encoder",
+            **shared,
+        )
+        decoder = RecurrentDecoder(None, decoder_cell, output_dim=target_dim, name="decoder", **shared)
+        super().__init__(encoder, decoder, horizon, normalize, **kwargs)
+        self.arguments = {
+            "horizon": horizon,
+            "target_dim": target_dim,
+            "units": units,
+            "layers": layers,
+            "bidirectional": bidirectional,
+            "dropout": dropout,
+            "normalize": normalize,
+        }
+        self._attention = attention
+
+    def get_config(self):
+        given = self._attention if isinstance(self._attention, str) or self._attention is None else self.decoder.cell
+        return super().get_config() | {"attention": serialized(given), "cell": serialized(self.encoder.cell)}
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class TransformerForecaster(SeriesToSeries):
+    """A `SeriesToSeries` of a Transformer's blocks.
+
+    Args:
+        horizon: steps of a forecast.
+        target_dim: number of targets.
+        units: width of the model.
+        layers: blocks of the encoder, and of the decoder.
+        num_heads: attention heads of a block.
+        feed_forward_units: width of the hidden layer of a block.
+        dropout: see `TransformerEncoder`.
+        normalize: see `SeriesToSeries`.
+        **options: others of `TransformerEncoder`, such as `positions`.
+
+    Call args and Returns: see `SeriesToSeries`.
+
+    Example:
+
+    >>> TransformerForecaster(horizon=6)({"past": np.ones((2, 24, 1))}).shape
+    TensorShape([2, 6, 1])
+
+    Reference: Vaswani et al. 2017; Wu et al. 2020, "Deep Transformer Models for
+        Time Series Forecasting".
+    """
+
+    def __init__(
+        self,
+        horizon,
+        target_dim=1,
+        units=32,
+        layers=1,
+        num_heads=4,
+        feed_forward_units=64,
+        dropout=0.0,
+        normalize=True,
+        **options,
+    ):
+        options, more = split_options(options, STACK_OPTIONS)
+        policy = more.get("dtype")
+        sizes = {
+            "layers": layers,
+            "num_heads": num_heads,
+            "feed_forward_units": feed_forward_units,
+            "dropout": dropout,
+            **options,
+        }
+        encoder, decoder = (
+            make(keras.layers.Dense(units, dtype=policy), dtype=policy, **sizes, **given)
+            for make, given in (
+                (TransformerEncoder, {"name": "encoder"}),
+                (TransformerDecoder, {"name": "decoder", "output_dim": target_dim}),
+            )
+        )
+        super().__init__(encoder, decoder, horizon, normalize, **more)
+        self.arguments = {
+            "horizon": horizon,
+            "target_dim": target_dim,
+            "units": units,
+            "normalize": normalize,
+            **sizes,
+        }
