@@ -107,5 +107,5 @@ def test_windows_that_do_not_fit_are_refused():
         make_windows(np.ones(20), 9, 3, future=np.ones(3))
     with pytest.raises(TypeError, match="must hold numbers"):
         make_windows(["a"] * 20, 9, 3)
-    with pytest.raises(ValueError, match="must hold a season of 8 steps. Received 3"):
+    with pytest.raises(ValueError, match=r"must hold a season of 8 steps. Received 3"):
         seasonal_naive(np.ones((1, 3, 1)), 2, 8)
