@@ -1,11 +1,12 @@
-"""Dates: our converter beside the book's model in stock Keras layers, and the baseline without attention.
+"""Dates: our converter beside the book's model in stock Keras layers, other attentions, and none.
 
     python benchmarks/dates.py [--data date.txt.gz]
 
 Each contestant trains in a fresh process on one core until 99.9 % of the 5,000
 test lines are exactly right; the CPU seconds are those of `fit`, tracing
-included. Then greedy conversion is timed from the exported SavedModel. Without
-the book's file, dates in its four formats are generated, which is said.
+included; those with another attention have four passes. Then greedy conversion is
+timed from the exported SavedModel. Without the book's file, dates in its four
+formats are generated, which is said.
 """
 
 import argparse
@@ -25,6 +26,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=str(BOOK), help="the book's date.txt, plain or .gz")
     parser.add_argument("--seeds", type=int, default=3, help="runs of ours")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="rows of the table; the first is the one compared with"
+    )
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -34,10 +38,17 @@ def main():
         return
     source = f"the book's {options.data}" if pathlib.Path(options.data).is_file() else "generated dates, no book's file"
     print(f"Data: {source}\n")
-    rows = {"stock Keras, the book's model": [harness.measure(__file__, "stock", "--data", options.data)]}
-    for name, work, seeds in (("DateConverter", "ours", options.seeds), ("no attention", "vanilla", 1)):
+    rows = {}
+    if not options.only:
+        rows["stock Keras, the book's model"] = [harness.measure(__file__, "stock", "--data", options.data)]
+    others = {"local-m": "local-m", "local-p": "local-p", "monotonic, hard at conversion": "monotonic"}
+    contestants = {"DateConverter": ("ours", options.seeds), "no attention": ("vanilla", 1)}
+    contestants |= {name: (work, 1) for name, work in others.items()}
+    if options.only:
+        contestants = {name: contestants[name] for name in options.only}
+    for name, (work, seeds) in contestants.items():
         rows[name] = [harness.measure(__file__, work, "--data", options.data, "--seed", seed) for seed in range(seeds)]
-    stock = rows["stock Keras, the book's model"][0]["cpu_seconds"]
+    stock = next(iter(rows.values()))[0]["cpu_seconds"]  # the first row is what the others are compared with
     header = f"{'model':32}{'weights':>9}{'epochs':>8}{'CPU s':>8}{'ratio':>8}{'exact %':>9}{'unseen %':>10}"
     print(f"{header}  after each epoch")
     for name, runs in rows.items():
@@ -46,6 +57,9 @@ def main():
             seconds, exact, unseen = run["cpu_seconds"], 100 * run["exact"], 100 * run["exact_unseen"]
             figures = f"{seconds:>8.1f}{seconds / stock:>8.3f}{exact:>9.2f}{unseen:>10.2f}"
             print(f"{name:32}{run['weights']:>9,}{run['epochs']:>8}{figures}  {epochs}")
+    if options.only:
+        harness.save("dates_attentions", f"python benchmarks/dates.py --only {' '.join(map(repr, options.only))}", rows)
+        return
     speed = harness.measure(__file__, "convert", "--data", options.data)
     print(f"\nSavedModel, greedy, one core: {speed['dates_per_second']:,.0f} dates/s in one batch of 1,000; ")
     print(f"one date {speed['one_date_ms']:.2f} ms (median of 200)")
@@ -92,7 +106,32 @@ def run_vanilla(options):
     run_converter(options, BASELINE)
 
 
-def run_converter(options, arguments):
+def run_local_m(options):
+    run_around(options, lambda layers: layers.LocalAttention("general", "monotonic", half_width=5))
+
+
+def run_local_p(options):
+    run_around(options, lambda layers: layers.LocalAttention("general", "predictive", half_width=5))
+
+
+def run_monotonic(options):
+    """Soft in training, with noise that drives it to decide; hard at conversion."""
+
+    def decide(model):
+        model.decoder.cell.attention.hard = True
+
+    run_around(options, lambda layers: layers.MonotonicAttention("general", noise=1.0, seed=0), decide)
+
+
+def run_around(options, attention, before_conversion=None):
+    """The recipe with another attention in its cell, which reads all steps in parallel, and four times the passes."""
+    from keras_attention import layers
+
+    cell = layers.LuongCell(RECIPE["units"], attention=attention(layers), input_feeding=False)
+    run_converter(options, RECIPE | {"attention": cell, "epochs": 4}, before_conversion)
+
+
+def run_converter(options, arguments, before_conversion=None):
     from keras_attention.recipes import train_converter
 
     training, test = book_split(options.data)
@@ -101,6 +140,8 @@ def run_converter(options, arguments):
     began = time.process_time()
     converter = train_converter(training, watched, seed=options.seed, verbose=0, **arguments)
     seconds = time.process_time() - began
+    if before_conversion is not None:
+        before_conversion(converter.model)
 
     def predict(texts):
         return np.array([conversion.text for conversion in converter(texts)])
@@ -211,6 +252,7 @@ def run_convert(options):
 
 
 WORKS = {"ours": run_ours, "vanilla": run_vanilla, "stock": run_stock, "convert": run_convert}
+WORKS |= {"local-m": run_local_m, "local-p": run_local_p, "monotonic": run_monotonic}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -51,9 +51,25 @@ def test_sentiment(run_here, tmp_path, eagerly):
     assert (tmp_path / "out/attention.png").is_file()
 
 
-@pytest.mark.parametrize("script", ["date_conversion/date_conversion.py", "sentiment/sentiment.py"])
-def test_short_example_stays_under_a_hundred_lines(script):
-    assert len((EXAMPLES / script).read_text().splitlines()) < 100
+def test_time_series(run_here, tmp_path, eagerly, unchecked):
+    script = EXAMPLES / "time_series/time_series.py"
+    printed = run_here(script, "--weeks", "12", "--epochs", "1", "--units", "4", "--output", "out")
+    assert "as a week ago: " in printed
+    assert "over 9 days that were held out" in printed
+    assert (tmp_path / "out/model/1/saved_model.pb").is_file()
+    assert (tmp_path / "out/attention.png").is_file()
+
+
+def test_image_caption(run_here, tmp_path, eagerly):
+    script = EXAMPLES / "image_caption/image_caption.py"
+    printed = run_here(script, "--count", "40", "--epochs", "1", "--output", "out")
+    assert "of the captions that were held out are right" in printed
+    assert (tmp_path / "out/attention.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["date_conversion", "image_caption", "sentiment", "time_series"])
+def test_short_example_stays_under_a_hundred_lines(name):
+    assert len((EXAMPLES / name / f"{name}.py").read_text().splitlines()) < 100
 
 
 def test_translation_with_a_transformer(run_here, tmp_path, monkeypatch, eagerly, unchecked):
