@@ -25,10 +25,7 @@ def windows():
 
     series = elnino.load_pandas().data.set_index("YEAR").to_numpy().reshape(-1)
     cuts = [0, int(0.7 * len(series)), int(0.85 * len(series)), len(series)]
-    return [
-        make_windows(series[max(begin - PAST, 0) : end], PAST, HORIZON)
-        for begin, end in itertools.pairwise(cuts)
-    ]
+    return [make_windows(series[max(begin - PAST, 0) : end], PAST, HORIZON) for begin, end in itertools.pairwise(cuts)]
 
 
 def contest(name, seed):

@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "serving": {"export", "conversion", "visualization"},
     "testing": set(),
     "bleu": set(),
+    "settings": set(),
     "__init__": set(),
     "__main__": {"cli"},
 }
-FREE = {"cli", "cli_serving", "cli_translation", "recipes"}
+FREE = {"cli", "recipes"}
 
 
 def public_subclasses(module, base):
