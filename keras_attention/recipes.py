@@ -13,8 +13,7 @@ import numpy as np
 
 from keras_attention.bleu import corpus_scores
 from keras_attention.data.batches import TokenBatches, make_batches
-from keras_attention.models.date_converter import DateConverter
-from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
+from keras_attention.models import DateConverter, GNMTTranslator, RecurrentTranslator, TransformerTranslator
 from keras_attention.settings import TranslatorSettings
 from keras_attention.tasks import TextToText
 from keras_attention.text.tokenizers import CharacterTokenizer
