@@ -4,6 +4,7 @@ The command line and the examples use them; a model of your own is trained with
 plain `compile` and `fit`, as they do.
 """
 
+import dataclasses
 import functools
 import pathlib
 
@@ -12,8 +13,8 @@ import numpy as np
 
 from keras_attention.bleu import corpus_scores
 from keras_attention.data.batches import TokenBatches, make_batches
-from keras_attention.models.date_converter import DateConverter
-from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
+from keras_attention.models import DateConverter, GNMTTranslator, RecurrentTranslator, TransformerTranslator
+from keras_attention.settings import TranslatorSettings
 from keras_attention.tasks import TextToText
 from keras_attention.text.tokenizers import CharacterTokenizer
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
@@ -157,25 +158,10 @@ def train_translator(
     source_tokenizer,
     target_tokenizer,
     folder,
-    updates=8000,
-    tokens=4096,
-    optimizer="adam",
-    learning_rate=None,
-    warmup=4000,
-    cooldown=0,
-    label_smoothing=0.1,
-    clip_norm=25.0,
-    ema_momentum=None,
-    round_updates=None,
-    average=10,
-    patience=10,
-    measure_bleu=False,
-    max_length=256,
-    max_ratio=None,
-    subword_dropout=0.0,
-    seed=0,
+    settings=None,
     callbacks=(),
     verbose="auto",
+    **given,
 ):
     """Trains an encoder-decoder on a parallel corpus as the field does, and can be stopped at any moment.
 
@@ -193,35 +179,16 @@ def train_translator(
         source_tokenizer: of the sources.
         target_tokenizer: of the targets.
         folder: where checkpoints are kept and the result is saved.
-        updates: how many, in all.
-        tokens: positions in a batch; see `TokenBatches`.
-        optimizer: `"adam"`, or `"muon"`, whose loss falls faster at first; see
-            `keras_attention.training.Muon`.
-        learning_rate: highest of the schedule. Defaults to the paper's,
-            `(units * warmup)**-0.5`.
-        warmup: updates until then.
-        cooldown: updates at the end over which the rate falls to zero; none
-            by default, as in the paper.
-        label_smoothing: see `MaskedCrossentropy`.
-        clip_norm: largest global norm of a gradient; None does not clip.
-        ema_momentum: if given, an exponential moving average of the weights is
-            kept by Keras' optimizer, and is the result.
-        round_updates: updates in a round; one pass over the pairs by default.
-        average: rounds whose weights are averaged at the end.
-        patience: rounds without a better result after which it ends; None
-            goes on. The result is `val_loss`, or BLEU if that is measured.
-        measure_bleu: whether to translate the validation pairs after each
-            round, greedily, and measure `val_bleu`.
-        max_length, max_ratio: of the pairs; see `TokenBatches`.
-        subword_dropout: see `TokenBatches`.
-        seed: of the order of the pairs.
+        settings: a `TranslatorSettings`.
         callbacks: Keras callbacks; their results are logged.
         verbose: as in `fit`.
+        **given: fields of `TranslatorSettings`, instead of the record.
 
     Returns:
         A `TextToText`, which is also saved in the folder.
 
     Raises:
+        TypeError: for a setting that there is not.
         ValueError: for a checkpoint of another configuration, without pairs, or
             for an unknown optimizer.
         FloatingPointError: if the loss is not a number any more; the last good
@@ -229,55 +196,63 @@ def train_translator(
 
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """
-    schedule = InverseSquareRoot(learning_rate or (model.units * warmup) ** -0.5, warmup, cooldown, updates)
-    optimizer = _optimizer(optimizer, schedule, clip_norm, ema_momentum)
+    settings = TranslatorSettings.of((dataclasses.asdict(settings) if settings else {}) | given)
+    batches = TokenBatches(
+        pairs,
+        source_tokenizer,
+        target_tokenizer,
+        settings.tokens,
+        settings.seed,
+        max_length=settings.max_length,
+        max_ratio=settings.max_ratio,
+        subword_dropout=settings.subword_dropout,
+    )
+    optimizer = _optimizer(settings, model.units)
     tokenizers = (source_tokenizer, target_tokenizer)
     _claim(folder, tokenizers)
-    batches = TokenBatches(
-        pairs, source_tokenizer, target_tokenizer, tokens, seed, 4, max_length, max_ratio, subword_dropout
-    )
-    held_out = TokenBatches(validation_pairs, source_tokenizer, target_tokenizer, tokens, max_length=max_length)
-    round_updates = min(round_updates or batches.steps_per_epoch, updates)
-    model.compile(optimizer, MaskedCrossentropy(label_smoothing), metrics=[Tokens()])
+    held_out = TokenBatches(validation_pairs, *tokenizers, settings.tokens, max_length=settings.max_length)
+    model.compile(optimizer, MaskedCrossentropy(settings.label_smoothing), metrics=[Tokens()])
     if batches.dropped:
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
-    converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=max_length)
-    scores = [_Bleu(converter, validation_pairs)] if measure_bleu else []
+    converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
+    scores = [_Bleu(converter, validation_pairs)] if settings.measure_bleu else []
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
-        keep=average,
-        monitor="val_bleu" if measure_bleu else "val_loss",
-        mode="max" if measure_bleu else "min",
-        patience=patience,
+        keep=settings.average,
+        monitor="val_bleu" if settings.measure_bleu else "val_loss",
+        mode="max" if settings.measure_bleu else "min",
+        patience=settings.patience,
     )
     callbacks = [Throughput(), Validation(held_out.once()), *callbacks, *scores]
-    _fit_from_checkpoint(model, batches, checkpoints, updates, round_updates, callbacks, verbose)
-    if ema_momentum is None:
-        average_checkpoints(model, checkpoints.files[-average:])
+    _fit_from_checkpoint(model, batches, checkpoints, settings, callbacks, verbose)
+    if settings.ema_momentum is None:
+        average_checkpoints(model, checkpoints.files[-settings.average :])
     else:
         model.optimizer.finalize_variable_values(model.trainable_variables)
     converter.save(folder)
     return converter
 
 
-def _optimizer(name, schedule, clip_norm, ema_momentum):
-    if name not in OPTIMIZERS:
+def _optimizer(settings, units):
+    if settings.optimizer not in OPTIMIZERS:
         known = " or ".join(map(repr, OPTIMIZERS))
-        raise ValueError(f"train_translator: optimizer must be {known}. Received {name!r}.")
-    return OPTIMIZERS[name](
-        schedule,
+        raise ValueError(f"train_translator: optimizer must be {known}. Received {settings.optimizer!r}.")
+    highest = settings.learning_rate or (units * settings.warmup) ** -0.5
+    return OPTIMIZERS[settings.optimizer](
+        InverseSquareRoot(highest, settings.warmup, settings.cooldown, settings.updates),
         epsilon=1e-8,
-        global_clipnorm=clip_norm,
-        use_ema=ema_momentum is not None,
-        ema_momentum=ema_momentum or 0.99,
+        global_clipnorm=settings.clip_norm,
+        use_ema=settings.ema_momentum is not None,
+        ema_momentum=settings.ema_momentum or 0.99,
     )
 
 
-def _fit_from_checkpoint(model, batches, checkpoints, updates, round_updates, callbacks, verbose):
+def _fit_from_checkpoint(model, batches, checkpoints, settings, callbacks, verbose):
     """The rounds that are left of a training, with the batches that belong to them."""
+    round_updates = min(settings.round_updates or batches.steps_per_epoch, settings.updates)
     done = checkpoints.restore(model)
-    rounds = -(-updates // round_updates)
+    rounds = -(-settings.updates // round_updates)
     if done >= rounds or checkpoints.finished:
         return
     history = model.fit(

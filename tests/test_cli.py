@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from keras_attention import cli
+from keras_attention.cli import commands
 from keras_attention.data import generate_dates, write_pairs
 
 from .conftest import FORMATS
@@ -121,7 +122,7 @@ def test_failure_is_one_line_and_status_1(arguments, message, trained, tmp_path,
 
 def test_import_in_haste_leaves_nothing_behind(monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
-    with cli._in_haste():
+    with commands._in_haste():
         assert not gc.isenabled()
         with pytest.raises(ImportError):
             importlib.import_module("matplotlib")

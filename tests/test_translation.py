@@ -20,16 +20,17 @@ from keras_attention import (
     Sample,
     TransformerTranslator,
     cli,
-    cli_translation,
     load,
 )
 from keras_attention.bleu import corpus_scores
+from keras_attention.cli import translation
 from keras_attention.layers.bridge import BRIDGES
 from keras_attention.layers.feed_forward import NORMS
 from keras_attention.layers.gnmt_cell import CONTEXTS
 from keras_attention.layers.recurrent import RECURRENT_CELLS
-from keras_attention.models.transformer import POSITIONS, STACK_OPTIONS
-from keras_attention.models.translators import RECURRENT_OPTIONS, TIES
+from keras_attention.models.recurrent.translators import RECURRENT_OPTIONS
+from keras_attention.models.transformer.stacks import POSITIONS, STACK_OPTIONS
+from keras_attention.models.transformer.translator import TIES
 from keras_attention.recipes import TRANSLATORS, make_translator, train_translator
 from keras_attention.tasks import TextToText
 from keras_attention.text import SentencePieceTokenizer, subwords_of_file
@@ -250,12 +251,12 @@ KINDS = {"transformer": TransformerTranslator, "recurrent": RecurrentTranslator,
 
 
 def test_flags_of_a_model_are_arguments_of_its_constructor():
-    assert set(cli_translation.MODELS) == set(TRANSLATORS)
-    for kinds, flags in cli_translation.MODEL_FLAGS.items():
+    assert set(translation.MODELS) == set(TRANSLATORS)
+    for kinds, flags in translation.MODEL_FLAGS.items():
         for kind, model in KINDS.items():
             if kind in kinds:
                 assert set(flags) <= set(inspect.signature(model).parameters) | OPTIONS[model]
-    settings = {name: flag for flags in cli_translation.MODEL_FLAGS.values() for name, flag in flags.items()}
+    settings = {name: flag for flags in translation.MODEL_FLAGS.values() for name, flag in flags.items()}
     choices = {name: set(flag["choices"]) for name, flag in settings.items() if "choices" in flag}
     known = {"norm": NORMS, "positions": POSITIONS, "tied": TIES, "cell": RECURRENT_CELLS, "bridge": BRIDGES}
     known["context"] = CONTEXTS
@@ -283,6 +284,12 @@ def test_what_is_tied_and_the_attention_s_options_are_flags(corpus, tmp_path, ca
 def test_three_embeddings_are_none_that_are_tied(corpus, tmp_path, eagerly):
     assert cli.main(train_command(corpus, tmp_path / "run", "--updates", 1, "--tied", "none")) == 0
     assert load(tmp_path / "run").model.tied is None
+
+
+def test_unknown_setting_is_refused(converter, tmp_path):
+    with pytest.raises(TypeError, match=r"it has updates, tokens, .* seed. Received epochs"):
+        train_translator(converter.model, PAIRS, PAIRS, *2 * [converter.source_tokenizer], tmp_path / "run", epochs=3)
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_optimizer_is_refused(converter, tmp_path):

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID
+from keras_attention.text.vocabulary import PAD_ID
 
 
 def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuffle_seed=None, fixed_shapes=False):
@@ -84,7 +84,7 @@ def make_text_batches(texts, tokenizer, batch_size=128, shuffle_seed=None):
     texts = list(texts)
     if not texts:
         raise ValueError("make_text_batches: expected at least one text, received none.")
-    columns = _shifted(tokenizer.encode(tf.constant(texts)))
+    columns = _shifted(tokenizer.encode(tf.constant(texts)), tokenizer.vocabulary)
     rows = tf.data.Dataset.range(len(texts))
     if shuffle_seed is not None:
         rows = rows.shuffle(len(texts), seed=shuffle_seed)
@@ -225,7 +225,7 @@ class TokenBatches:
             tokenizer.sample(texts, self.subword_dropout, int(seed))
             for tokenizer, texts, seed in zip(self._tokenizers, self._texts, seeds, strict=True)
         )
-        return source, *_shifted(target)
+        return source, *_shifted(target, self._tokenizers[1].vocabulary)
 
     def _padded_lengths(self, columns):
         """Source and target length of the kept rows, `(kept, 2)`, as multiples of the buckets' width."""
@@ -276,13 +276,15 @@ def _columns(owner, pairs, source_tokenizer, target_tokenizer):
     if not pairs:
         raise ValueError(f"{owner}: expected at least one pair, received none.")
     sources, targets = (tf.constant(texts) for texts in zip(*pairs, strict=True))
-    return source_tokenizer.encode(sources), *_shifted(target_tokenizer.encode(targets))
+    return source_tokenizer.encode(sources), *_shifted(target_tokenizer.encode(targets), target_tokenizer.vocabulary)
 
 
-def _shifted(tokens):
+def _shifted(tokens, vocabulary):
     """What a decoder is given and what it learns, of the ids of a text."""
     marks = tf.ones([tokens.nrows(), 1], tf.int32)
-    return tf.concat([marks * START_ID, tokens], axis=1), tf.concat([tokens, marks * END_ID], axis=1)
+    return tf.concat([marks * vocabulary.start_id, tokens], axis=1), tf.concat(
+        [tokens, marks * vocabulary.end_id], axis=1
+    )
 
 
 def _batch(source, target, labels):

@@ -13,9 +13,7 @@ from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, 
 from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.feed_forward import FeedForward, Residual
 from keras_attention.layers.gnmt_cell import GNMTCell
-from keras_attention.layers.kv_cache import KVCache
-from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
-from keras_attention.layers.masking import (
+from keras_attention.layers.keras_recurrent import (
     GRU,
     LSTM,
     RNN,
@@ -23,9 +21,10 @@ from keras_attention.layers.masking import (
     SimpleRNN,
     TimeDistributed,
 )
-from keras_attention.layers.masks import causal_mask, combine_masks, padding_mask, window_mask
+from keras_attention.layers.kv_cache import KVCache
+from keras_attention.layers.local import LocalAttention, LocationAttention, MonotonicAttention
+from keras_attention.layers.masks import Pattern, alibi_slopes, causal_mask, combine_masks, padding_mask, window_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
-from keras_attention.layers.patterns import Pattern, alibi_slopes
 from keras_attention.layers.pooling import AttentionPooling
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
 from keras_attention.layers.recurrent import GRUCell, LSTMCell, RecurrentCell, get_recurrent_cell, run_recurrence

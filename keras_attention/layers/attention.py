@@ -76,6 +76,8 @@ class Attention(ListInputs, AttentionLayer):
     (TensorShape([2, 3, 4]), TensorShape([2, 3, 7]))
     """
 
+    config_names = ("score", *AttentionLayer.config_names)
+
     def __init__(self, score="scaled_dot", dropout=0.0, blockwise="auto", seed=None, **kwargs):
         super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.score = get_score(score)
@@ -214,9 +216,6 @@ class Attention(ListInputs, AttentionLayer):
             *self.dropout_of_blocks(training),
         )
 
-    def get_config(self):
-        return super().get_config() | {"score": serialized(self.score)}
-
 
 def _of_one_batch(*tensors):
     """The tensors, those of a single row as often as the others have rows."""
@@ -259,16 +258,13 @@ class BahdanauAttention(Attention):
         Learning to Align and Translate", A.1.2.
     """
 
+    config_names = ("units", "normed", *AttentionLayer.config_names)
+
     def __init__(self, units=None, normed=False, dropout=0.0, blockwise="auto", seed=None, **kwargs):
         score = AdditiveScore(units, normed=normed)
         super().__init__(score, dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
         self.units = units
         self.normed = normed
-
-    def get_config(self):
-        config = super().get_config() | {"units": self.units, "normed": self.normed}
-        del config["score"]
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -16,7 +16,7 @@ between computing all weights at once and computing them piece by piece.
 from keras import ops, tree
 
 from keras_attention.layers.core import AttentionRead
-from keras_attention.layers.layer import Dropout, Layer
+from keras_attention.layers.layer import Dropout, Layer, serialized
 from keras_attention.layers.masks import check_mask, combine_masks
 
 BLOCKWISE = ("auto", True, False)
@@ -36,6 +36,9 @@ class AttentionLayer(Layer):
         blockwise: `"auto"`, True or False; see `path`.
         seed: of the dropout.
     """
+
+    # The arguments of the constructor that the config holds, under the names of attributes.
+    config_names = ("dropout", "blockwise", "seed")
 
     def __init__(self, dropout=0.0, blockwise="auto", seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -179,7 +182,7 @@ class AttentionLayer(Layer):
             )
 
     def get_config(self):
-        return super().get_config() | {"dropout": self.dropout, "blockwise": self.blockwise, "seed": self.seed}
+        return super().get_config() | {name: serialized(getattr(self, name)) for name in self.config_names}
 
 
 def repeated(structure, times):

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_attention.layers.core import MASKED_SCORE, attend
 from keras_attention.layers.dropped import jax_key, torch_seeded
-from keras_attention.layers.patterns import Pattern
+from keras_attention.layers.masks import Pattern
 from keras_attention.layers.products import wide
 
 BLOCK = 256

@@ -10,7 +10,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.dense import HeadsDense
 from keras_attention.layers.folding import Folding
 from keras_attention.layers.layer import Dropout, fresh_initializer
-from keras_attention.layers.patterns import alibi_slopes
+from keras_attention.layers.masks import alibi_slopes
 
 POSITIONS = (None, "rotary", "alibi")
 

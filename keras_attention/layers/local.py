@@ -57,6 +57,8 @@ class LocalAttention(Attention):
     Reference: Luong et al. 2015, 3.2, eq. 9-10.
     """
 
+    config_names = ("score", "alignment", "half_width", "units", "dropout", "seed")
+
     def __init__(
         self, score="general", alignment="predictive", half_width=10, units=None, dropout=0.0, seed=None, **kwargs
     ):
@@ -110,11 +112,6 @@ class LocalAttention(Attention):
             length = ops.sum(ops.cast(memory.mask, dtype), axis=1)[:, None, None]
         return length * ops.cast(self.position(self.hidden(query)), dtype)
 
-    def get_config(self):
-        config = super().get_config()
-        del config["blockwise"]
-        return config | {"alignment": self.alignment, "half_width": self.half_width, "units": self.units}
-
 
 @keras.saving.register_keras_serializable(package="keras_attention")
 class LocationAttention(Attention):
@@ -137,6 +134,8 @@ class LocationAttention(Attention):
 
     Reference: Luong et al. 2015, 3.1, "location".
     """
+
+    config_names = ("max_length", "dropout", "seed")
 
     def __init__(self, max_length, dropout=0.0, seed=None, **kwargs):
         super().__init__("dot", dropout=dropout, blockwise=False, seed=seed, **kwargs)
@@ -162,12 +161,6 @@ class LocationAttention(Attention):
     def _pairs(scores, rows):
         """`(batch, target, source)`."""
         return (*ops.shape(scores)[:2], ops.shape(rows)[2])
-
-    def get_config(self):
-        config = super().get_config()
-        for name in ("score", "blockwise"):
-            del config[name]
-        return config | {"max_length": self.max_length}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -211,6 +204,8 @@ class MonotonicAttention(Attention):
     Reference: Raffel et al. 2017, "Online and Linear-Time Attention by
         Enforcing Monotonic Alignments", eq. 8-13.
     """
+
+    config_names = ("score", "score_bias", "noise", "hard", "seed")
 
     def __init__(self, score="normed_bahdanau", score_bias=0.0, noise=0.0, hard=False, seed=None, **kwargs):
         super().__init__(score, blockwise=False, seed=seed, **kwargs)
@@ -268,12 +263,6 @@ class MonotonicAttention(Attention):
             return weights, weights if live is None else ops.where(live, weights, alignment)
 
         return unroll(step, steps, previous)
-
-    def get_config(self):
-        config = super().get_config()
-        for name in ("dropout", "blockwise"):
-            del config[name]
-        return config | {"score_bias": self.score_bias, "noise": self.noise, "hard": self.hard}
 
 
 def _places(mask, length, offset=0):

@@ -10,8 +10,7 @@ from keras_attention.layers.blockwise import blockwise_attention
 from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend, masked_softmax
 from keras_attention.layers.folding import Folding, align
 from keras_attention.layers.heads import HeadsLayer
-from keras_attention.layers.masks import as_bool, check_mask, cleaned, combine_masks
-from keras_attention.layers.patterns import Pattern
+from keras_attention.layers.masks import Pattern, as_bool, check_mask, cleaned, combine_masks
 from keras_attention.layers.positions import rotary, token_count, token_positions
 from keras_attention.layers.products import product, wide
 

@@ -1,14 +1,18 @@
-"""`keras.Model` subclasses: ids in, logits out; they know no strings."""
+"""`keras.Model` subclasses: ids or floats in, logits or floats out; they know no strings."""
 
 import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
 
 from keras_attention.models.base import EncoderDecoder, LanguageModel
-from keras_attention.models.date_converter import DateConverter, VanillaSeq2Seq
-from keras_attention.models.decoders import Decoder, DecoderOutput, RecurrentDecoder
-from keras_attention.models.encoders import Encoder, EncoderOutput, RecurrentEncoder
-from keras_attention.models.forecasters import RecurrentForecaster, SeriesToSeries, TransformerForecaster
-from keras_attention.models.transformer import TransformerDecoder, TransformerEncoder
-from keras_attention.models.translators import GNMTTranslator, RecurrentTranslator, TransformerTranslator
+from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
+from keras_attention.models.recurrent.date_converter import DateConverter, VanillaSeq2Seq
+from keras_attention.models.recurrent.decoder import RecurrentDecoder
+from keras_attention.models.recurrent.encoder import RecurrentEncoder
+from keras_attention.models.recurrent.forecaster import RecurrentForecaster
+from keras_attention.models.recurrent.translators import GNMTTranslator, RecurrentTranslator
+from keras_attention.models.series import SeriesToSeries
+from keras_attention.models.transformer.forecaster import TransformerForecaster
+from keras_attention.models.transformer.stacks import TransformerDecoder, TransformerEncoder
+from keras_attention.models.transformer.translator import TransformerTranslator
 
 __all__ = [
     "DateConverter",
@@ -29,4 +33,5 @@ __all__ = [
     "TransformerForecaster",
     "TransformerTranslator",
     "VanillaSeq2Seq",
+    "mean_summary",
 ]

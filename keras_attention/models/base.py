@@ -10,7 +10,7 @@ from keras import ops, tree
 from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.layer import deserialized, serialized
 from keras_attention.layers.masks import padding_mask
-from keras_attention.models.encoders import Encoder, encoded
+from keras_attention.models.parts import Encoder, encoded
 
 
 class DecodingModel(ChecksInputs, keras.Model):

@@ -14,7 +14,6 @@ from keras_attention.decoding.strategies import Sample, deserialize_strategy, se
 from keras_attention.export.saved_converter import SavedConverter
 from keras_attention.tasks.task import Task
 from keras_attention.text import TOKENIZERS
-from keras_attention.text.tokenizers import before_end
 
 
 class TextTask(Converter, Task):
@@ -80,7 +79,7 @@ class TextTask(Converter, Task):
         Returns:
             Dict; what is of tokens is cut off behind the longest of the best.
         """
-        live = before_end(ids[:, 0])
+        live = self._target_tokenizer.vocabulary.before_end(ids[:, 0])
         longest = tf.reduce_max(tf.reduce_sum(tf.cast(live, tf.int32), axis=-1))
         outputs = {
             "text": texts[:, 0],

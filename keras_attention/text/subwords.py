@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_attention.text.tokenizers import Tokenizer, before_end, some_texts, valid_utf8
+from keras_attention.text.tokenizers import Tokenizer, some_texts, valid_utf8
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
@@ -154,7 +154,9 @@ class SentencePieceTokenizer(Tokenizer):
 
     def detokenize(self, ids):
         flat = tf.reshape(tf.cast(ids, tf.int32), [-1, tf.shape(ids)[-1]])
-        return tf.reshape(self._pieces.detokenize(tf.ragged.boolean_mask(flat, before_end(flat))), tf.shape(ids)[:-1])
+        return tf.reshape(
+            self._pieces.detokenize(tf.ragged.boolean_mask(flat, self.vocabulary.before_end(flat))), tf.shape(ids)[:-1]
+        )
 
     def write(self, file):
         pathlib.Path(file).write_bytes(self.model)

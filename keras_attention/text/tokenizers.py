@@ -10,7 +10,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_attention.text.vocabulary import END_ID, PAD_ID, START_ID, Vocabulary
+from keras_attention.text.vocabulary import Vocabulary
 
 
 class Tokenizer:
@@ -52,7 +52,7 @@ class Tokenizer:
 
     def tokens(self, ids):
         """Tokens of ids, shaped alike; empty from the first end id on."""
-        return tf.where(before_end(ids), self.vocabulary.tokens_of(ids), "")
+        return tf.where(self.vocabulary.before_end(ids), self.vocabulary.tokens_of(ids), "")
 
     def save(self, folder, side):
         """Writes the tokenizer's file into a folder; `side`, source or target, begins its name."""
@@ -134,12 +134,6 @@ def normalize(text):
 def valid_utf8(text):
     """Strings with U+FFFD where bytes are not UTF-8."""
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-
-
-def before_end(ids):
-    """Which ids come before the first end id and are no padding or start: bool, shaped alike."""
-    ended = tf.cumsum(tf.cast(ids == END_ID, tf.int32), axis=-1) > 0
-    return ~ended & (ids != PAD_ID) & (ids != START_ID)
 
 
 def some_texts(owner, texts):

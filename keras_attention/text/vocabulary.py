@@ -66,6 +66,11 @@ class Vocabulary:
         """Tokens of ids, as strings."""
         return tf.gather(tf.constant(self.tokens), ids)
 
+    def before_end(self, ids):
+        """Which ids come before the first end id and are no padding or start: bool, shaped alike."""
+        ended = tf.cumsum(tf.cast(ids == self.end_id, tf.int32), axis=-1) > 0
+        return ~ended & (ids != self.pad_id) & (ids != self.start_id)
+
     @property
     def fingerprint(self):
         """A number that tells this vocabulary from another of the same size."""

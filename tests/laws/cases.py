@@ -16,9 +16,12 @@ from keras_attention.models import (
     LanguageModel,
     RecurrentDecoder,
     RecurrentEncoder,
+    RecurrentForecaster,
     RecurrentTranslator,
+    SeriesToSeries,
     TransformerDecoder,
     TransformerEncoder,
+    TransformerForecaster,
     TransformerTranslator,
     VanillaSeq2Seq,
 )
@@ -303,6 +306,25 @@ LANGUAGE_MODELS = {
     "LSTM and GRU": _cells_alone,
 }
 
+# Models of series, of two targets.
+HORIZON = 4
+FORECASTERS = {
+    "Bahdanau": lambda **kw: RecurrentForecaster(HORIZON, 2, units=6, dropout=0.1, **kw),
+    "Luong LSTM, both directions": lambda **kw: RecurrentForecaster(
+        HORIZON, 2, units=6, attention="luong", cell="lstm", bidirectional=True, layers=2, **kw
+    ),
+    "none": lambda **kw: RecurrentForecaster(HORIZON, 2, units=6, attention=None, normalize=False, **kw),
+    "a cell": lambda **kw: RecurrentForecaster(
+        HORIZON, 2, units=6, attention=_around("Luong parallel", "local-p")(**kw), **kw
+    ),
+    "transformer": lambda **kw: TransformerForecaster(
+        HORIZON, 2, units=8, num_heads=2, feed_forward_units=12, positions="rotary", **kw
+    ),
+    "a convolution": lambda **kw: SeriesToSeries(
+        keras.layers.Conv1D(6, 3, padding="same"), RecurrentDecoder(None, layers.LuongCell(6), output_dim=2), HORIZON
+    ),
+}
+
 STRATEGIES = {
     "greedy": Greedy(),
     "beam of 1": Beam(1),
@@ -334,6 +356,8 @@ REPEATED = {
     # heads and poolings
     "grouped", "multi-query, normed", "rotary", "window", "learned dot", "learned normed", "last with a function",
     "learned, as wide as the sequence", "last scaled dot",
+    # models of series
+    "Luong LSTM, both directions",
 }  # fmt: skip
 
 # On JAX every call compiles: what differs from those that are left in what Keras computes alike on each backend.

@@ -1,4 +1,4 @@
-"""The command line: parses flags, calls the library, holds no logic.
+"""The parser, and the subcommands for short strings and for whatever was trained.
 
 TensorFlow takes seconds to import, so every import that needs it stands inside
 the subcommand that does: `--help` and errors in the arguments are instant.
@@ -11,8 +11,8 @@ import os
 import sys
 import tempfile
 
-from keras_attention import cli_serving, cli_translation
-from keras_attention.cli_translation import Formatter, positive, progress
+from keras_attention.cli import serve, translation
+from keras_attention.cli.common import Formatter, add_strategy, positive, progress, strategy_of
 
 DEFAULT_MODEL = "saved_models/date_converter"
 
@@ -33,14 +33,14 @@ def build_parser():
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(prog="keras-attention", description="Attention models from string to string.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    cli_translation.add_vocabulary(commands)
+    translation.add_vocabulary(commands)
     _add_train(commands)
     _add_convert(commands)
-    cli_translation.add_translate(commands, _add_model)
+    translation.add_translate(commands, _add_model)
     _add_evaluate(commands)
     _add_plot(commands)
     _add_export(commands)
-    cli_serving.add_serve(commands)
+    serve.add_serve(commands)
     return parser
 
 
@@ -60,7 +60,7 @@ def _add_train(commands):
     pairs.add_argument("--validation", metavar="FILE", help="pairs to measure on, instead of some of FILE")
     pairs.set_defaults(run=_train_pairs)
 
-    cli_translation.add_train_translation(kinds)
+    translation.add_train_translation(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         kind.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="what training leaves")
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
@@ -100,7 +100,7 @@ def _add_evaluate(commands):
     evaluate.add_argument("--lowercase", action="store_true", help="BLEU and chrF in lower case")
     evaluate.add_argument("--output", metavar="FILE", help="where to keep the results, line by line")
     evaluate.add_argument("--batch-size", type=positive, default=64, help="strings that go through the model at once")
-    cli_translation.add_strategy(evaluate)
+    add_strategy(evaluate)
     evaluate.add_argument("--show", type=int, default=5, help="how many mistakes to show")
     evaluate.set_defaults(run=_evaluate)
 
@@ -118,7 +118,7 @@ def _add_export(commands):
     export.add_argument("folder", metavar="RUN", help="what `train` left")
     export.add_argument("target", metavar="MODEL", help="the model's folder; the next version is made in it")
     export.add_argument("--head-weights", action="store_true", help="also give the attention of each layer and head")
-    cli_translation.add_strategy(export)
+    add_strategy(export)
     export.set_defaults(run=_export)
 
 
@@ -185,7 +185,7 @@ def _evaluate(options):
     from keras_attention.tasks import load
 
     pairs = read_corpus(options.file, options.reference)
-    converter = load(options.model, cli_translation.strategy_of(options))
+    converter = load(options.model, strategy_of(options))
     evaluation = converter.evaluate(pairs, options.batch_size)
     if options.output:
         with open(options.output, "w", encoding="utf-8") as out:
@@ -215,7 +215,7 @@ def _plot(options):
 def _export(options):
     from keras_attention.tasks import TextToText
 
-    strategy = cli_translation.strategy_of(options)
+    strategy = strategy_of(options)
     version = TextToText.load(options.folder, strategy, options.head_weights).export(options.target)
     print(f"Exported and checked: {version}")
 

@@ -1,4 +1,4 @@
-"""The Transformer's encoder and decoder: ids in, in the signatures of all encoders and decoders."""
+"""The Transformer's encoder and decoder: ids or vectors in, in the signatures of all encoders and decoders."""
 
 import inspect
 from typing import ClassVar
@@ -11,8 +11,8 @@ from keras_attention.layers.layer import Dropout, Layer, deserialized, serialize
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
-from keras_attention.models.decoders import Decoder, DecoderOutput
-from keras_attention.models.encoders import Encoder, EncoderOutput, mean_summary
+from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
+from keras_attention.models.presets import split_options
 
 POSITIONS = ("sinusoid", "learned", "rotary", "alibi")
 
@@ -36,14 +36,6 @@ _BLOCK_OPTIONS = set(inspect.signature(EncoderBlock.__init__).parameters) - {
 }
 
 STACK_OPTIONS = _BLOCK_OPTIONS | {"positions", "max_length", "norm"}
-
-
-def split_options(arguments, names):
-    """Arguments of some names, and the others: two dicts."""
-    return (
-        {name: value for name, value in arguments.items() if name in names},
-        {name: value for name, value in arguments.items() if name not in names},
-    )
 
 
 class _Stack(Layer):

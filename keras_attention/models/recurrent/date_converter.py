@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_attention.models.translators import RecurrentTranslator
+from keras_attention.models.recurrent.translators import RecurrentTranslator
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

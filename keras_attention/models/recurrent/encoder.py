@@ -1,123 +1,12 @@
-"""Encoders: a source to what a decoder attends to."""
-
-import inspect
-import math
-from typing import Any, NamedTuple
+"""A stack of recurrent layers that reads a source from one end or both."""
 
 import keras
 from keras import ops
-from keras.src.backend import get_keras_mask
 
-from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
-from keras_attention.layers.masks import cleaned, padding_mask
-from keras_attention.layers.products import wide
+from keras_attention.layers.layer import Dropout, deserialized, serialized
+from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import copies, get_recurrent_cell, run_recurrence
-
-
-class EncoderOutput(NamedTuple):
-    """What an encoder returns.
-
-    Attributes:
-        outputs: one vector a source position: `(batch, source, dim)`.
-        mask: bool `(batch, source)`, True = may be attended; or None.
-        summary: what a decoder starts from, for a `Bridge`: one tuple of
-            `(batch, units)` a direction. Of a recurrent encoder the last
-            states, of any other the mean of its outputs.
-    """
-
-    outputs: Any
-    mask: Any
-    summary: Any
-
-
-class Encoder(Layer):
-    """Base of the encoders: a layer that gives an `EncoderOutput`.
-
-    A subclass defines `build(source_shape)`, `compute_output_shape(source_shape)`
-    and the call. One that reads ids says so by `vocabulary_size`, and makes its
-    own mask: 0 is padding.
-
-    Call args:
-        source: `(batch, source)` integers, or floats `(batch, source, dim)`.
-        mask: bool `(batch, source)`, True = a token; None: what is not 0, of
-            ids, and everything of floats.
-        training: whether to drop.
-    """
-
-    vocabulary_size = None
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True  # it takes one; what it returns carries none
-
-    def compute_mask(self, *inputs, **kwargs):
-        return None
-
-    def mask_of(self, source, mask=None):
-        """The mask of a source: the one that was given, or the one that its ids tell."""
-        return padding_mask(source) if mask is None and self.vocabulary_size else mask
-
-    def compute_output_shape(self, source_shape):
-        """An `EncoderOutput` of shapes: by default of `output_dim`, with the mean as summary."""
-        batch, length = source_shape[:2]
-        mask = (batch, length) if self.vocabulary_size else None
-        return EncoderOutput((batch, length, self.output_dim), mask, (((batch, self.output_dim),),))
-
-    def compute_output_spec(self, source, mask=None, training=False):
-        outputs, mask, summary = self.compute_output_shape(source.shape)
-        return EncoderOutput(
-            keras.KerasTensor(outputs, self.compute_dtype),
-            None if mask is None else keras.KerasTensor(mask, "bool"),
-            tuple(tuple(keras.KerasTensor(shape, self.compute_dtype) for shape in states) for states in summary),
-        )
-
-
-def mean_summary(outputs, mask=None):
-    """The mean of the outputs at tokens, as a summary: `(((batch, dim),),)`."""
-    if mask is None:
-        return ((ops.mean(outputs, axis=1),),)
-    dtype = wide(outputs.dtype)  # a sum of float16 overflows, and bfloat16 cannot count to 257
-    count = ops.maximum(ops.sum(ops.cast(mask, dtype), axis=1, keepdims=True), 1)
-    total = ops.sum(ops.cast(cleaned(outputs, mask), dtype), axis=1)
-    return ((ops.cast(total / count, outputs.dtype),),)
-
-
-def encoded(encoder, source, mask=None, training=False):
-    """The `EncoderOutput` of a source, whichever layer the encoder is.
-
-    Args:
-        encoder: an `Encoder`, or a layer that gives a tensor `(batch, ..., dim)`,
-            or the outputs and states of a recurrent layer with
-            `return_state=True`.
-        source: what it reads.
-        mask: bool, of the positions of its outputs; None: what the outputs
-            carry, as Keras' layers have it.
-        training: whether to drop.
-    """
-    known = inspect.signature(encoder.call).parameters
-    more = {"training": training} if "training" in known else {}
-    if isinstance(encoder, Encoder):
-        return encoder(source, mask=mask, **more)
-    result = encoder(source, **({"mask": mask} if mask is not None and "mask" in known else {}), **more)
-    if isinstance(result, EncoderOutput):
-        return result
-    outputs, *states = result if isinstance(result, (tuple, list)) else (result,)
-    if len(outputs.shape) < 3:
-        raise ValueError(
-            f"EncoderDecoder: the encoder must give one vector a position, (batch, ..., dim). Received shape "
-            f"{tuple(outputs.shape)} from {type(encoder).__name__} '{encoder.name}'."
-            + (" Write `return_sequences=True`." if hasattr(encoder, "return_sequences") else "")
-        )
-    mask = get_keras_mask(outputs) if mask is None else mask
-    if len(outputs.shape) > 3:
-        sizes = outputs.shape[1:-1]
-        positions = -1 if None in sizes else math.prod(sizes)
-        outputs = ops.reshape(outputs, (ops.shape(outputs)[0], positions, outputs.shape[-1]))
-    if not states:
-        return EncoderOutput(outputs, mask, mean_summary(outputs, mask))
-    count = len(states) // 2 if isinstance(encoder, keras.layers.Bidirectional) else len(states)
-    return EncoderOutput(outputs, mask, tuple(tuple(states[at : at + count]) for at in range(0, len(states), count)))
-
+from keras_attention.models.parts import Encoder, EncoderOutput
 
 BIDIRECTIONAL = (True, False, "first")
 

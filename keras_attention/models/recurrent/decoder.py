@@ -1,13 +1,4 @@
-"""Decoders: a target, a memory and a state to the next target, in any number of calls.
-
-Every decoder has one signature, for training, search and forced prefixes alike:
-
-    memory = decoder.prepare(outputs, mask)         once per source
-    state = decoder.start(summary, memory)          once per source
-    logits, state, weights = decoder(ids, memory, state)
-"""
-
-from typing import Any, NamedTuple
+"""Recurrent layers, of which any may attend, that say a target."""
 
 import keras
 from keras import ops
@@ -17,87 +8,14 @@ from keras_attention.layers.cells import BahdanauCell, PlainCell
 from keras_attention.layers.decoder_cell import DecoderCell
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.gnmt_cell import GNMTCell
-from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
+from keras_attention.layers.layer import Dropout, deserialized, serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import copies
+from keras_attention.models.parts import Decoder, DecoderOutput
 
 # Keras' own embeddings start so small that, as an output matrix, they make the layer before them saturate on the
 # frequencies of the tokens. See docs/decisions/0009.
 _TIED_EMBEDDINGS_STDDEV = 0.25
-
-
-class DecoderOutput(NamedTuple):
-    """What a decoder returns.
-
-    Attributes:
-        logits: over the vocabulary, for the token after each given one:
-            `(batch, target, vocabulary)`; of a decoder of floats the next
-            values, `(batch, target, output_dim)`.
-        state: for the next call; a structure of tensors, batch first.
-        weights: `(batch, target, source)`; where several layers or heads
-            attend `(batch, target, layers, heads, source)`. None if they were
-            not asked for and cost something.
-    """
-
-    logits: Any
-    state: Any
-    weights: Any
-
-
-class Decoder(Layer):
-    """Base of the decoders.
-
-    A subclass defines `build(target_shape, value_shape, summary_shape)`,
-    `prepare`, `start` and the call. One that reads ids says so by
-    `vocabulary_size`.
-
-    Call args:
-        target: `(batch, target)` integers, or floats `(batch, target, dim)`.
-        memory: what `prepare` returned.
-        state: what `start` or the last call returned.
-        mask: bool `(batch, target)`, True = a token; or None.
-        training: whether to drop.
-        return_attention_scores: whether the weights are needed.
-        sharers: rows of the target for each row of the memory; see
-            `AttentionLayer.read_shared`.
-
-    Returns:
-        `DecoderOutput(logits, state, weights)`.
-    """
-
-    vocabulary_size = None
-
-    # Whether the shapes of the state change from call to call.
-    state_grows = False
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True  # it takes them; what it returns carries none
-
-    def compute_mask(self, *inputs, **kwargs):
-        return None
-
-    def prepare(self, value, value_mask=None):
-        """The memory of a source, made once.
-
-        Args:
-            value: an encoder's outputs, `(batch, source, dim)`.
-            value_mask: bool `(batch, source)`, or None.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define prepare(value, value_mask).")
-
-    def start(self, summary, memory):
-        """The state before the first target step: a structure of tensors, batch first.
-
-        Args:
-            summary: what the encoder knows at its end; see `EncoderOutput`.
-            memory: what `prepare` returned.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define start(summary, memory).")
-
-    def for_decoding(self):
-        """A decoder that computes the same and decodes faster, with weights of its own; or this one."""
-        return self
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_attention.cli_translation import Formatter, positive
+from keras_attention.cli.common import Formatter, positive
 
 
 def add_serve(commands):

@@ -3,15 +3,11 @@
 import keras
 from keras import ops
 
-from keras_attention.layers.cells import get_decoder_cell
-from keras_attention.layers.layer import serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.products import wide
 from keras_attention.layers.unroll import unroll
 from keras_attention.models.base import DecodingModel
-from keras_attention.models.decoders import RecurrentDecoder
-from keras_attention.models.encoders import EncoderOutput, RecurrentEncoder, encoded
-from keras_attention.models.transformer import STACK_OPTIONS, TransformerDecoder, TransformerEncoder, split_options
+from keras_attention.models.parts import EncoderOutput, encoded
 
 INPUTS = ("past", "future", "static")
 
@@ -247,138 +243,3 @@ def _unrolled(step, inputs, state, length):
         outputs, state = step(inputs[:, position], state)
         found.append(outputs)
     return tuple(ops.stack(values, axis=1) for values in zip(*found, strict=True)), state
-
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class RecurrentForecaster(SeriesToSeries):
-    """A recurrent `SeriesToSeries` with Bahdanau's attention, Luong's, any other, or none.
-
-    Args:
-        horizon: steps of a forecast.
-        target_dim: number of targets.
-        units: width of the decoder's state, and of the encoder's.
-        attention: `"bahdanau"`, `"luong"`, None or a `DecoderCell`.
-        cell: `"gru"`, `"lstm"` or a `RecurrentCell`; that of the `DecoderCell`
-            if one is given.
-        layers: recurrent layers of the encoder.
-        bidirectional: whether the encoder reads from both ends, with half the
-            units each.
-        dropout: fraction dropped from the inputs of each layer and before the
-            output layer, in training.
-        normalize: see `SeriesToSeries`.
-
-    Call args and Returns: see `SeriesToSeries`.
-
-    Example:
-
-    >>> RecurrentForecaster(horizon=6)({"past": np.ones((2, 24, 1))}).shape
-    TensorShape([2, 6, 1])
-
-    Reference: Bahdanau et al. 2015; Luong et al. 2015.
-    """
-
-    def __init__(
-        self,
-        horizon,
-        target_dim=1,
-        units=32,
-        attention="bahdanau",
-        cell="gru",
-        layers=1,
-        bidirectional=False,
-        dropout=0.0,
-        normalize=True,
-        **kwargs,
-    ):
-        policy = kwargs.get("dtype")
-        decoder_cell = get_decoder_cell(attention, units, cell=cell, dtype=policy)
-        shared = {"dropout": dropout, "dtype": policy}
-        encoder = RecurrentEncoder(
-            None,
-            units // 2 if bidirectional else units,
-            cell=decoder_cell.cell,
-            bidirectional=bidirectional,
-            layers=layers,
-            name="encoder",
-            **shared,
-        )
-        decoder = RecurrentDecoder(None, decoder_cell, output_dim=target_dim, name="decoder", **shared)
-        super().__init__(encoder, decoder, horizon, normalize, **kwargs)
-        self.arguments = {
-            "horizon": horizon,
-            "target_dim": target_dim,
-            "units": units,
-            "layers": layers,
-            "bidirectional": bidirectional,
-            "dropout": dropout,
-            "normalize": normalize,
-        }
-        self._attention = attention
-
-    def get_config(self):
-        given = self._attention if isinstance(self._attention, str) or self._attention is None else self.decoder.cell
-        return super().get_config() | {"attention": serialized(given), "cell": serialized(self.encoder.cell)}
-
-
-@keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerForecaster(SeriesToSeries):
-    """A `SeriesToSeries` of a Transformer's blocks.
-
-    Args:
-        horizon: steps of a forecast.
-        target_dim: number of targets.
-        units: width of the model.
-        layers: blocks of the encoder, and of the decoder.
-        num_heads: attention heads of a block.
-        feed_forward_units: width of the hidden layer of a block.
-        dropout: see `TransformerEncoder`.
-        normalize: see `SeriesToSeries`.
-        **options: others of `TransformerEncoder`, such as `positions`.
-
-    Call args and Returns: see `SeriesToSeries`.
-
-    Example:
-
-    >>> TransformerForecaster(horizon=6)({"past": np.ones((2, 24, 1))}).shape
-    TensorShape([2, 6, 1])
-
-    Reference: Vaswani et al. 2017; Wu et al. 2020, "Deep Transformer Models for
-        Time Series Forecasting".
-    """
-
-    def __init__(
-        self,
-        horizon,
-        target_dim=1,
-        units=32,
-        layers=1,
-        num_heads=4,
-        feed_forward_units=64,
-        dropout=0.0,
-        normalize=True,
-        **options,
-    ):
-        options, more = split_options(options, STACK_OPTIONS)
-        policy = more.get("dtype")
-        sizes = {
-            "layers": layers,
-            "num_heads": num_heads,
-            "feed_forward_units": feed_forward_units,
-            "dropout": dropout,
-            **options,
-        }
-        encoder, decoder = (
-            make(keras.layers.Dense(units, dtype=policy), dtype=policy, **sizes, **given)
-            for make, given in (
-                (TransformerEncoder, {"name": "encoder"}),
-                (TransformerDecoder, {"name": "decoder", "output_dim": target_dim}),
-            )
-        )
-        super().__init__(encoder, decoder, horizon, normalize, **more)
-        self.arguments = {
-            "horizon": horizon,
-            "target_dim": target_dim,
-            "units": units,
-            "normalize": normalize,
-            **sizes,
-        }

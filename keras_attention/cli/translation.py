@@ -1,11 +1,23 @@
 """The subcommands for sentences: `vocabulary`, `train translation`, `translate`.
 
-As in `cli.py`, what needs TensorFlow is imported inside the functions.
+What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
 import argparse
-import json
 import sys
+
+from keras_attention.cli.common import (
+    Formatter,
+    add_settings,
+    add_strategy,
+    flag_of,
+    positive,
+    progress,
+    setting,
+    settings_of,
+    strategy_of,
+)
+from keras_attention.settings import TranslatorSettings
 
 SUBWORDS = ("sentencepiece", "wordpiece")
 # The kinds of models by what `--model` calls them.
@@ -16,38 +28,6 @@ MODELS = {
     "none": "recurrent",
     "gnmt": "gnmt",
 }
-STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
-
-
-class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows each flag's default, where it has one."""
-
-    def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
-
-
-def positive(text):
-    """An integer of at least one."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
-    return number
-
-
-def progress():
-    """How much `fit` says: a bar on a terminal, a line a round in a file."""
-    return 1 if sys.stdout.isatty() else 2
-
-
-def setting(text):
-    """`(name, value)` of `name=value`; the value is JSON's, or else a string."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as score=dot, received {text!r}")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 # Arguments of the constructors, by the kinds that have them. None has a default here: that is the preset's.
@@ -95,10 +75,6 @@ MODEL_FLAGS = {
 }
 
 
-def _flag(name):
-    return "--" + name.replace("_", "-")
-
-
 def add_vocabulary(commands):
     vocabulary = commands.add_parser("vocabulary", help="train a subword vocabulary", formatter_class=Formatter)
     vocabulary.add_argument("files", metavar="FILE", nargs="+", help="text, both languages' for a joint vocabulary")
@@ -134,44 +110,22 @@ def add_train_translation(kinds):
     corpus.add_argument("--target-vocabulary", metavar="FILE", help="of the target alone")
     corpus.add_argument("--vocabulary-size", type=positive, default=10_000, help="of a joint one that is trained")
     _add_subwords(corpus)
-    corpus.add_argument(
-        "--max-length", type=positive, default=256, help="tokens of a sentence; longer pairs are left out"
-    )
-    corpus.add_argument("--max-ratio", type=float, help="of the lengths of a pair; others are left out")
-    corpus.add_argument(
-        "--subword-dropout", type=float, default=0.0, help="fraction of the merges left out at random; 0.1 in the paper"
-    )
     model = train.add_argument_group("model")
     model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
     model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
     for kinds, flags in MODEL_FLAGS.items():
         group = train.add_argument_group(f"{kinds} model, instead of the preset's")
         for name, settings in flags.items():
-            group.add_argument(_flag(name), **settings)
+            group.add_argument(flag_of(name), **settings)
     training = train.add_argument_group("training")
     training.add_argument(
         "--run", metavar="FOLDER", dest="folder", default="runs/translation", help="what training leaves"
     )
-    training.add_argument("--updates", type=positive, default=8000, help="how many")
-    training.add_argument("--tokens", type=positive, default=4096, help="positions in a batch")
-    training.add_argument("--optimizer", choices=("adam", "muon"), default="adam", help="which moves the weights")
-    training.add_argument("--learning-rate", type=float, help="highest of the schedule; else (units * warmup) ** -0.5")
-    training.add_argument("--warmup", type=positive, default=4000, help="updates until then")
-    training.add_argument("--cooldown", type=int, default=0, help="updates at the end over which it falls to zero")
-    training.add_argument("--label-smoothing", type=float, default=0.1, help="taken from the right token")
-    training.add_argument("--clip-norm", type=float, default=25.0, help="largest norm of a gradient")
-    training.add_argument("--average", type=positive, default=10, help="rounds whose weights are averaged")
-    training.add_argument("--ema", type=float, help="momentum of a moving average of the weights, instead")
-    training.add_argument("--round-updates", type=positive, help="updates between two saves; else one pass")
-    training.add_argument("--patience", type=positive, default=10, help="rounds without a better result; then it ends")
-    training.add_argument(
-        "--bleu", action="store_true", help="measure BLEU after each round, and let patience look at it"
-    )
+    add_settings(training, TranslatorSettings)
     training.add_argument(
         "--precision", choices=("float32", "mixed_bfloat16", "mixed_float16"), default="float32", help="dtype policy"
     )
     training.add_argument("--tensorboard", metavar="FOLDER", help="write results for TensorBoard")
-    training.add_argument("--seed", type=int, default=0, help="of weights and order")
     train.set_defaults(run=_train_translation)
 
 
@@ -191,36 +145,6 @@ def add_translate(commands, add_model):
     translate.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
     add_strategy(translate)
     translate.set_defaults(run=_translate)
-
-
-def add_strategy(parser):
-    """The flags of a search; `strategy_of` reads them."""
-    parser.add_argument("--beam", type=positive, default=None, help="hypotheses kept; 1 is greedy search")
-    parser.add_argument("--length-penalty", type=float, default=None, help="alpha; above 0 favours longer results")
-    parser.add_argument("--coverage-penalty", type=float, default=None, help="beta; above 0 minds what was not read")
-    parser.add_argument("--n-best", type=positive, default=None, help="results for each string, best first")
-    parser.add_argument("--sample", action="store_true", default=None, help="draw tokens at random instead")
-    parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
-    parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
-    parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
-
-
-def strategy_of(options):
-    """The strategy that the flags describe; None if none was given."""
-    from keras_attention.decoding.strategies import Beam, Greedy, Sample
-
-    given = {name: getattr(options, name) for name in STRATEGY_FLAGS if getattr(options, name) is not None}
-    if not given:
-        return None
-    drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p") if name in given}
-    if given.pop("sample", False):
-        if given:
-            raise ValueError(f"--sample does not go with --{', --'.join(given)}.".replace("_", "-"))
-        return Sample(**drawing)
-    if drawing:
-        raise ValueError("--temperature, --top-k and --top-p need --sample.")
-    width = given.pop("beam", given.get("n_best", 1))
-    return Greedy() if width == 1 and not given.keys() - {"n_best"} else Beam(width, **given)
 
 
 def _vocabulary(options):
@@ -264,23 +188,7 @@ def _train_translation(options):
         source_tokenizer,
         target_tokenizer,
         options.folder,
-        updates=options.updates,
-        tokens=options.tokens,
-        optimizer=options.optimizer,
-        learning_rate=options.learning_rate,
-        warmup=options.warmup,
-        cooldown=options.cooldown,
-        label_smoothing=options.label_smoothing,
-        clip_norm=options.clip_norm,
-        ema_momentum=options.ema,
-        round_updates=options.round_updates,
-        average=options.average,
-        patience=options.patience,
-        measure_bleu=options.bleu,
-        max_length=options.max_length,
-        max_ratio=options.max_ratio,
-        subword_dropout=options.subword_dropout,
-        seed=options.seed,
+        settings_of(options, TranslatorSettings),
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
         verbose=progress(),
     )
@@ -296,7 +204,7 @@ def _model_arguments(options):
             if value is None:
                 continue
             if MODELS[options.model] not in kinds.replace(",", "").split():
-                raise ValueError(f"{_flag(name)} is for a {kinds} model. Received it with --model {options.model}.")
+                raise ValueError(f"{flag_of(name)} is for a {kinds} model. Received it with --model {options.model}.")
             given[name] = value
     if "attention_options" in given:
         given["attention_options"] = dict(given["attention_options"])

@@ -1,0 +1,91 @@
+"""What several subcommands share: how flags are read and shown, and the flags of a search.
+
+What needs TensorFlow is imported inside the functions, as everywhere in this package.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each flag's default, where it has one."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+def positive(text):
+    """An integer of at least one."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
+    return number
+
+
+def progress():
+    """How much `fit` says: a bar on a terminal, a line a round in a file."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+def setting(text):
+    """`(name, value)` of `name=value`; the value is JSON's, or else a string."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as score=dot, received {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def flag_of(name):
+    """What the command line calls an argument."""
+    return "--" + name.replace("_", "-")
+
+
+def add_settings(parser, record):
+    """The fields of a record as flags; `settings_of` reads them."""
+    for field in dataclasses.fields(record):
+        more = dict(field.metadata)
+        flag, kind = flag_of(more.pop("flag") or field.name), more.pop("type") or type(field.default)
+        how = {"action": "store_true"} if kind is bool else {"type": kind, "default": field.default}
+        parser.add_argument(flag, dest=field.name, **how, **more)
+
+
+def settings_of(options, record):
+    """A record of what the flags say."""
+    return record(**{field.name: getattr(options, field.name) for field in dataclasses.fields(record)})
+
+
+def add_strategy(parser):
+    """The flags of a search; `strategy_of` reads them."""
+    parser.add_argument("--beam", type=positive, default=None, help="hypotheses kept; 1 is greedy search")
+    parser.add_argument("--length-penalty", type=float, default=None, help="alpha; above 0 favours longer results")
+    parser.add_argument("--coverage-penalty", type=float, default=None, help="beta; above 0 minds what was not read")
+    parser.add_argument("--n-best", type=positive, default=None, help="results for each string, best first")
+    parser.add_argument("--sample", action="store_true", default=None, help="draw tokens at random instead")
+    parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
+    parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
+    parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
+
+
+def strategy_of(options):
+    """The strategy that the flags describe; None if none was given."""
+    from keras_attention.decoding.strategies import Beam, Greedy, Sample
+
+    given = {name: getattr(options, name) for name in STRATEGY_FLAGS if getattr(options, name) is not None}
+    if not given:
+        return None
+    drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p") if name in given}
+    if given.pop("sample", False):
+        if given:
+            raise ValueError(f"--sample does not go with --{', --'.join(given)}.".replace("_", "-"))
+        return Sample(**drawing)
+    if drawing:
+        raise ValueError("--temperature, --top-k and --top-p need --sample.")
+    width = given.pop("beam", given.get("n_best", 1))
+    return Greedy() if width == 1 and not given.keys() - {"n_best"} else Beam(width, **given)

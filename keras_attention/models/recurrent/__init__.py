@@ -1,0 +1,1 @@
+"""Recurrent encoders, decoders, and the models that choose them."""

@@ -1,0 +1,1 @@
+"""The Transformer's encoder, decoder, and the models that choose them."""

@@ -1,0 +1,81 @@
+"""How a translator is trained: a record, whose fields are also the flags of `keras-attention train translation`.
+
+Nothing here needs TensorFlow, so that the command line answers before it is there.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+def _setting(default, help, flag=None, type=None, **more):
+    """A field, and what the command line says of it.
+
+    Args:
+        default: of the field.
+        help: of the flag.
+        flag: its name, if not that of the field.
+        type: of the flag, where the default does not tell.
+        **more: of the flag, such as `choices`.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "flag": flag, "type": type, **more})
+
+
+@dataclass(frozen=True)
+class TranslatorSettings:
+    """How a translator is trained.
+
+    Attributes:
+        updates: how many, in all.
+        tokens: positions in a batch; see `TokenBatches`.
+        optimizer: `"adam"`, or `"muon"`, whose loss falls faster at first; see
+            `keras_attention.training.Muon`.
+        learning_rate: highest of the schedule. Defaults to the paper's,
+            `(units * warmup)**-0.5`.
+        warmup: updates until then.
+        cooldown: updates at the end over which the rate falls to zero; none
+            by default, as in the paper.
+        label_smoothing: see `MaskedCrossentropy`.
+        clip_norm: largest global norm of a gradient; None does not clip.
+        ema_momentum: if given, an exponential moving average of the weights is
+            kept by Keras' optimizer, and is the result.
+        round_updates: updates in a round; one pass over the pairs by default.
+        average: rounds whose weights are averaged at the end.
+        patience: rounds without a better result after which it ends; None
+            goes on. The result is `val_loss`, or BLEU if that is measured.
+        measure_bleu: whether to translate the validation pairs after each
+            round, greedily, and measure `val_bleu`.
+        max_length, max_ratio: of the pairs; see `TokenBatches`.
+        subword_dropout: see `TokenBatches`.
+        seed: of the order of the pairs.
+
+    Reference: Vaswani et al. 2017, 5 and 6.1.
+    """
+
+    updates: int = _setting(8000, "how many")
+    tokens: int = _setting(4096, "positions in a batch")
+    optimizer: str = _setting("adam", "which moves the weights", choices=("adam", "muon"))
+    learning_rate: float | None = _setting(None, "highest of the schedule; else (units * warmup) ** -0.5", type=float)
+    warmup: int = _setting(4000, "updates until then")
+    cooldown: int = _setting(0, "updates at the end over which it falls to zero")
+    label_smoothing: float = _setting(0.1, "taken from the right token")
+    clip_norm: float | None = _setting(25.0, "largest norm of a gradient")
+    ema_momentum: float | None = _setting(
+        None, "momentum of a moving average of the weights, which then is the result", flag="ema", type=float
+    )
+    round_updates: int | None = _setting(None, "updates between two saves; else one pass", type=int)
+    average: int = _setting(10, "rounds whose weights are averaged")
+    patience: int | None = _setting(10, "rounds without a better result; then it ends")
+    measure_bleu: bool = _setting(False, "measure BLEU after each round, and let patience look at it", flag="bleu")
+    max_length: int = _setting(256, "tokens of a sentence; longer pairs are left out")
+    max_ratio: float | None = _setting(None, "of the lengths of a pair; others are left out", type=float)
+    subword_dropout: float = _setting(0.0, "fraction of the merges left out at random; 0.1 in the paper")
+    seed: int = _setting(0, "of weights and order")
+
+    @classmethod
+    def of(cls, given):
+        """The record of a dict; an unknown name is an error that lists the known ones."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise TypeError(f"{cls.__name__}: it has {', '.join(known)}. Received {', '.join(unknown)}.")
+        return cls(**given)
