@@ -60,11 +60,11 @@ class AdditiveScore(Score):
             self.b = self.add_weight(name="b", shape=(units,), initializer="zeros")
 
     def prepare(self, key):
-        projected = self.keyprojection(key)
+        projected = self.key_projection(key)
         return projected + ops.cast(self.b, projected.dtype) if self.normed else projected
 
     def prepare_query(self, query):
-        return self.queryprojection(query)
+        return self.query_projection(query)
 
     def parameters(self):
         return (ops.cast(self.direction(), self.compute_dtype),)

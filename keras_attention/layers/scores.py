@@ -127,7 +127,7 @@ class GeneralScore(MultiplicativeScore):
         self.key_projection = projection(self, "key_projection", query_shape[-1], key_shape)
 
     def prepare(self, key):
-        return self.keyprojection(key)
+        return self.key_projection(key)
 
     def get_config(self):
         return super().get_config() | {"initializer": keras.initializers.serialize(self.initializer)}
@@ -167,10 +167,10 @@ class ReducedRankScore(MultiplicativeScore):
         self.key_projection = projection(self, "key_projection", self.rank, key_shape)
 
     def prepare(self, key):
-        return self.keyprojection(key)
+        return self.key_projection(key)
 
     def project_query(self, query):
-        return self.queryprojection(query)
+        return self.query_projection(query)
 
     def get_config(self):
         return super().get_config() | {
