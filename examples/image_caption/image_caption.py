@@ -64,7 +64,7 @@ def describe(model, picture):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--count", type=int, default=8_000, help="pictures to draw; a tenth is held out")
-    parser.add_argument("--epochs", type=int, default=10, help="passes over them")
+    parser.add_argument("--epochs", type=int, default=16, help="passes over them")
     parser.add_argument("--output", type=pathlib.Path, default="runs/image_caption", help="folder to write to")
     options = parser.parse_args()
 
@@ -74,11 +74,11 @@ def main():
     ids = [[ID[word] for word in ("[START]", *caption, "[END]")] for caption in captions]
     ids = keras.utils.pad_sequences(ids, padding="post", maxlen=LENGTH + 2)
 
-    # Any network that gives a grid of vectors is an encoder; the decoder attends to its 8 x 8 places.
+    # Any network that gives a grid is an encoder; a decoder that begins with zeros knows what it reads from it alone.
     convolution = functools.partial(keras.layers.Conv2D, kernel_size=3, padding="same", activation="relu")
     encoder = keras.Sequential([keras.Input((SIDE, SIDE, 1)), convolution(16, strides=2), convolution(32, strides=2)])
     encoder.add(convolution(64))
-    model = EncoderDecoder(encoder, RecurrentDecoder(len(WORDS), BahdanauCell(64), embedding_dim=16))
+    model = EncoderDecoder(encoder, RecurrentDecoder(len(WORDS), BahdanauCell(64), embedding_dim=16, bridge="zeros"))
     model.compile(keras.optimizers.Adam(3e-3), MaskedCrossentropy(), metrics=[ExactMatch()])
     how = {"batch_size": 64, "epochs": options.epochs, "validation_split": 0.1, "verbose": 2}
     history = model.fit({"source": np.stack(pictures), "target": ids[:, :-1]}, ids[:, 1:], **how).history
@@ -86,7 +86,7 @@ def main():
 
     words, weights = describe(model, pictures[-1])
     print(f"{' '.join(captions[-1])} -> {' '.join(words)}")
-    figure, axes = pyplot.subplots(1, 9, figsize=(14, 2), layout="constrained")
+    figure, axes = pyplot.subplots(1, len(words) + 1, figsize=(14, 2), squeeze=False, layout="constrained")
     for axis, word, attended in zip(axes.flat, ["", *words], [np.zeros((8, 8)), *weights], strict=False):
         axis.imshow(pictures[-1], cmap="gray_r", extent=(0, SIDE, SIDE, 0))
         axis.set(title=word, xticks=[], yticks=[])

@@ -81,7 +81,7 @@ def main():
     above.plot(after, truth[2, :, 0], color="black", linestyle=":", label="what came")
     above.plot(after, exported.values[:, 0], color="tab:red", label="the forecast")
     above.set(ylabel="bicycles an hour")
-    above.legend(loc="upper right")
+    above.legend(loc="upper center")
     below.imshow(exported.weights, cmap="Blues", aspect="auto", extent=(-0.5, WEEK - 0.5, DAY - 0.5, -0.5))
     below.set(xlabel="hour of the past", ylabel="hour of the forecast", xticks=range(0, WEEK + DAY + 1, DAY))
     figure.savefig(options.output / "attention.png", dpi=120)
