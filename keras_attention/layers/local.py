@@ -235,11 +235,12 @@ class MonotonicAttention(Attention):
         if training and self.noise:
             noise = keras.random.normal(ops.shape(scores), dtype=wide(self.compute_dtype), seed=self._noise_seed)
             scores = scores + self.noise * noise
-        (previous,) = state or self.start(memory)
-        previous = ops.broadcast_to(ops.cast(previous, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
+        (given,) = state or self.start(memory)
+        previous = ops.broadcast_to(ops.cast(given, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
         weights, last = self._expected(scores, mask, previous)
         weights = ops.cast(weights, self.compute_dtype)
-        return AttentionRead(ops.matmul(weights, memory.value), weights, (last,))
+        # Of the dtype that it came in, which Keras may have cast to that of computation: a loop insists on it.
+        return AttentionRead(ops.matmul(weights, memory.value), weights, (ops.cast(last, given.dtype),))
 
     def _expected(self, scores, mask, previous):
         """The alignment of each query in turn, `(batch, target, source)`, and the last one."""
