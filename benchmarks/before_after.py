@@ -34,7 +34,7 @@ WORK = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commit", help="to compare with")
-    parser.add_argument("--rounds", type=int, default=2, help="of both, in turns")
+    parser.add_argument("--rounds", type=int, default=2, help="how often both are measured, in turns")
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK), help="not all the work")
     parser.add_argument("--save", default="before_after", metavar="NAME", help="file in results/")
     options = parser.parse_args()

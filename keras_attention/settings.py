@@ -11,11 +11,11 @@ def _setting(default, help, flag=None, type=None, **more):
     """A field, and what the command line says of it.
 
     Args:
-        default: of the field.
-        help: of the flag.
-        flag: its name, if not that of the field.
-        type: of the flag, where the default does not tell.
-        **more: of the flag, such as `choices`.
+        default: what the field is if nothing is said.
+        help: what the command line says of the flag.
+        flag: what the flag is called, if not as the field.
+        type: what the flag's text becomes, where the default does not tell.
+        **more: further arguments of `add_argument`, such as `choices`.
     """
     return dataclasses.field(default=default, metadata={"help": help, "flag": flag, "type": type, **more})
 

@@ -286,6 +286,13 @@ def test_three_embeddings_are_none_that_are_tied(corpus, tmp_path, eagerly):
     assert load(tmp_path / "run").model.tied is None
 
 
+@pytest.mark.parametrize("flag", ["--updates", "--round-updates", "--average"])
+def test_number_that_must_be_positive_is_refused(flag, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "translation", "--source", "none", flag, "0"])
+    assert f"argument {flag}: must be at least 1, received 0" in capsys.readouterr().err
+
+
 def test_unknown_setting_is_refused(converter, tmp_path):
     with pytest.raises(TypeError, match=r"it has updates, tokens, .* seed. Received epochs"):
         train_translator(converter.model, PAIRS, PAIRS, *2 * [converter.source_tokenizer], tmp_path / "run", epochs=3)

@@ -37,7 +37,7 @@ def calendar(hours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--weeks", type=int, default=40, help="of the series; the last fifth is held out")
+    parser.add_argument("--weeks", type=int, default=40, help="length of the series, whose last fifth is held out")
     parser.add_argument("--epochs", type=int, default=12, help="passes over the windows")
     parser.add_argument("--units", type=int, default=32, help="width of the model")
     parser.add_argument("--output", type=pathlib.Path, default="runs/time_series", help="folder to write to")

@@ -52,6 +52,7 @@ def add_settings(parser, record):
     for field in dataclasses.fields(record):
         more = dict(field.metadata)
         flag, kind = flag_of(more.pop("flag") or field.name), more.pop("type") or type(field.default)
+        kind = positive if kind is int and field.default != 0 else kind
         how = {"action": "store_true"} if kind is bool else {"type": kind, "default": field.default}
         parser.add_argument(flag, dest=field.name, **how, **more)
 

@@ -64,9 +64,9 @@ def make_text_batches(texts, tokenizer, batch_size=128, shuffle_seed=None):
 
     Args:
         texts: list of strings.
-        tokenizer: of the texts.
+        tokenizer: makes ids of the texts.
         batch_size: texts in a batch; the last one may hold fewer.
-        shuffle_seed: of a new order every epoch; None keeps the order.
+        shuffle_seed: fixes a new order for every epoch; None keeps the order.
 
     Returns:
         `tf.data.Dataset` of `(inputs, labels)`, int32 `(batch, length)` each:

@@ -13,7 +13,7 @@ from keras import ops, tree
 PYTHON_UNROLL_LIMIT = 16
 
 
-def unroll(step, inputs, state, reverse=False, mask=None):
+def unroll(step, inputs, state, reverse=False, mask=None, state_grows=False):
     """Runs `step` over the time axis of `inputs`.
 
     Args:
@@ -26,6 +26,8 @@ def unroll(step, inputs, state, reverse=False, mask=None):
             order of the inputs.
         mask: bool `(batch, time)`, or None. Where it is False the state, tensors
             of `(batch, dim)`, stands still; the outputs there mean nothing.
+        state_grows: whether the state's shapes change from step to step, as
+            those of a cache do; the length must be static then.
 
     Returns:
         `(outputs, state)`: a structure of tensors `(batch, time, ...)`, and
@@ -42,7 +44,8 @@ def unroll(step, inputs, state, reverse=False, mask=None):
     inputs = tree.map_structure(_time_first, tree.map_structure(ops.convert_to_tensor, inputs))
     state = tree.map_structure(ops.convert_to_tensor, state)
     length = tree.flatten(inputs)[0].shape[0]
-    outputs, state = _loop(length)(step, inputs, state, reverse)
+    loop = _python_loop if state_grows else _loop(length)
+    outputs, state = loop(step, inputs, state, reverse)
     return tree.map_structure(_batch_first, outputs), state
 
 

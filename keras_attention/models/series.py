@@ -45,7 +45,8 @@ class SeriesToSeries(DecodingModel):
             - `target` (optional): `(batch, horizon, targets)`, the true values.
 
     Returns:
-        The forecast, `(batch, horizon, targets)`, in the units of `past`.
+        The forecast, `(batch, horizon, targets)`, in the units of `past`;
+        float32 in mixed precision, since those units may not fit into less.
 
     Raises:
         ValueError: for inputs of other steps, widths or names than it was built
@@ -65,7 +66,7 @@ class SeriesToSeries(DecodingModel):
     parts = ("encoder", "decoder", "horizon", "normalize")
 
     def __init__(self, encoder, decoder, horizon, normalize=True, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # a series may not fit into float16 before it is in units of its own
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if getattr(part, "vocabulary_size", None):
                 raise ValueError(
@@ -108,11 +109,11 @@ class SeriesToSeries(DecodingModel):
         self._check(inputs)
         if "target" not in inputs:
             return self.roll_out(inputs, training)[0]
-        state = self._begin(inputs, training)
-        target = state.normalized(inputs["target"])
-        before = ops.concatenate([state.last, target[:, :-1]], axis=1)
-        outputs = self.decode(self._joined(before, state.known), state.memory, state.state, training=training)
-        return state.in_units(outputs.logits)
+        begun = self._begin(inputs, training)
+        target = ops.cast(begun.normalized(inputs["target"]), self.compute_dtype)
+        before = ops.concatenate([begun.last, target[:, :-1]], axis=1)
+        target = ops.concatenate([before, begun.known], axis=-1)
+        return begun.in_units(self.decode(target, begun.memory, begun.state, training=training).logits)
 
     def roll_out(self, inputs, training=False):
         """The forecast, each step of which is fed to the next, and the weights that it was made with.
@@ -130,42 +131,34 @@ class SeriesToSeries(DecodingModel):
 
         def step(known, carry):
             value, state = carry
-            target = self._joined(value, known)[:, None]
+            target = ops.concatenate([value, known], axis=-1)[:, None]
             outputs = self.decode(target, begun.memory, state, training=training)
             value = outputs.logits[:, 0]
             return (value, outputs.weights[:, 0]), (value, outputs.state)
 
         first = (begun.last[:, 0], begun.state)
-        known = begun.known
-        if known is None:
-            known = ops.zeros((ops.shape(begun.last)[0], self.horizon, 0), self.compute_dtype)
-        if self.decoder.state_grows:
-            (values, weights), _ = _unrolled(step, known, first, self.horizon)
-        else:
-            (values, weights), _ = unroll(step, known, first)
+        (values, weights), _ = unroll(step, begun.known, first, state_grows=self.decoder.state_grows)
         return begun.in_units(values), weights
 
     def _begin(self, inputs, training):
         """Everything before the first step."""
-        past, mask = ops.cast(inputs["past"], self.compute_dtype), inputs.get("past_mask")
-        past = cleaned(past, mask)
-        static = ops.cast(inputs["static"], self.compute_dtype) if "static" in inputs else None
-        begun = _Begun(*_units(past[..., : self.target_dim], mask, self.normalize))
-        targets = cleaned(begun.normalized(past[..., : self.target_dim]), mask)
-        past = ops.concatenate([targets, past[..., self.target_dim :]], axis=-1)
-        if static is not None:
-            past = ops.concatenate([past, _at_each_step(static, ops.shape(past)[1])], axis=-1)
-        outputs, mask, summary = encoded(self.encoder, past, mask, training)
+        past_mask = inputs.get("past_mask")
+        past = cleaned(ops.cast(inputs["past"], wide(self.compute_dtype)), past_mask)
+        rows, length = ops.shape(past)[:2]
+        static = inputs.get("static", ops.zeros((rows, 0), self.compute_dtype))
+        future = inputs.get("future", ops.zeros((rows, self.horizon, 0), self.compute_dtype))
+        begun = _Begun(*_units(past[..., : self.target_dim], past_mask, self.normalize))
+        targets = cleaned(begun.normalized(past[..., : self.target_dim]), past_mask)
+        source = self._joined(targets, past[..., self.target_dim :], _at_each_step(static, length))
+        outputs, mask, summary = encoded(self.encoder, source, past_mask, training)
         begun.memory = self.decoder.prepare(outputs, mask)
         begun.state = self.decoder.start(summary, begun.memory)
-        begun.last = _last(targets, inputs.get("past_mask"))
-        parts = [ops.cast(inputs["future"], self.compute_dtype)] if "future" in inputs else []
-        parts += [] if static is None else [_at_each_step(static, self.horizon)]
-        begun.known = ops.concatenate(parts, axis=-1) if parts else None
+        begun.last = ops.cast(_last(targets, past_mask), self.compute_dtype)
+        begun.known = self._joined(future, _at_each_step(static, self.horizon))
         return begun
 
-    def _joined(self, value, known):
-        return value if known is None or known.shape[-1] == 0 else ops.concatenate([value, known], axis=-1)
+    def _joined(self, *parts):
+        return ops.concatenate([ops.cast(part, self.compute_dtype) for part in parts], axis=-1)
 
     def _check(self, inputs):
         """Raises a ValueError unless the inputs are those that the model was built for."""
@@ -211,15 +204,12 @@ def _units(targets, mask, normalize):
     if not normalize:
         zeros = ops.zeros_like(targets[:, :1])
         return zeros, zeros + 1
-    dtype = wide(targets.dtype)
-    values = ops.cast(targets, dtype)
-    live = ops.ones_like(values) if mask is None else ops.cast(mask, dtype)[..., None] * ops.ones_like(values)
+    live = ops.ones_like(targets) if mask is None else ops.cast(mask[..., None], targets.dtype)
     count = ops.maximum(ops.sum(live, axis=1, keepdims=True), 1)
-    mean = ops.sum(values * live, axis=1, keepdims=True) / count
-    variance = ops.sum(ops.square(values - mean) * live, axis=1, keepdims=True) / count
+    mean = ops.sum(targets * live, axis=1, keepdims=True) / count
+    variance = ops.sum(ops.square(targets - mean) * live, axis=1, keepdims=True) / count
     # A series that does not move has no scale: one, relative to nothing.
-    scale = ops.where(variance > 1e-12, ops.sqrt(ops.maximum(variance, 1e-12)), 1.0)
-    return tuple(ops.cast(tensor, targets.dtype) for tensor in (mean, scale))
+    return mean, ops.where(variance > 1e-12, ops.sqrt(ops.maximum(variance, 1e-12)), 1.0)
 
 
 def _last(targets, mask):
@@ -234,12 +224,3 @@ def _last(targets, mask):
 def _at_each_step(static, steps):
     """`(batch, static)` to `(batch, steps, static)`."""
     return ops.repeat(static[:, None], steps, axis=1)
-
-
-def _unrolled(step, inputs, state, length):
-    """`unroll` for a state whose shapes change from step to step."""
-    found = []
-    for position in range(length):
-        outputs, state = step(inputs[:, position], state)
-        found.append(outputs)
-    return tuple(ops.stack(values, axis=1) for values in zip(*found, strict=True)), state

@@ -58,6 +58,8 @@ class TextGenerator(TextTask):
                 f"TextGenerator: there is no source that a result could cover. Received {strategy}. Leave "
                 "coverage_penalty at 0."
             )
+        if max_prompt_length is not None and max_prompt_length < 1:
+            raise ValueError(f"TextGenerator: max_prompt_length must be at least 1. Received {max_prompt_length}.")
         super().__init__(model, {"tokenizer": tokenizer}, tokenizer, strategy, max_length)
         self.max_prompt_length = max_prompt_length
 
@@ -102,7 +104,8 @@ class TextGenerator(TextTask):
         for rank in range(self.strategy.n_best):
             every = tf.concat([prompt, tf.RaggedTensor.from_tensor(ids[:, rank], padding=pad_id)], axis=1)
             whole = self.tokenizer.detokenize(every.to_tensor(pad_id))
-            texts.append(tf.strings.substr(whole, begin, tf.strings.length(whole)))
+            length = tf.strings.length(whole)
+            texts.append(tf.strings.substr(whole, tf.minimum(begin, length), length))
         return tf.stack(texts, axis=1)
 
     def _weights(self, every, first, length):

@@ -309,15 +309,17 @@ LANGUAGE_MODELS = {
 # Models of series, of two targets.
 HORIZON = 4
 FORECASTERS = {
-    "Bahdanau": lambda **kw: RecurrentForecaster(HORIZON, 2, units=6, dropout=0.1, **kw),
+    "forecaster, Bahdanau": lambda **kw: RecurrentForecaster(HORIZON, 2, units=6, dropout=0.1, **kw),
     "Luong LSTM, both directions": lambda **kw: RecurrentForecaster(
         HORIZON, 2, units=6, attention="luong", cell="lstm", bidirectional=True, layers=2, **kw
     ),
-    "none": lambda **kw: RecurrentForecaster(HORIZON, 2, units=6, attention=None, normalize=False, **kw),
+    "forecaster without attention": lambda **kw: RecurrentForecaster(
+        HORIZON, 2, units=6, attention=None, normalize=False, **kw
+    ),
     "a cell": lambda **kw: RecurrentForecaster(
         HORIZON, 2, units=6, attention=_around("Luong parallel", "local-p")(**kw), **kw
     ),
-    "transformer": lambda **kw: TransformerForecaster(
+    "transformer forecaster": lambda **kw: TransformerForecaster(
         HORIZON, 2, units=8, num_heads=2, feed_forward_units=12, positions="rotary", **kw
     ),
     "a convolution": lambda **kw: SeriesToSeries(
@@ -343,7 +345,7 @@ RANDOM = {"sample"}
 REPEATED = {
     # attentions
     "dot learned scale", "scaled_dot", "scaled_dot learned scale", "scaled_luong", "reduced_rank learned scale",
-    "concat", "normed_bahdanau", "Bahdanau", "Bahdanau normed", "Luong dot", "Luong general scaled", "Luong concat",
+    "concat", "normed_bahdanau", "Bahdanau normed", "Luong dot", "Luong general scaled", "Luong concat",
     "Luong of a score",
     # cells
     "Bahdanau deep output", "Luong parallel LSTM", "Luong input feeding LSTM", "the book's", "Luong with a function",
@@ -351,7 +353,7 @@ REPEATED = {
     "Bahdanau, two rotary heads in a window", "Luong parallel, monotonic", "Luong parallel, two heads",
     "Luong parallel, local-m",
     # models
-    "luong feeding, LSTM, one direction", "vanilla", "vanilla LSTM", "two layers, tied", "local-m", "bahdanau",
+    "luong feeding, LSTM, one direction", "vanilla", "vanilla LSTM", "two layers, tied", "bahdanau",
     "transformer, all tied", "transformer, learned positions", "rotary heads, input feeding",
     # heads and poolings
     "grouped", "multi-query, normed", "rotary", "window", "learned dot", "learned normed", "last with a function",
@@ -362,7 +364,7 @@ REPEATED = {
 
 # On JAX every call compiles: what differs from those that are left in what Keras computes alike on each backend.
 REPEATED_ON_JAX = REPEATED | {
-    "dot", "additive", "reduced_rank", "general in chunks", "local-m", "location, longer source than rows",
+    "dot", "additive", "reduced_rank", "general in chunks", "location, longer source than rows",
     "normed in chunks, with dropout", "Bahdanau LSTM", "Luong parallel", "Addons' wrapper",
     "Luong input feeding LSTM, location", "Luong input feeding LSTM, local-p", "luong", "transformer",
     "bahdanau LSTM, dropout", "transformer, output tied, pre-norm", "GNMT, previous context, GRU",

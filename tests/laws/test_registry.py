@@ -71,6 +71,16 @@ def test_every_model_is_under_the_laws():
     assert public_subclasses(models, keras.Model) <= made
 
 
+def test_forms_that_are_left_out_where_each_is_compiled_are_forms():
+    parts = ("CELLS_AROUND", "IN_CELLS")  # whose names are those of what they make
+    tables = [
+        value for name, value in vars(cases).items() if isinstance(value, dict) and name not in (*parts, "__builtins__")
+    ]
+    places = {name: sum(name in table for table in tables) for name in cases.REPEATED_ON_JAX}
+    # Twice: the cell around it and the attention or model of the same name, of which both repeat others.
+    assert {name for name, count in places.items() if count != 1} <= {"GNMT, previous context, GRU"}
+
+
 def test_every_strategy_is_under_the_laws():
     assert set(STRATEGIES.values()) <= {type(strategy) for strategy in cases.STRATEGIES.values()}
 

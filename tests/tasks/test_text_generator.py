@@ -122,6 +122,8 @@ def test_what_does_not_fit_is_refused(generator):
         TextGenerator(language_model(9), generator.tokenizer)
     with pytest.raises(ValueError, match="there is no source that a result could cover"):
         TextGenerator(generator.model, generator.tokenizer, Beam(2, coverage_penalty=0.2))
+    with pytest.raises(ValueError, match=r"max_prompt_length must be at least 1. Received 0"):
+        TextGenerator(generator.model, generator.tokenizer, max_prompt_length=0)
     with pytest.raises(TypeError, match=r"expected strings. Received 3"):
         generator([3])
     with pytest.raises(ValueError, match="expected at least one text, received none"):

@@ -84,17 +84,7 @@ class RecurrentDecoder(Decoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        cells = list(cell) if isinstance(cell, (list, tuple)) else [cell]
-        for one in cells:
-            if not isinstance(one, DecoderCell):
-                raise TypeError(
-                    f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {one!r}."
-                )
-        if context_above and not _gives_its_context(cells[0]):
-            raise ValueError(
-                "RecurrentDecoder: context_above needs a bottom cell that gives its state and a context, GNMTCell or a "
-                f"BahdanauCell without deep_output. Received {cells[0]!r}."
-            )
+        cells = _checked_cells(cell, context_above)
         if (vocabulary_size is None) == (output_dim is None):
             raise ValueError(
                 "RecurrentDecoder: give vocabulary_size for ids, or output_dim and vocabulary_size=None for vectors. "
@@ -253,6 +243,20 @@ class RecurrentDecoder(Decoder):
         cell = config["cell"]
         cell = [deserialized(one) for one in cell] if isinstance(cell, (list, tuple)) else deserialized(cell)
         return cls(**{**config, "cell": cell})
+
+
+def _checked_cells(cell, context_above):
+    """The cells as a list, or an error that says why they cannot be the layers of a decoder."""
+    cells = list(cell) if isinstance(cell, (list, tuple)) else [cell]
+    for one in cells:
+        if not isinstance(one, DecoderCell):
+            raise TypeError(f"RecurrentDecoder: cell must be a DecoderCell such as LuongCell(64). Received {one!r}.")
+    if context_above and not _gives_its_context(cells[0]):
+        raise ValueError(
+            "RecurrentDecoder: context_above needs a bottom cell that gives its state and a context, GNMTCell or a "
+            f"BahdanauCell without deep_output. Received {cells[0]!r}."
+        )
+    return cells
 
 
 def _gives_its_context(cell):
