@@ -7,6 +7,7 @@ length, on TensorFlow; `jax.lax.scan` on JAX; plain Python on torch.
 
 import keras
 from keras import ops, tree
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 # A static length up to this is unrolled in Python on TensorFlow: 10 % faster a step than the loop, but the graph, and
 # the time to trace it, grow with the length.
@@ -129,14 +130,44 @@ def _output_spec(step, inputs, state):
 
 
 def _jax_loop(step, inputs, state, reverse):
+    """`jax.lax.scan`, which carries what the step assigns too: the states of the generators of its dropouts."""
     import jax
 
-    def body(state, inputs_t):
-        outputs_t, state = step(inputs_t, state)
-        return state, outputs_t
+    assigned = {}
 
-    state, outputs = jax.lax.scan(body, state, inputs, reverse=reverse)
-    return outputs, state
+    def scan(variables):
+        def body(carry, inputs_t):
+            state, values = carry
+            with _Inside(zip(variables, values, strict=True)) as scope:
+                outputs_t, state = step(inputs_t, state)
+            assigned.update(scope.assigned)
+            return (state, [scope.get_current_value(variable) for variable in variables]), outputs_t
+
+        values = [variable.value for variable in variables]
+        return jax.lax.scan(body, (state, values), inputs, reverse=reverse)
+
+    (last, _), outputs = scan([])
+    if assigned:  # again, now that they are known
+        variables = list(assigned.values())
+        (last, values), outputs = scan(variables)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    return outputs, last
+
+
+class _Inside(keras.StatelessScope):
+    """The scope around it, with other values of some variables; it notes which variables are assigned."""
+
+    def __init__(self, values):
+        super().__init__(values, initialize_variables=False)
+        around = get_stateless_scope()
+        if around is not None:
+            self.state_mapping = around.state_mapping | self.state_mapping
+        self.assigned = {}
+
+    def add_update(self, update):
+        self.assigned[id(update[0])] = update[0]
+        super().add_update(update)
 
 
 def _time_first(tensor):

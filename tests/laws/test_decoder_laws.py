@@ -134,6 +134,26 @@ def test_one_step_of_the_cell_is_one_step_of_the_layer(rnn_of, run_of, name, dat
     assert tuple(output.shape) == (BATCH, rnn.cell.output_dim)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Attention("general", dropout=0.5, seed=1),
+        lambda: layers.MonotonicAttention("general", noise=3.0, seed=1),
+        lambda: layers.MultiHeadAttention(2, 3, dropout=0.5, seed=1),
+    ],
+    ids=["dropout", "noise", "heads"],
+)
+def test_every_step_and_every_call_draws_anew_in_training(make):
+    rnn = layers.AttentionRNN(layers.BahdanauCell(6, attention=make()))
+    # Keys that are all alike are weighted alike in each step, so that contexts differ by what is drawn alone.
+    inputs, value = tensor(normal(BATCH, 8, DIM)), tensor(np.ones((BATCH, SOURCE, UNITS), "float32"))
+    still = array(rnn(inputs, value).output)
+    first, second = (array(rnn(inputs, value, training=True).output)[..., 6:] for _ in "ab")
+    assert np.abs(second - first).max() > 1e-3
+    assert np.abs(np.diff(first, axis=1)).max() > 1e-3
+    assert_same(rnn(inputs, value).output, still)
+
+
 @EVERY_CELL
 @POLICIES
 def test_recurrent_decoder_computes_in_the_policys_dtype(name, policy, data):
