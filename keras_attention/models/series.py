@@ -147,7 +147,7 @@ class SeriesToSeries(DecodingModel):
         rows, length = ops.shape(past)[:2]
         static = inputs.get("static", ops.zeros((rows, 0), self.compute_dtype))
         future = inputs.get("future", ops.zeros((rows, self.horizon, 0), self.compute_dtype))
-        begun = _Begun(*_units(past[..., : self.target_dim], past_mask, self.normalize))
+        begun = _Begun(past[..., : self.target_dim], past_mask, self.normalize)
         targets = cleaned(begun.normalized(past[..., : self.target_dim]), past_mask)
         source = self._joined(targets, past[..., self.target_dim :], _at_each_step(static, length))
         outputs, mask, summary = encoded(self.encoder, source, past_mask, training)
@@ -186,17 +186,18 @@ class _Begun:
 
     memory = state = last = known = None
 
-    def __init__(self, mean, scale):
-        self.mean = mean
-        self.scale = scale
+    def __init__(self, targets, mask, normalize):
+        # Seen from a value of its own, a series far from zero loses no digits to its mean.
+        self.origin = _last(targets, mask) if normalize else ops.zeros_like(targets[:, :1])
+        self.mean, self.scale = _units(targets - self.origin, mask, normalize)
 
     def normalized(self, values):
         """Values in units of their window."""
-        return (ops.cast(values, self.mean.dtype) - self.mean) / self.scale
+        return (ops.cast(values, self.mean.dtype) - self.origin - self.mean) / self.scale
 
     def in_units(self, values):
         """Values in the units of the series."""
-        return ops.cast(values, self.mean.dtype) * self.scale + self.mean
+        return ops.cast(values, self.mean.dtype) * self.scale + self.mean + self.origin
 
 
 def _units(targets, mask, normalize):
