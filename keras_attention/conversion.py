@@ -11,7 +11,7 @@ class Conversion(NamedTuple):
     Attributes:
         text: the result.
         log_prob: natural logarithm of the probability that the model gives to
-            it, its end included.
+            it, its end included, whether or not it ended by itself.
         tokens: the tokens of the result.
         source_tokens: the tokens of the input, as typed after normalisation,
             also where the model does not know them.
@@ -23,6 +23,8 @@ class Conversion(NamedTuple):
         head_weights: float32
             `(layers, heads, len(tokens), len(source_tokens))`, of which
             `weights` is the mean; None if they were not asked for.
+        finished: whether the result ended by itself; else it was ended by the
+            limit of its length. None of an export of before this was said.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Conversion(NamedTuple):
     n_best: list
     truncated: bool = False
     head_weights: np.ndarray | None = None
+    finished: bool | None = None
 
 
 class Evaluation(NamedTuple):
@@ -54,9 +57,9 @@ def conversions_from(tensors):
 
     Args:
         tensors: dict of what the string signature returns, as arrays:
-            `text`, `log_prob`, `tokens`, `source_tokens`, `source_length`,
-            `weights` and, of a search that returns several, `n_best_text`,
-            `n_best_log_prob`; `head_weights` if there are any.
+            `text`, `log_prob`, `finished`, `tokens`, `source_tokens`,
+            `source_length`, `weights` and, of a search that returns several,
+            `n_best_text`, `n_best_log_prob`; `head_weights` if there are any.
 
     Returns:
         A list of `Conversion`.
@@ -80,6 +83,7 @@ def conversions_from(tensors):
                     if np.isfinite(log_prob)
                 ],
                 truncated=bool(tensors["source_length"][row] > len(source_tokens)),
+                finished=bool(tensors["finished"][row]) if "finished" in tensors else None,
                 head_weights=_of_heads(tensors, row, len(tokens), len(source_tokens)),
             )
         )

@@ -37,35 +37,33 @@ def reorder(structure, parents):
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), structure)
 
 
-def back_track(ids, parents, emissions, slots):
-    """Follows hypotheses from their last step to their first.
+def back_track(ids, parents, times, slots, end, pad):
+    """Follows hypotheses from their ends to their first steps.
 
     Args:
         ids: `(length, batch, width)`, the token that each beam took.
         parents: `(length, batch, width)`, the beam that it went on from.
-        emissions: `(length, batch, width, ...)`, what each step put out for
-            the beam that was gone on from.
-        slots: `(batch, n_best)`, the beams to follow after the last step.
+        times: `(batch, n_best)`, the step in which each hypothesis ended.
+        slots: `(batch, n_best)`, the beam that it was until then.
+        end: id that it took there.
+        pad: id of the steps after.
 
     Returns:
-        `(ids, emissions)`: `(batch, n_best, length)` and
-        `(batch, n_best, length, ...)`.
+        `(ids, beams)`, `(length, batch, n_best)` each: the token of each step,
+        and the beam that it was before it.
     """
 
     def earlier(carry, step):
-        slots = carry[0]
-        ids_t, parents_t, emissions_t = step
-        parents_of_slots = tf.gather(parents_t, slots, batch_dims=1)
-        found = (
-            parents_of_slots,
-            tf.gather(ids_t, slots, batch_dims=1),
-            tf.gather(emissions_t, parents_of_slots, batch_dims=1),
-        )
-        return shaped_like(first, found)
+        after, _ = carry
+        time, ids_t, parents_t = step
+        grows = time < times
+        beam = tf.where(grows, tf.gather(parents_t, after, batch_dims=1), slots)
+        token = tf.where(grows, tf.gather(ids_t, after, batch_dims=1), tf.where(time == times, end, pad))
+        return shaped_like(first, (beam, token))
 
-    first = (slots, tf.zeros_like(slots), tf.gather(emissions[0], slots, batch_dims=1))
-    _, ids, emissions = tf.scan(earlier, (ids, parents, emissions), first, reverse=True)
-    return tuple(tf.experimental.numpy.moveaxis(tensor, 0, 2) for tensor in (ids, emissions))
+    first = (slots, tf.zeros_like(slots))
+    beams, tokens = tf.scan(earlier, (tf.range(tf.shape(ids)[0]), ids, parents), first, reverse=True)
+    return tokens, beams
 
 
 def growing(structure):

@@ -1,16 +1,16 @@
 """How a search chooses: strategies, each a small record of its settings.
 
 A strategy says how many hypotheses an item keeps (`width`), how many it returns
-(`n_best`), which tokens a hypothesis may go on with (`candidates`, at step `time`
-of the search) and what a hypothesis is worth (`score`). The loop does
-everything else.
+(`n_best`), which tokens a hypothesis may go on with (`candidates`, best first, at
+step `time` of the search) and what one that has ended is worth (`score`). The
+loop does everything else.
 """
 
 import dataclasses
 
 import tensorflow as tf
 
-from keras_attention.decoding.scoring import bars, best, length_penalty
+from keras_attention.decoding.scoring import bars, best, coverage_penalty, length_penalty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Greedy:
         """Id of the best token: `(rows, vocabulary)` to `(rows, 1)`."""
         return best(logits, 1, forbidden)
 
-    def score(self, log_probs, lengths):
+    def score(self, log_probs, lengths, coverage=None):
         """What is compared between hypotheses: the log-probability itself."""
         return log_probs
 
@@ -40,15 +40,17 @@ class Greedy:
 class Beam:
     """The `width` best hypotheses at each step.
 
-    A finished hypothesis is frozen: it keeps its place and its score, and goes
-    on competing with those that grow.
+    Hypotheses that have ended are kept apart from those that grow, and compared
+    with each other by `score`. One that ends must be among the `width` best of
+    its step. Greedy search's hypothesis always has one of the places, so that no
+    result is worse, by its score, than greedy's.
 
     Args:
         width: hypotheses kept for each item.
         length_penalty: alpha in Wu et al. 2016, eq. 14. With 0 hypotheses
             compete by log-probability, which favours short ones.
         coverage_penalty: beta in the same equation: what a hypothesis pays,
-            when it ends, for source positions that it did not attend to.
+            when it has ended, for source positions that it did not attend to.
         n_best: hypotheses returned for each item, best first.
 
     Raises:
@@ -82,16 +84,15 @@ class Beam:
 
     def candidates(self, logits, forbidden, time):
         """Ids of the best tokens: `(rows, vocabulary)` to `(rows, candidates)`."""
-        # No more than `width` of a hypothesis can be among the best `width` of all, and the coverage penalty can only
-        # take the end from among them.
-        wanted = self.width + bool(self.coverage_penalty)
-        return best(logits, min(wanted, logits.shape[-1]), forbidden)
+        # One of them may be the end, which does not grow.
+        return best(logits, min(self.width + 1, logits.shape[-1]), forbidden)
 
-    def score(self, log_probs, lengths):
-        """Log-probability divided by the length penalty."""
-        if not self.length_penalty:
-            return log_probs
-        return log_probs / length_penalty(lengths, self.length_penalty)
+    def score(self, log_probs, lengths, coverage=None):
+        """Log-probability divided by the length penalty, and the coverage penalty if there is a coverage."""
+        scores = log_probs / length_penalty(lengths, self.length_penalty) if self.length_penalty else log_probs
+        if self.coverage_penalty and coverage is not None:
+            scores += coverage_penalty(coverage, self.coverage_penalty)
+        return scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Sample:
         drawn = tf.argmax(values - tf.math.log(-tf.math.log(uniform)), axis=-1, output_type=tf.int32)
         return tf.gather(ids, drawn[:, None], batch_dims=1)
 
-    def score(self, log_probs, lengths):
+    def score(self, log_probs, lengths, coverage=None):
         """What is compared between hypotheses; there is only one."""
         return log_probs
 

@@ -35,10 +35,10 @@ def export_saved_model(task, folder, examples=()):
 
     The signature `serving_default` is the task's: that of a `TextToText` takes
     `text`, string `(batch,)`, and gives `text` string `(batch,)`, `log_prob`
-    float32 `(batch,)`, `tokens` string `(batch, target)`, `source_tokens`
-    string `(batch, source)`, `source_length` int32 `(batch,)` and `weights`
-    float32 `(batch, target, source)`. It needs nothing but `tensorflow` and
-    `tensorflow_text`.
+    float32 `(batch,)`, `finished` bool `(batch,)`, `tokens` string `(batch,
+    target)`, `source_tokens` string `(batch, source)`, `source_length` int32
+    `(batch,)` and `weights` float32 `(batch, target, source)`. It needs nothing
+    but `tensorflow` and `tensorflow_text`.
 
     Args:
         task: a `Task`, such as a `TextToText`.

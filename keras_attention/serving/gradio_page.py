@@ -129,6 +129,8 @@ def conversion_html(conversion, about):
     ]
     if conversion.truncated:
         parts.append('<p class="about">The text was too long for the model: its end was cut off.</p>')
+    if conversion.finished is False:
+        parts.append('<p class="about">The result was ended by the limit of its length.</p>')
     if len(conversion.n_best) > 1:
         rows = "".join(
             f'<tr><td><bdi dir="auto">{escaped(text)}</bdi></td><td>{_percent(log_prob)}</td></tr>'

@@ -27,7 +27,8 @@ class TextTask(Converter, Task):
         tokenizers: the tokenizers, by the argument of the constructor.
         target_tokenizer: the one of the result.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
-        max_length: most tokens of a result.
+        max_length: most tokens of a result, its end not counted. A result that
+            did not end by itself has so many, and is not `finished`.
     """
 
     # The names under which tokenizers are saved: the arguments that they were given as.
@@ -50,7 +51,31 @@ class TextTask(Converter, Task):
 
     def convert_batch(self, texts, prefixes=None):
         """A list of strings to a dict of arrays, as the string signature gives them."""
-        return self.run(text=texts, **({} if prefixes is None else {"prefix": prefixes}))
+        if prefixes is None:
+            return self.run(text=texts)
+        self._check_prefixes(prefixes)
+        return self.run(text=texts, prefix=prefixes)
+
+    def _check_prefixes(self, prefixes):
+        """Raises a ValueError for a prefix that no result can begin with."""
+        tokenizer = self._target_tokenizer
+        tokens = tokenizer.tokenize(tf.constant(prefixes))
+        for prefix, row, ids in zip(prefixes, tokens.to_list(), tokenizer.ids(tokens).to_list(), strict=True):
+            begin = f"{type(self).__name__}: no result can begin with the prefix {prefix.decode(errors='replace')!r}"
+            unknown = [token.decode() for token, id in zip(row, ids, strict=True) if id in self._forbidden]
+            if unknown:
+                raise ValueError(f"{begin}: the vocabulary of results does not have {', '.join(map(repr, unknown))}.")
+            if len(ids) > self.max_length:
+                raise ValueError(
+                    f"{begin} of {len(ids)} tokens: a result has at most {self.max_length}. Shorten the prefix, or "
+                    "give the task a larger max_length."
+                )
+
+    @property
+    def _forbidden(self):
+        """Ids that no result may hold."""
+        vocabulary = self._target_tokenizer.vocabulary
+        return (vocabulary.pad_id, vocabulary.unknown_id, vocabulary.start_id, *self._target_tokenizer.line_breaks)
 
     def _search(self, step, memory, state, start, prefix=None):
         """What `search` finds of a text, the special tokens aside."""
@@ -63,17 +88,18 @@ class TextTask(Converter, Task):
             start=start,
             end=vocabulary.end_id,
             max_length=self.max_length + 1,
-            forbidden=(vocabulary.pad_id, vocabulary.unknown_id, vocabulary.start_id),
+            forbidden=self._forbidden,
             prefix=prefix,
         )
 
-    def _results(self, ids, texts, log_probs, weights):
+    def _results(self, ids, texts, log_probs, finished, weights):
         """Of the hypotheses of each item, `(batch, n_best, length)`, best first, what every signature has.
 
         Args:
             ids: `(batch, n_best, length)`.
             texts: `(batch, n_best)`.
             log_probs: `(batch, n_best)`.
+            finished: `(batch, n_best)`.
             weights: dict of `(batch, length, ...)`, of the best.
 
         Returns:
@@ -84,6 +110,7 @@ class TextTask(Converter, Task):
         outputs = {
             "text": texts[:, 0],
             "log_prob": log_probs[:, 0],
+            "finished": finished[:, 0],
             "tokens": self._target_tokenizer.tokens(ids[:, 0])[:, :longest],
         }
         for name, values in weights.items():

@@ -18,7 +18,8 @@ class TextGenerator(TextTask):
         model: a `LanguageModel`.
         tokenizer: of prompts and results.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
-        max_length: most tokens of a result.
+        max_length: most tokens of a result, its end not counted. The
+            `Conversion` says whether it ended by itself, or there.
         max_prompt_length: tokens of a prompt that are read, the last ones; None
             reads all.
 
@@ -88,7 +89,8 @@ class TextGenerator(TextTask):
         generated = tf.RaggedTensor.from_tensor(found.ids[:, 0], padding=vocabulary.pad_id)
         every = tf.concat([begun, generated], axis=1)
         weights = self._weights(every, begun.row_lengths() - 1, tf.shape(found.ids)[2])
-        results = self._results(found.ids, self._texts(prompt, found.ids), found.log_probs, {"weights": weights})
+        texts = self._texts(prompt, found.ids)
+        results = self._results(found.ids, texts, found.log_probs, found.finished, {"weights": weights})
         tokens = vocabulary.tokens_of(every)
         tokens = tf.ragged.boolean_mask(tokens, every != vocabulary.end_id)
         return results | {

@@ -20,7 +20,8 @@ class TextToText(TextTask):
         source_tokenizer: of the input.
         target_tokenizer: of the result.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
-        max_length: most tokens of a result.
+        max_length: most tokens of a result, its end not counted. The
+            `Conversion` says whether it ended by itself, or there.
         max_source_length: tokens of a source that are read; the rest is cut
             off, and the `Conversion` says so. None reads all.
         head_weights: whether to return the weights of each layer and head
@@ -36,7 +37,8 @@ class TextToText(TextTask):
         A `Conversion` for one string, a list of them for several.
 
     Raises:
-        ValueError: if a vocabulary and the model differ in size.
+        ValueError: if a vocabulary and the model differ in size, or for a
+            prefix that no result can begin with.
         TypeError: if there is anything but strings in `texts`.
 
     Example, with a model that is not trained yet:
@@ -77,8 +79,8 @@ class TextToText(TextTask):
             prefix: what each result must begin with, `(batch,)`; or None.
 
         Returns:
-            Dict of `text` `(batch,)`, `log_prob` `(batch,)`, `tokens`
-            `(batch, target)`, `source_tokens` `(batch, source)`,
+            Dict of `text` `(batch,)`, `log_prob` `(batch,)`, `finished`
+            `(batch,)`, `tokens` `(batch, target)`, `source_tokens` `(batch, source)`,
             `source_length` `(batch,)`, which counts those that were cut off
             too, and `weights` `(batch, target, source)`, the mean over layers
             and heads; padded with empty strings and zeros. Also `n_best_text`
@@ -103,7 +105,8 @@ class TextToText(TextTask):
         weights = {"weights": tf.ensure_shape(mean_of_heads(emissions, first=2), [None, None, None])}
         if self.head_weights:
             weights["head_weights"] = emissions[:, :, None, None] if emissions.shape.rank == 3 else emissions
-        results = self._results(ids, self.target_tokenizer.detokenize(ids), log_probs, weights)
+        texts = self.target_tokenizer.detokenize(ids)
+        results = self._results(ids, texts, log_probs, found.finished | empty, weights)
         return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
 
     @property

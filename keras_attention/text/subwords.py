@@ -70,6 +70,7 @@ class SentencePieceTokenizer(Tokenizer):
                 "SentencePieceTokenizer.train."
             )
         super().__init__(Vocabulary(pieces[len(SPECIAL_TOKENS) :]))
+        self.line_breaks = tuple(index for index, piece in enumerate(pieces) if piece in ("<0x0A>", "<0x0D>"))
 
     @classmethod
     def train(cls, texts, vocabulary_size=10_000, **options):

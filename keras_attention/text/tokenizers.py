@@ -26,10 +26,12 @@ class Tokenizer:
         vocabulary: which token has which id.
         files: what a SavedModel should carry beside the files that its graph
             reads.
+        line_breaks: ids of what would break a line, which no result may hold.
     """
 
     name = None
     files = ()
+    line_breaks = ()
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary

@@ -14,7 +14,7 @@ def ids_of(strategy):
         return tf.zeros([ROWS, VOCABULARY]), state, tf.zeros([ROWS, 1])
 
     state = tf.zeros([ROWS, 1])
-    return search(step, (), state, strategy, start=1, end=VOCABULARY, max_length=LENGTH).ids.numpy()[:, 0]
+    return search(step, (), state, strategy, start=1, end=0, max_length=LENGTH + 1, forbidden=(0,)).ids.numpy()[:, 0]
 
 
 def test_seed_gives_the_same_draws_in_every_call():

@@ -39,6 +39,7 @@ def test_signature_is_the_documented_one(exported):
     assert outputs == {
         "text": (tf.string, [None]),
         "log_prob": (tf.float32, [None]),
+        "finished": (tf.bool, [None]),
         "tokens": (tf.string, [None, None]),
         "source_tokens": (tf.string, [None, None]),
         "source_length": (tf.int32, [None]),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_attention
-from keras_attention import Beam, CharacterTokenizer, DateConverter, Task, TextToText, load
+from keras_attention import Beam, CharacterTokenizer, DateConverter, Greedy, Sample, Task, TextToText, load
 from keras_attention.data import generate_dates
 from tests.conftest import FORMATS
 
@@ -130,6 +130,34 @@ def test_beam_returns_the_n_best(trained):
     log_probs = [log_prob for _, log_prob in conversion.n_best]
     assert len({text for text, _ in conversion.n_best}) == 3
     assert log_probs == sorted(log_probs, reverse=True)
+
+
+@pytest.mark.parametrize("strategy", [Greedy(), Beam(3), Beam(3, 0.6, 0.2), Sample(top_k=1)], ids=str)
+def test_result_that_does_not_end_by_itself_keeps_the_limit_and_says_so(trained, strategy):
+    converter = TextToText.load(trained, strategy)
+    whole = converter("3 May 1979")
+    assert whole.text == "1979-05-03" and whole.finished
+    for limit in (4, 10):
+        fresh = TextToText(converter.model, converter.source_tokenizer, converter.target_tokenizer, strategy, limit)
+        conversion = fresh("3 May 1979")
+        assert conversion.finished == (limit == 10)
+        assert conversion.text == "1979-05-03"[:limit] and len(conversion.tokens) == limit
+        # The probability of that text, its end included.
+        assert (
+            conversion.log_prob == pytest.approx(whole.log_prob, abs=1e-3) if limit == 10 else conversion.log_prob < -3
+        )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [("19x9", "does not have 'x'"), ("1979-05-031", "of 11 tokens: a result has at most 10"), (["1", "?1"], "'\\?1'")],
+)
+def test_prefix_that_no_result_can_begin_with_is_refused(trained, prefix, message):
+    converter = TextToText.load(trained)
+    converter.max_length = 10
+    with pytest.raises(ValueError, match=message):
+        converter(["3 May 1979", "4 May 1979"], prefix=prefix)
+    assert converter("3 May 1979", prefix="20").text.startswith("20")
 
 
 def test_saved_converter_comes_back(converter, tmp_path):
