@@ -125,7 +125,11 @@ class Beams(NamedTuple):
         parents = places // count
         ids, totals = (tf.gather(tensor, places, batch_dims=1) for tensor in (flat_ids, totals))
         ends = ids == end
-        ended = self._with_new(strategy, candidates, coverage, totals, ends, parents, time)
+        ended = tf.cond(
+            tf.reduce_any(ends),
+            lambda: self._with_new(strategy, candidates, coverage, totals, ends, parents, time),
+            lambda: self.ended,
+        )
         growing = tf.math.top_k(tf.where(ends, -float("inf"), ranks), k=width).indices
         ids, parents, log_probs, ends = (
             tf.gather(tensor, growing, batch_dims=1) for tensor in (ids, parents, totals, ends)
