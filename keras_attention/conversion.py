@@ -97,12 +97,18 @@ def _of_heads(tensors, row, target, source):
     return np.moveaxis(tensors["head_weights"][row, :target, :, :, :source], 0, 2)
 
 
+def _single_spaced(text):
+    return " ".join(text.split())
+
+
 class Converter:
     """What every converter is: callable on strings, over a function on batches.
 
     Subclasses define `convert_batch(texts, prefixes=None)`, from lists of bytes
     to the dict of arrays that `conversions_from` takes.
     """
+
+    keeps_spaces = True
 
     def __call__(self, texts, batch_size=1024, prefix=None):
         """Converts strings, those of about one length together; the order stays.
@@ -136,16 +142,26 @@ class Converter:
     def evaluate(self, pairs, batch_size=1024):
         """Compares results with expected ones.
 
+        Where the tokenizer reads a run of spaces as one, so does the comparison.
+
         Args:
             pairs: list of `(source, target)`.
             batch_size: as in a call.
 
         Returns:
             `Evaluation(exact_match, mistakes, texts)`.
+
+        Raises:
+            ValueError: without a pair.
         """
+        if not pairs:
+            raise ValueError(f"{type(self).__name__}.evaluate: expected at least one pair, received none.")
         texts = [conversion.text for conversion in self([source for source, _ in pairs], batch_size)]
+        form = str if self.keeps_spaces else _single_spaced
         mistakes = [
-            (source, target, text) for (source, target), text in zip(pairs, texts, strict=True) if text != target
+            (source, target, text)
+            for (source, target), text in zip(pairs, texts, strict=True)
+            if form(text) != form(target)
         ]
         return Evaluation(1.0 - len(mistakes) / len(pairs), mistakes, texts)
 

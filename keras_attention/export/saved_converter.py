@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_attention.conversion import Converter
-from keras_attention.export.saved_task import SavedTask
+from keras_attention.export.saved_task import SavedTask, task_of
 
 
 class SavedConverter(Converter, SavedTask):
@@ -18,6 +18,11 @@ class SavedConverter(Converter, SavedTask):
     Raises:
         FileNotFoundError: if there is no export.
     """
+
+    @property
+    def keeps_spaces(self):
+        """Whether a result has every space of the target that it learned."""
+        return (task_of(self.folder) or {}).get("keeps_spaces", True)
 
     def convert_batch(self, texts, prefixes=None):
         """A list of strings to a dict of arrays, as the string signature gives them."""

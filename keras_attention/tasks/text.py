@@ -45,6 +45,15 @@ class TextTask(Converter, Task):
         self.max_length = max_length
 
     @property
+    def keeps_spaces(self):
+        """Whether a result has every space of the target that it learned."""
+        return self._target_tokenizer.keeps_spaces
+
+    @property
+    def identity(self):
+        return super().identity | {"keeps_spaces": self.keeps_spaces}
+
+    @property
     def tokenizers(self):
         """The tokenizers by their side."""
         return {side: getattr(self, name) for side, name in self.sides.items()}
@@ -124,7 +133,7 @@ class TextTask(Converter, Task):
     def settings(self):
         return {
             "tokenizers": {
-                side: {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint}
+                side: {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint} | tokenizer.settings
                 for side, tokenizer in self.tokenizers.items()
             },
             "strategy": serialize_strategy(self.strategy),
@@ -145,8 +154,10 @@ class TextTask(Converter, Task):
         return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
 
     @classmethod
-    def _load_tokenizer(cls, folder, side, name, fingerprint):
-        tokenizer = TOKENIZERS[name].load(folder, side)
+    def _load_tokenizer(cls, folder, side, name, fingerprint, **settings):
+        # Before there was a choice, characters were those of the normal form.
+        earlier = {"normalization": "NFKC"} if name == "characters" else {}
+        tokenizer = TOKENIZERS[name].load(folder, side, **(earlier | settings))
         if tokenizer.vocabulary.fingerprint != fingerprint:
             raise ValueError(
                 f"{cls.__name__}.load: the {side} vocabulary in {folder} is not the one that the model was saved with, "

@@ -9,6 +9,7 @@ import functools
 import io
 import itertools
 import pathlib
+import re
 import tempfile
 import threading
 
@@ -22,6 +23,8 @@ from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, STAR
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
 _NORMALIZATION = "2581\t5F\n"
 _DRAWING = threading.Lock()  # the package has one seed for the whole process, and data are prefetched on threads
+# What WordPiece would take for a special token or for what goes on within a word, and its mark.
+_NO_ORDINARY_WORD = r"^(##|\\|" + "|".join(re.escape(token) for token in SPECIAL_TOKENS) + ")"
 _VOCABULARY_BEGINS = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
 
 
@@ -164,7 +167,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def of_file(cls, file):
-        return cls(pathlib.Path(file).read_bytes(), file=file)
+        return cls(pathlib.Path(file).read_bytes(), file=str(pathlib.Path(file).absolute()))
 
     @classmethod
     def _file(cls, folder, side):
@@ -197,6 +200,11 @@ class WordPieceTokenizer(Tokenizer):
     character never seen is unknown as a whole, so prefer
     `SentencePieceTokenizer` where nothing may be lost.
 
+    A word that looks like a piece within a word, or begins like a special
+    token, is a word: it is written with a backslash before it, `\\##`,
+    `\\[END]`, and so is one that begins with a backslash. `detokenize` takes it
+    away.
+
     Args:
         vocabulary: a `Vocabulary` of pieces.
 
@@ -221,20 +229,26 @@ class WordPieceTokenizer(Tokenizer):
         from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
         counts = collections.Counter()
-        for text in some_texts(cls, texts):
-            counts.update(text.split())
+        for words in cls._words(tf.constant(some_texts(cls, texts))).to_list():
+            counts.update(word.decode("utf-8") for word in words)
         pieces = learner.learn(
             counts.items(), vocabulary_size - len(SPECIAL_TOKENS), reserved_tokens=[], lower_thresh=2
         )
         return cls(Vocabulary(pieces))
 
     def tokenize(self, text):
-        words = tf.strings.split(valid_utf8(text))
-        return self._pieces.tokenize(words).merge_dims(-2, -1)
+        return self._pieces.tokenize(self._words(text)).merge_dims(-2, -1)
 
     def detokenize(self, ids):
         joined = tf.strings.reduce_join(self.tokens(ids), axis=-1, separator=" ")
-        return tf.strings.strip(tf.strings.regex_replace(joined, " ##", ""))
+        joined = tf.strings.strip(tf.strings.regex_replace(joined, " ##", ""))
+        return tf.strings.regex_replace(joined, r"(^| )\\", r"\1")
+
+    @staticmethod
+    def _words(text):
+        """The words of each string, those that are no ordinary ones with a backslash before them."""
+        words = tf.strings.split(valid_utf8(text))
+        return tf.ragged.map_flat_values(tf.strings.regex_replace, words, _NO_ORDINARY_WORD, r"\\\1")
 
     @functools.cached_property
     def _pieces(self):

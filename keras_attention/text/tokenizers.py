@@ -6,6 +6,7 @@ string exactly what training did.
 
 import collections
 import pathlib
+from typing import ClassVar
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -23,6 +24,10 @@ class Tokenizer:
         vocabulary: a `Vocabulary`.
 
     Attributes:
+        settings: what, beside the vocabulary, the constructor needs to make the
+            tokenizer again: a dict of what JSON can hold.
+        keeps_spaces: whether `detokenize` gives back every space of a text, not
+            one for a run of them.
         vocabulary: which token has which id.
         files: what a SavedModel should carry beside the files that its graph
             reads.
@@ -31,6 +36,8 @@ class Tokenizer:
 
     name = None
     files = ()
+    settings: ClassVar = {}
+    keeps_spaces = False
     line_breaks = ()
 
     def __init__(self, vocabulary):
@@ -61,18 +68,18 @@ class Tokenizer:
         self.write(self._file(folder, side))
 
     @classmethod
-    def load(cls, folder, side):
+    def load(cls, folder, side, **settings):
         """Reads what `save` wrote."""
-        return cls.of_file(cls._file(folder, side))
+        return cls.of_file(cls._file(folder, side), **settings)
 
     def write(self, file):
         """Writes the tokenizer's file."""
         self.vocabulary.save(file)
 
     @classmethod
-    def of_file(cls, file):
+    def of_file(cls, file, **settings):
         """The tokenizer of a file that `write` wrote."""
-        return cls(Vocabulary.load(file))
+        return cls(Vocabulary.load(file), **settings)
 
     @classmethod
     def _file(cls, folder, side):
@@ -82,8 +89,16 @@ class Tokenizer:
 class CharacterTokenizer(Tokenizer):
     """One token a character, in any script.
 
+    A text is read as it is given, but that it is one line: a line break is a
+    space, and a byte that is not UTF-8 is U+FFFD.
+
     Args:
         vocabulary: a `Vocabulary` of single characters.
+        normalization: `"NFKC"` brings texts into one form first, see
+            `normalize`; None leaves them.
+
+    Raises:
+        ValueError: for another normalization.
 
     Example:
 
@@ -99,17 +114,34 @@ class CharacterTokenizer(Tokenizer):
     """
 
     name = "characters"
+    keeps_spaces = True
+
+    def __init__(self, vocabulary, normalization=None):
+        super().__init__(vocabulary)
+        if normalization not in NORMALIZATIONS:
+            known = ", ".join(map(repr, NORMALIZATIONS))
+            raise ValueError(f"CharacterTokenizer: normalization must be one of {known}. Received {normalization!r}.")
+        self.normalization = normalization
+
+    @property
+    def settings(self):
+        return {"normalization": self.normalization}
 
     @classmethod
-    def train(cls, texts):
+    def train(cls, texts, normalization=None):
         """A tokenizer that knows every character of `texts`, the most frequent first."""
+        tokenizer = cls(Vocabulary([]), normalization)
         counts = collections.Counter()
-        for text in normalize(tf.constant(some_texts(cls, texts))).numpy():
+        for text in tokenizer.normal(tf.constant(some_texts(cls, texts))).numpy():
             counts.update(text.decode("utf-8"))
-        return cls(Vocabulary.of_counts(counts))
+        return cls(Vocabulary.of_counts(counts), normalization)
+
+    def normal(self, text):
+        """The strings whose characters are the tokens."""
+        return NORMALIZATIONS[self.normalization](text)
 
     def tokenize(self, text):
-        return tf.strings.unicode_split(normalize(text), "UTF-8")
+        return tf.strings.unicode_split(self.normal(text), "UTF-8")
 
     def detokenize(self, ids):
         return tf.strings.reduce_join(self.tokens(ids), axis=-1)
@@ -136,6 +168,15 @@ def normalize(text):
 def valid_utf8(text):
     """Strings with U+FFFD where bytes are not UTF-8."""
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+
+
+def one_line(text):
+    """Valid UTF-8, with a space for each line break."""
+    return tf.strings.regex_replace(valid_utf8(text), r"\r\n|\r|\n", " ")
+
+
+# What becomes of texts first, by the name that a tokenizer is given.
+NORMALIZATIONS = {None: one_line, "NFKC": normalize}
 
 
 def some_texts(owner, texts):

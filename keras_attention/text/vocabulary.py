@@ -93,7 +93,7 @@ class Vocabulary:
                 f"Vocabulary: {file} is no vocabulary of this library: its first lines must be "
                 f"{', '.join(SPECIAL_TOKENS)}. Received {tokens[: len(SPECIAL_TOKENS)]}."
             )
-        return cls(tokens[len(SPECIAL_TOKENS) :], file=str(file))
+        return cls(tokens[len(SPECIAL_TOKENS) :], file=str(pathlib.Path(file).absolute()))
 
     @functools.cached_property
     def resource(self):

@@ -13,6 +13,7 @@ from keras_attention.text import (
     END_ID,
     PAD_ID,
     SPECIAL_TOKENS,
+    START_ID,
     SentencePieceTokenizer,
     WordPieceTokenizer,
     subwords_of_file,
@@ -115,6 +116,34 @@ def test_tokenizer_survives_a_file_a_graph_and_a_new_seed(sentencepiece, wordpie
 
 def test_words_that_are_known_come_back_from_word_pieces(wordpiece):
     assert there_and_back(wordpiece, SENTENCES) == SENTENCES
+
+
+NO_ORDINARY_WORDS = [
+    "[PAD] a",
+    "a [START]",
+    "[END]",
+    "[END]s and x[END]",
+    "a ## b ##c",
+    "##",
+    "\\[END] \\",
+    "[UNKNOWN]",
+]
+
+
+def test_words_that_look_like_special_tokens_or_pieces_are_words():
+    tokenizer = WordPieceTokenizer.train(NO_ORDINARY_WORDS * 20, vocabulary_size=80)
+    ids = tokenizer.encode(tf.constant(NO_ORDINARY_WORDS))
+    assert min(ids.flat_values.numpy()) >= len(SPECIAL_TOKENS)
+    assert there_and_back(tokenizer, NO_ORDINARY_WORDS) == NO_ORDINARY_WORDS
+
+
+def test_special_tokens_never_come_from_a_text(wordpiece):
+    ids = wordpiece.encode(tf.constant(["[PAD] [START] a [END]", "[END]x"])).flat_values.numpy()
+    assert set(ids) & {PAD_ID, END_ID, START_ID} == set()
+
+
+def test_pieces_that_break_a_line_are_known(sentencepiece):
+    assert [sentencepiece.vocabulary.tokens[index] for index in sentencepiece.line_breaks] == ["<0x0A>", "<0x0D>"]
 
 
 @pytest.mark.parametrize("tokenizer", [SentencePieceTokenizer, WordPieceTokenizer])

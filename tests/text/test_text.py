@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_attention.text import END_ID, PAD_ID, START_ID, UNKNOWN_ID, CharacterTokenizer, Vocabulary, normalize
 
-ALPHABET = "abz 19,.äß日한ع😀\u0301"
+ALPHABET = "abz 19,.äß日한ع😀\u0301½２\t"  # noqa: RUF001
 
 
 def normalized(text):
@@ -39,12 +39,25 @@ def test_normal_form_is_its_own_normal_form(text):
     assert normalized(once) == once
 
 
+@pytest.mark.parametrize("normalization", [None, "NFKC"])
 @given(st.lists(st.text(ALPHABET, max_size=12), min_size=1, max_size=4))
-@settings(max_examples=50)
-def test_ids_of_known_characters_go_back_to_the_text(texts):
-    tokenizer = CharacterTokenizer.train(["".join(ALPHABET), *texts])
+@settings(max_examples=40)
+def test_ids_of_known_characters_go_back_to_the_text(normalization, texts):
+    tokenizer = CharacterTokenizer.train(["".join(ALPHABET), *texts], normalization)
     ids = tokenizer.encode(tf.constant(texts)).to_tensor(PAD_ID, shape=[None, 40])
-    assert tokenizer.detokenize(ids).numpy().tolist() == normalize(tf.constant(texts)).numpy().tolist()
+    expected = tf.constant(texts) if normalization is None else normalize(tf.constant(texts))
+    assert tokenizer.detokenize(ids).numpy().tolist() == expected.numpy().tolist()
+
+
+def test_line_break_in_a_text_is_a_space():
+    tokenizer = CharacterTokenizer.train(["a\r\nb\n", "\rc"])
+    assert set(tokenizer.vocabulary.tokens[4:]) == {" ", "a", "b", "c"}
+    assert tokenizer.tokenize(tf.constant(["a\nb"])).to_list() == [[b"a", b" ", b"b"]]
+
+
+def test_unknown_normalization_is_refused():
+    with pytest.raises(ValueError, match=r"normalization must be one of None, 'NFKC'. Received 'nfd'"):
+        CharacterTokenizer(Vocabulary([]), "nfd")
 
 
 def test_unknown_character_keeps_its_token():
