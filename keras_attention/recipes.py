@@ -4,23 +4,24 @@ The command line and the examples use them; a model of your own is trained with
 plain `compile` and `fit`, as they do.
 """
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
+import tempfile
 
 import keras
-import numpy as np
 
-from keras_attention.bleu import corpus_scores
-from keras_attention.data.batches import TokenBatches, make_batches
+from keras_attention.data.batches import PairBatches, TokenBatches, make_batches
 from keras_attention.models import DateConverter, GNMTTranslator, RecurrentTranslator, TransformerTranslator
-from keras_attention.settings import TranslatorSettings
+from keras_attention.settings import ConverterSettings, TranslatorSettings
 from keras_attention.tasks import TextToText
 from keras_attention.text.tokenizers import CharacterTokenizer
-from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
+from keras_attention.training.checkpoints import Checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.optimizers import Muon
-from keras_attention.training.progress import Throughput, Tokens, Validation
+from keras_attention.training.progress import Bleu, Throughput, Tokens, Validation
+from keras_attention.training.runs import begun, described_model, described_pairs, fit_rounds, keep_best
 from keras_attention.training.schedules import InverseSquareRoot
 
 # The second beta of Vaswani et al. 2017, 5.3; a layer that gives logits is no matrix for Muon.
@@ -42,41 +43,42 @@ TRANSLATORS = {
 def train_converter(
     pairs,
     validation_pairs,
-    epochs=4,
-    batch_size=128,
-    learning_rate=4e-3,
-    seed=0,
     folder=None,
+    settings=None,
+    source_normalization=None,
     callbacks=(),
     verbose="auto",
-    **model_arguments,
+    **given,
 ):
-    """Trains a `DateConverter` on pairs of short strings.
+    """Trains a `DateConverter` on pairs of short strings, and can be stopped at any moment.
 
-    Adam with a warmed-up cosine schedule and gradient clipping. With a folder,
-    each epoch leaves a backup there, a call with the same arguments goes on
-    after the last one that was finished, and the trained converter is saved.
+    Adam with a warmed-up cosine schedule and gradient clipping. Each pass over
+    the pairs leaves a checkpoint in the folder; a call with the same arguments
+    goes on after the last one, in the order that would have come, and any other
+    is refused. The result is the pass that is best on the validation pairs.
 
     Args:
         pairs: list of `(source, target)` to learn.
         validation_pairs: list of `(source, target)` to measure on after each
             epoch: `val_exact_match` is the accuracy of greedy conversion.
-        epochs: passes over the pairs.
-        batch_size: pairs in an update.
-        learning_rate: highest of the schedule.
-        seed: of the weights and the order of the pairs.
-        folder: where to keep backups and save; None keeps nothing.
+        folder: where checkpoints are kept and the result is saved; None keeps
+            nothing.
+        settings: a `ConverterSettings`.
+        source_normalization: of the sources, see `CharacterTokenizer`. Targets
+            are learned as they are given.
         callbacks: Keras callbacks.
         verbose: as in `fit`.
-        **model_arguments: of `DateConverter`, such as `units` or `attention`.
+        **given: fields of `ConverterSettings`, instead of the record; and
+            arguments of `DateConverter`, such as `units` or `attention`.
 
     Returns:
         A `TextToText`; its `model.history` is that of `fit`.
 
     Raises:
-        ValueError: if one of the lists is empty.
-        FloatingPointError: if the loss is not a number any more; nothing is
-            saved then.
+        ValueError: if one of the lists is empty, or the folder holds a training
+            that was begun with something else.
+        FloatingPointError: if the loss is not a number any more; the last good
+            checkpoint is kept.
 
     Reference: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent
         with Warm Restarts", 3, for the schedule.
@@ -86,36 +88,56 @@ def train_converter(
             f"train_converter: both lists must hold pairs. Received {len(pairs)} to learn and {len(validation_pairs)} "
             "to measure on."
         )
-    keras.utils.set_random_seed(seed)
-    source_tokenizer = CharacterTokenizer.train(source for source, _ in pairs)
-    target_tokenizer = CharacterTokenizer.train(target for _, target in pairs)
-    model = DateConverter(len(source_tokenizer.vocabulary), len(target_tokenizer.vocabulary), **model_arguments)
-    steps = epochs * -(-len(pairs) // batch_size)
+    model_arguments = {name: value for name, value in given.items() if name not in ConverterSettings.names()}
+    settings = ConverterSettings.of(settings, {name: given[name] for name in given if name not in model_arguments})
+    keras.utils.set_random_seed(settings.seed)
+    sources, targets = zip(*pairs, strict=True)
+    tokenizers = (CharacterTokenizer.train(sources, source_normalization), CharacterTokenizer.train(targets))
+    model = DateConverter(*(len(tokenizer.vocabulary) for tokenizer in tokenizers), **model_arguments)
+    batches = PairBatches(pairs, *tokenizers, settings.batch_size, settings.seed, fixed_shapes=True)
+    updates = settings.epochs * batches.steps_per_epoch
     model.compile(
-        optimizer=keras.optimizers.Adam(warmed_up_cosine(learning_rate, steps), beta_2=0.98, global_clipnorm=1.0),
+        optimizer=keras.optimizers.Adam(
+            warmed_up_cosine(settings.learning_rate, updates), beta_2=0.98, global_clipnorm=1.0
+        ),
         loss=MaskedCrossentropy(),
         metrics=[ExactMatch()],
     )
-    model.optimizer.build(model.trainable_variables)  # or the first update is traced twice, to make them
-    tokenizers = (source_tokenizer, target_tokenizer)
-    callbacks = [*callbacks, keras.callbacks.TerminateOnNaN()]
-    if folder is not None:
-        callbacks.append(keras.callbacks.BackupAndRestore(pathlib.Path(folder) / "backup"))
-    history = model.fit(
-        make_batches(pairs, *tokenizers, batch_size, shuffle_seed=seed, fixed_shapes=True),
-        validation_data=make_batches(validation_pairs, *tokenizers, batch_size=1024, fixed_shapes=True),
-        epochs=epochs,
-        callbacks=callbacks,
-        shuffle=False,  # the dataset shuffles
-        verbose=verbose,
-    )
-    if not np.isfinite(history.history["loss"][-1]):
-        raise FloatingPointError("train_converter: the loss is not a number. Lower learning_rate; nothing was saved.")
     longest = max(len(target) for _, target in [*pairs, *validation_pairs])
     converter = TextToText(model, *tokenizers, max_length=2 * longest)
-    if folder is not None:
-        converter.save(folder)
+    record = _record(pairs, validation_pairs, tokenizers, settings, model)
+    with contextlib.ExitStack() as stack:
+        place = pathlib.Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
+        checkpoints = Checkpoints(place / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
+        stack.enter_context(begun(place, "train_converter", record, checkpoints))
+        fit_rounds(
+            "train_converter",
+            model,
+            batches,
+            checkpoints,
+            updates,
+            callbacks=callbacks,
+            verbose=verbose,
+            validation_data=make_batches(validation_pairs, *tokenizers, batch_size=1024, fixed_shapes=True),
+        )
+        keep_best(model, checkpoints)
+        if folder is not None:
+            converter.save(folder)
     return converter
+
+
+def _record(pairs, validation_pairs, tokenizers, settings, model, may_change=()):
+    """What a training is begun with, by names that a person knows."""
+    return {
+        "the pairs to learn": described_pairs(pairs),
+        "the pairs to measure on": described_pairs(validation_pairs),
+        **{
+            f"the {side} vocabulary": f"{len(tokenizer.vocabulary):,} ids, {tokenizer.vocabulary.fingerprint:08x}"
+            for side, tokenizer in zip(("source", "target"), tokenizers, strict=True)
+        },
+        **{name: value for name, value in dataclasses.asdict(settings).items() if name not in may_change},
+        **described_model(model),
+    }
 
 
 def warmed_up_cosine(learning_rate, steps, warmup=0.1):
@@ -169,8 +191,10 @@ def train_translator(
     schedule, label smoothing, clipping by global norm, batches by tokens; after
     each round of updates the loss on other pairs is measured and everything is
     saved in the folder. A call with the same arguments and folder goes on after
-    the last round, with the batches that would have come. The result has the
-    mean of the last rounds' weights.
+    the last round, with the batches that would have come; with others it is
+    refused, but for `patience`, and for `updates` without a cooldown. The result
+    is the better, on the validation pairs, of the best round and of the mean of
+    the rounds around it.
 
     Args:
         model: a translator, not compiled.
@@ -189,18 +213,18 @@ def train_translator(
 
     Raises:
         TypeError: for a setting that there is not.
-        ValueError: for a checkpoint of another configuration, without pairs, or
-            for an unknown optimizer.
+        ValueError: for a folder that holds a training which was begun with
+            something else, without pairs, or for an unknown optimizer.
         FloatingPointError: if the loss is not a number any more; the last good
             checkpoint is kept.
 
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """
-    settings = TranslatorSettings.of((dataclasses.asdict(settings) if settings else {}) | given)
+    settings = TranslatorSettings.of(settings, given)
+    tokenizers = (source_tokenizer, target_tokenizer)
     batches = TokenBatches(
         pairs,
-        source_tokenizer,
-        target_tokenizer,
+        *tokenizers,
         settings.tokens,
         settings.seed,
         max_length=settings.max_length,
@@ -208,30 +232,47 @@ def train_translator(
         subword_dropout=settings.subword_dropout,
     )
     optimizer = _optimizer(settings, model.units)
-    tokenizers = (source_tokenizer, target_tokenizer)
-    _claim(folder, tokenizers)
     held_out = TokenBatches(validation_pairs, *tokenizers, settings.tokens, max_length=settings.max_length)
     model.compile(optimizer, MaskedCrossentropy(settings.label_smoothing), metrics=[Tokens()])
     if batches.dropped:
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
     converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
-    scores = [_Bleu(converter, validation_pairs)] if settings.measure_bleu else []
+    measures = [Validation(held_out.once()), *([Bleu(converter, validation_pairs)] if settings.measure_bleu else [])]
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
         keep=settings.average,
-        monitor="val_bleu" if settings.measure_bleu else "val_loss",
+        monitor=measures[-1].name,
         mode="max" if settings.measure_bleu else "min",
         patience=settings.patience,
     )
-    callbacks = [Throughput(), Validation(held_out.once()), *callbacks, *scores]
-    _fit_from_checkpoint(model, batches, checkpoints, settings, callbacks, verbose)
-    if settings.ema_momentum is None:
-        average_checkpoints(model, checkpoints.files[-settings.average :])
-    else:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-    converter.save(folder)
+    # How long a training goes on may be decided later, unless the schedule depends on it.
+    may_change = ("patience",) if settings.cooldown else ("patience", "updates")
+    record = _record(pairs, validation_pairs, tokenizers, settings, model, may_change)
+    with begun(folder, "train_translator", record, checkpoints):
+        fit_rounds(
+            "train_translator",
+            model,
+            batches,
+            checkpoints,
+            settings.updates,
+            settings.round_updates,
+            [Throughput(), *callbacks, *measures],
+            verbose=verbose,
+        )
+        measures[-1].set_model(model)
+        sentence = keep_best(model, checkpoints, measures[-1].measure, _moving_average(model, settings))
+        if verbose:
+            print(sentence)
+        converter.save(folder)
     return converter
+
+
+def _moving_average(model, settings):
+    """What takes the place of the mean of rounds; None without a momentum."""
+    if settings.ema_momentum is None:
+        return None
+    return "the moving average", lambda: model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 def _optimizer(settings, units):
@@ -246,57 +287,3 @@ def _optimizer(settings, units):
         use_ema=settings.ema_momentum is not None,
         ema_momentum=settings.ema_momentum or 0.99,
     )
-
-
-def _fit_from_checkpoint(model, batches, checkpoints, settings, callbacks, verbose):
-    """The rounds that are left of a training, with the batches that belong to them."""
-    round_updates = min(settings.round_updates or batches.steps_per_epoch, settings.updates)
-    done = checkpoints.restore(model)
-    rounds = -(-settings.updates // round_updates)
-    if done >= rounds or checkpoints.finished:
-        return
-    history = model.fit(
-        batches.dataset(start=done * round_updates),
-        initial_epoch=done,
-        epochs=rounds,
-        steps_per_epoch=round_updates,
-        shuffle=False,  # the batches come shuffled
-        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks, checkpoints],
-        verbose=verbose,
-    )
-    if not np.isfinite(history.history["loss"][-1]):
-        raise FloatingPointError(
-            "train_translator: the loss is not a number. Lower learning_rate, or lengthen warmup. The last good "
-            f"checkpoint is kept in {checkpoints.folder}."
-        )
-
-
-class _Bleu(keras.callbacks.Callback):
-    """Adds `val_bleu`, of greedy translations, to the results of a round."""
-
-    def __init__(self, converter, pairs):
-        super().__init__()
-        self.converter = converter
-        self.pairs = pairs
-
-    def on_epoch_end(self, epoch, logs=None):
-        texts = self.converter.evaluate(self.pairs, batch_size=128).texts
-        logs["val_bleu"] = corpus_scores(texts, [target for _, target in self.pairs])[0].value
-
-
-def _claim(folder, tokenizers):
-    """Keeps the tokenizers in a run's folder; refuses a folder of a run with others."""
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, tokenizer in zip(("source", "target"), tokenizers, strict=True):
-        try:
-            kept = type(tokenizer).load(folder, side)
-        except FileNotFoundError:
-            tokenizer.save(folder, side)
-            continue
-        if kept.vocabulary.tokens != tokenizer.vocabulary.tokens:
-            raise ValueError(
-                f"train_translator: the {side} vocabulary does not belong to the checkpoint: {folder} was begun with "
-                f"another, of {len(kept.vocabulary):,} ids; this one has {len(tokenizer.vocabulary):,}. Use that one, "
-                "or another folder."
-            )

@@ -1,4 +1,4 @@
-"""How a translator is trained: a record, whose fields are also the flags of `keras-attention train translation`.
+"""How a recipe trains: a record for each, whose fields are also the flags of `keras-attention train`.
 
 Nothing here needs TensorFlow, so that the command line answers before it is there.
 """
@@ -20,8 +20,50 @@ def _setting(default, help, flag=None, type=None, **more):
     return dataclasses.field(default=default, metadata={"help": help, "flag": flag, "type": type, **more})
 
 
+class Settings:
+    """Base of the records."""
+
+    @classmethod
+    def names(cls):
+        """The names of the fields."""
+        return [field.name for field in dataclasses.fields(cls)]
+
+    @classmethod
+    def of(cls, settings, given):
+        """A record with some fields replaced.
+
+        Args:
+            settings: the record; None has the defaults.
+            given: dict of fields.
+
+        Raises:
+            TypeError: for a name that is no field; it lists those that are.
+        """
+        unknown = sorted(set(given) - set(cls.names()))
+        if unknown:
+            raise TypeError(f"{cls.__name__}: it has {', '.join(cls.names())}. Received {', '.join(unknown)}.")
+        return dataclasses.replace(settings or cls(), **given)
+
+
 @dataclass(frozen=True)
-class TranslatorSettings:
+class ConverterSettings(Settings):
+    """How a converter of short strings is trained.
+
+    Attributes:
+        epochs: passes over the pairs.
+        batch_size: pairs in an update.
+        learning_rate: peak of the schedule.
+        seed: of the weights and the order of the pairs.
+    """
+
+    epochs: int = _setting(3, "passes over the pairs")
+    batch_size: int = _setting(128, "pairs in an update")
+    learning_rate: float = _setting(4e-3, "peak learning rate")
+    seed: int = _setting(0, "of data, weights and order")
+
+
+@dataclass(frozen=True)
+class TranslatorSettings(Settings):
     """How a translator is trained.
 
     Attributes:
@@ -37,9 +79,11 @@ class TranslatorSettings:
         label_smoothing: see `MaskedCrossentropy`.
         clip_norm: largest global norm of a gradient; None does not clip.
         ema_momentum: if given, an exponential moving average of the weights is
-            kept by Keras' optimizer, and is the result.
+            kept by Keras' optimizer, and takes the place of that mean.
         round_updates: updates in a round; one pass over the pairs by default.
-        average: rounds whose weights are averaged at the end.
+        average: rounds around the best whose weights are averaged at the end.
+            The result is that mean or the best round, whichever is better on
+            the validation pairs.
         patience: rounds without a better result after which it ends; None
             goes on. The result is `val_loss`, or BLEU if that is measured.
         measure_bleu: whether to translate the validation pairs after each
@@ -60,22 +104,13 @@ class TranslatorSettings:
     label_smoothing: float = _setting(0.1, "taken from the right token")
     clip_norm: float | None = _setting(25.0, "largest norm of a gradient")
     ema_momentum: float | None = _setting(
-        None, "momentum of a moving average of the weights, which then is the result", flag="ema", type=float
+        None, "momentum of a moving average of the weights, which takes the place of that mean", flag="ema", type=float
     )
     round_updates: int | None = _setting(None, "updates between two saves; else one pass", type=int)
-    average: int = _setting(10, "rounds whose weights are averaged")
+    average: int = _setting(10, "rounds around the best whose weights are averaged, if that is better than the best")
     patience: int | None = _setting(10, "rounds without a better result; then it ends")
     measure_bleu: bool = _setting(False, "measure BLEU after each round, and let patience look at it", flag="bleu")
     max_length: int = _setting(256, "tokens of a sentence; longer pairs are left out")
     max_ratio: float | None = _setting(None, "of the lengths of a pair; others are left out", type=float)
     subword_dropout: float = _setting(0.0, "fraction of the merges left out at random; 0.1 in the paper")
     seed: int = _setting(0, "of weights and order")
-
-    @classmethod
-    def of(cls, given):
-        """The record of a dict; an unknown name is an error that lists the known ones."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise TypeError(f"{cls.__name__}: it has {', '.join(known)}. Received {', '.join(unknown)}.")
-        return cls(**given)

@@ -88,6 +88,14 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     pairs = generate_dates(4_100, seed=1, formats=FORMATS)
     train_converter(
-        pairs[:4_000], pairs[4_000:], epochs=4, units=32, batch_size=64, learning_rate=1e-2, folder=folder, verbose=0
+        pairs[:4_000],
+        pairs[4_000:],
+        folder,
+        source_normalization="NFKC",
+        epochs=4,
+        units=32,
+        batch_size=64,
+        learning_rate=1e-2,
+        verbose=0,
     )
     return folder

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_attention import DateConverter
+from keras_attention import DateConverter, load
 from keras_attention.data import generate_dates
 from keras_attention.recipes import train_converter, warmed_up_cosine
 
@@ -38,11 +38,32 @@ def test_training_goes_on_after_a_kill_where_it_was(tmp_path):
     assert killed.stdout.split("\n")[:3] == ["epoch 0", "epoch 1", "epoch 2"]
     epochs = []
     noted = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    with pytest.raises(ValueError, match=r"the pairs to learn was \"200 pairs, .*\" and is \"201 pairs, "):
+        train_converter(PAIRS[:201], PAIRS[200:], tmp_path, epochs=4, **TINY)
+    with pytest.raises(ValueError, match="epochs was 4 and is 5 now"):
+        train_converter(PAIRS[:200], PAIRS[200:], tmp_path, epochs=5, **TINY)
+    with pytest.raises(ValueError, match=r"units of the model was 8 and is 9 now"):
+        train_converter(PAIRS[:200], PAIRS[200:], tmp_path, epochs=4, **(TINY | {"units": 9}))
     converter = train_converter(PAIRS[:200], PAIRS[200:], epochs=4, folder=tmp_path, callbacks=[noted], **TINY)
     assert epochs == [2, 3]
     assert int(converter.model.optimizer.iterations) == 28  # 7 updates an epoch, none twice
     assert (tmp_path / "task.json").is_file()
-    assert not (tmp_path / "backup").exists()
+    whole = train_converter(PAIRS[:200], PAIRS[200:], epochs=4, **TINY)
+    for expected, received in zip(whole.model.get_weights(), converter.model.get_weights(), strict=True):
+        np.testing.assert_allclose(received, expected, atol=1e-6)
+
+
+ODD_TARGETS = ["½", "x²", "…", "ﬁn", "น้ำ", "a  b", "e\u0301", " x ", "２"]  # noqa: RUF001
+
+
+def test_targets_are_learned_as_they_are_given(tmp_path, eagerly):
+    pairs = [(f"{index}", target) for index, target in enumerate(ODD_TARGETS)]
+    converter = train_converter(
+        pairs, pairs, tmp_path, epochs=60, batch_size=9, units=32, learning_rate=2e-2, verbose=0
+    )
+    assert converter.evaluate(pairs).mistakes == []
+    assert load(tmp_path).evaluate(pairs).exact_match == 1.0
+    assert load(tmp_path)("\u0661").source_tokens == ["\u0661"]  # a source is as it is given, too
 
 
 def test_same_seed_trains_the_same_model(eagerly):
@@ -68,7 +89,7 @@ def test_any_keras_callback_and_plain_fit_work():
 
 
 def test_loss_that_is_no_number_stops_training_and_saves_nothing(tmp_path, eagerly):
-    with pytest.raises(FloatingPointError, match=r"the loss is not a number. Lower learning_rate; nothing was saved"):
+    with pytest.raises(FloatingPointError, match=r"not a number in round 1. Nothing was saved. Begin another"):
         train_converter(PAIRS[:200], PAIRS[200:], epochs=2, learning_rate=float("nan"), folder=tmp_path, **TINY)
     assert not (tmp_path / "task.json").exists()
 

@@ -310,7 +310,7 @@ def test_unknown_optimizer_is_refused(converter, tmp_path):
 def test_other_vocabulary_is_refused(corpus, run, tmp_path):
     other = SentencePieceTokenizer.train([text for pair in PAIRS for text in pair][::-1] + ["zzz"] * 99, 330)
     model = make_translator("transformer", "tiny", other, other, units=16, layers=1, num_heads=2)
-    with pytest.raises(ValueError, match="source vocabulary does not belong to the checkpoint"):
+    with pytest.raises(ValueError, match=r'the source vocabulary was "\d+ ids, \w+" and is "330 ids'):
         train_translator(model, PAIRS, PAIRS, other, other, run)
     (tmp_path / "saved").mkdir()
     load(run).save(tmp_path / "saved")
@@ -322,16 +322,16 @@ def test_other_vocabulary_is_refused(corpus, run, tmp_path):
 def test_checkpoint_of_other_sizes_is_refused(run, converter):
     tokenizer = converter.source_tokenizer
     model = make_translator("transformer", "tiny", tokenizer, tokenizer, units=24, layers=1, num_heads=2)
-    with pytest.raises(ValueError, match="another configuration"):
+    with pytest.raises(ValueError, match="was begun with something else"):
         train_translator(model, PAIRS, PAIRS, tokenizer, tokenizer, run)
 
 
 def test_loss_that_is_not_a_number_is_an_error_and_keeps_the_last_good_checkpoint(converter, tmp_path, eagerly):
     tokenizer = converter.source_tokenizer
     model = make_translator("transformer", "tiny", tokenizer, tokenizer, units=16, layers=1, num_heads=2, norm="post")
-    with pytest.raises(FloatingPointError, match="last good checkpoint is kept"):
+    with pytest.raises(FloatingPointError, match="in round 2. The last good checkpoint is kept in"):
         train_translator(
-            model, PAIRS, PAIRS, tokenizer, tokenizer, tmp_path, updates=4, round_updates=2, learning_rate=1e30,
+            model, PAIRS, PAIRS, tokenizer, tokenizer, tmp_path, updates=4, round_updates=1, learning_rate=1e30,
             warmup=1, clip_norm=None, verbose=0,
         )  # fmt: skip
     assert not (tmp_path / "task.json").exists()

@@ -12,7 +12,16 @@ import sys
 import tempfile
 
 from keras_attention.cli import serve, translation
-from keras_attention.cli.common import Formatter, add_strategy, positive, progress, strategy_of
+from keras_attention.cli.common import (
+    Formatter,
+    add_settings,
+    add_strategy,
+    positive,
+    progress,
+    settings_of,
+    strategy_of,
+)
+from keras_attention.settings import ConverterSettings
 
 DEFAULT_MODEL = "saved_models/date_converter"
 
@@ -53,10 +62,13 @@ def _add_train(commands):
     )
     dates.add_argument("--count", type=positive, default=25_000, help="pairs to generate")
     dates.add_argument("--locales", default="en_US", help="CLDR locales, with commas between them")
-    dates.set_defaults(run=_train_dates)
+    dates.set_defaults(run=_train_dates, source_normalization="NFKC")
 
     pairs = kinds.add_parser("pairs", help="your own pairs of short strings", formatter_class=Formatter)
     pairs.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
+    pairs.add_argument(
+        "--source-normalization", choices=("NFKC",), help="bring sources into this form of Unicode; else as they are"
+    )
     pairs.add_argument("--validation", metavar="FILE", help="pairs to measure on, instead of some of FILE")
     pairs.set_defaults(run=_train_pairs)
 
@@ -64,15 +76,12 @@ def _add_train(commands):
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         kind.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="what training leaves")
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
-        kind.add_argument("--epochs", type=positive, default=3, help="passes over the pairs")
-        kind.add_argument("--batch-size", type=positive, default=128, help="pairs in an update")
-        kind.add_argument("--learning-rate", type=float, default=4e-3, help="highest of the schedule")
+        add_settings(kind, ConverterSettings)
         kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="who asks, when")
         kind.add_argument("--cell", choices=("gru", "lstm"), default="gru", help="of encoder and decoder")
         kind.add_argument("--units", type=positive, default=64, help="width of the decoder's state")
         kind.add_argument("--encoder-units", type=positive, default=64, help="width of the encoder's, a direction")
         kind.add_argument("--dropout", type=float, default=0.0, help="fraction dropped in training")
-        kind.add_argument("--seed", type=int, default=0, help="of data, weights and order")
 
 
 def _add_convert(commands):
@@ -154,11 +163,9 @@ def _train(options, pairs, held_out):
     train_converter(
         pairs,
         held_out,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        folder=options.folder,
+        options.folder,
+        settings_of(options, ConverterSettings),
+        options.source_normalization,
         attention=None if options.attention == "none" else options.attention,
         cell=options.cell,
         units=options.units,

@@ -42,21 +42,67 @@ def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuf
     ([[4]], [[2, 5]], [[5, 3]])
     """
     columns = _columns("make_batches", pairs, source_tokenizer, target_tokenizer)
-    count = int(columns[0].nrows())
-
-    def pad(ragged):
-        length = int(tf.reduce_max(ragged.row_lengths())) if fixed_shapes else None
-        return lambda rows: tf.gather(ragged, rows).to_tensor(PAD_ID, shape=[None, length])
-
-    padded = [pad(ragged) for ragged in columns]
-
-    def batch(rows):
-        return _batch(*(column(rows) for column in padded))
-
-    rows = tf.data.Dataset.range(count)
+    rows = tf.data.Dataset.range(int(columns[0].nrows()))
     if shuffle_seed is not None:
-        rows = rows.shuffle(count, seed=shuffle_seed)
-    return rows.batch(batch_size).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        rows = rows.shuffle(int(columns[0].nrows()), seed=shuffle_seed)
+    return _padded_batches(rows.batch(batch_size), columns, fixed_shapes)
+
+
+class PairBatches:
+    """Batches of a fixed number of pairs, in an order that a training which was stopped goes on with.
+
+    As in `TokenBatches`, which see, the order of an epoch is a function of the
+    seed and the epoch's number; the batches are those of `make_batches`.
+
+    Args:
+        pairs: list of `(source, target)` strings.
+        source_tokenizer: of the sources.
+        target_tokenizer: of the targets.
+        batch_size: pairs in a batch; the last one of an epoch may hold fewer.
+        seed: of the order.
+        fixed_shapes: see `make_batches`.
+
+    Attributes:
+        steps_per_epoch: number of batches in an epoch.
+        longest_target: most tokens of a target, the end among them.
+
+    Raises:
+        ValueError: if there is no pair.
+
+    Example:
+
+    >>> tokenizer = CharacterTokenizer.train(["a", "b"])
+    >>> batches = PairBatches([("a", "b"), ("ab", "ba"), ("b", "a")], tokenizer, tokenizer, batch_size=2)
+    >>> batches.steps_per_epoch, batches.longest_target
+    (2, 3)
+    """
+
+    def __init__(self, pairs, source_tokenizer, target_tokenizer, batch_size=128, seed=0, fixed_shapes=False):
+        self._columns = _columns("PairBatches", pairs, source_tokenizer, target_tokenizer)
+        self._count = int(self._columns[0].nrows())
+        self.batch_size = batch_size
+        self.seed = seed
+        self.fixed_shapes = fixed_shapes
+        self.longest_target = int(tf.reduce_max(self._columns[1].row_lengths()))
+        self.steps_per_epoch = -(-self._count // batch_size)
+
+    def dataset(self, start=0):
+        """Batches without end, as `fit` takes them with `steps_per_epoch`.
+
+        Args:
+            start: number of batches that were used before.
+
+        Returns:
+            `tf.data.Dataset` of what `make_batches` gives.
+        """
+        rows = tf.data.Dataset.from_generator(
+            lambda: _from(start, self.steps_per_epoch, self._epoch), output_signature=tf.TensorSpec([None], tf.int64)
+        )
+        return _padded_batches(rows, self._columns, self.fixed_shapes)
+
+    def _epoch(self, epoch):
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._count)
+        return np.split(order, range(self.batch_size, self._count, self.batch_size))
 
 
 def make_text_batches(texts, tokenizer, batch_size=128, shuffle_seed=None):
@@ -193,21 +239,14 @@ class TokenBatches:
             `tf.data.Dataset` of what `make_batches` gives.
         """
 
-        def batches():
-            for step in itertools.count(start):
-                epoch, position = divmod(step, self.steps_per_epoch)
-                if position == 0 or step == start:
-                    columns, order = self._epoch(epoch)
-                yield columns, order[position]
-
-        return self._batches(batches)
+        return self._batches(lambda: _from(start, self.steps_per_epoch, self._epoch))
 
     def once(self):
         """Each pair once, in the order of their lengths: to measure on."""
         return self._batches(lambda: ((self._columns, rows) for rows in self._plan(np.arange(len(self._rows)))))
 
     def _epoch(self, epoch):
-        """The ids of all pairs, and the batches: pairs of one shape are dealt out anew, the batches then shuffled."""
+        """The ids of all pairs and the rows of each batch: pairs of one shape dealt out anew, the batches shuffled."""
         generator = np.random.default_rng((self.seed, epoch))
         order = generator.permutation(len(self._rows))
         if self.subword_dropout:
@@ -216,7 +255,7 @@ class TokenBatches:
         else:
             columns = self._columns
             batches = self._plan(order)
-        return columns, [batches[index] for index in generator.permutation(len(batches))]
+        return [(columns, batches[index]) for index in generator.permutation(len(batches))]
 
     def _draw(self, epoch):
         """The columns, of pieces drawn for this epoch."""
@@ -268,6 +307,30 @@ class TokenBatches:
 
         ids = tf.TensorSpec([None, None], tf.int32)
         return tf.data.Dataset.from_generator(padded, output_signature=_batch(ids, ids, ids)).prefetch(tf.data.AUTOTUNE)
+
+
+def _from(start, steps_per_epoch, make_epoch):
+    """What the steps from a number on are given, without end; `make_epoch(number)` is a list of an epoch's."""
+    for step in itertools.count(start):
+        number, position = divmod(step, steps_per_epoch)
+        if position == 0 or step == start:
+            epoch = make_epoch(number)
+        yield epoch[position]
+
+
+def _padded_batches(rows, columns, fixed_shapes):
+    """Batches of the columns at each element of a dataset of rows."""
+    longest = [int(tf.reduce_max(column.row_lengths())) if fixed_shapes else None for column in columns]
+
+    def batch(rows):
+        return _batch(
+            *(
+                tf.gather(column, rows).to_tensor(PAD_ID, shape=[None, length])
+                for column, length in zip(columns, longest, strict=True)
+            )
+        )
+
+    return rows.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def _columns(owner, pairs, source_tokenizer, target_tokenizer):

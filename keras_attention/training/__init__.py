@@ -5,10 +5,11 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 from keras_attention.training.checkpoints import Checkpoints, average_checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.optimizers import Muon
-from keras_attention.training.progress import Throughput, Tokens, Validation
+from keras_attention.training.progress import Bleu, Throughput, Tokens, Validation
 from keras_attention.training.schedules import InverseSquareRoot
 
 __all__ = [
+    "Bleu",
     "Checkpoints",
     "ExactMatch",
     "InverseSquareRoot",

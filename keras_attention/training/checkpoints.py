@@ -1,7 +1,7 @@
 """Checkpoints: what a training needs to go on as if it had never been stopped.
 
     FOLDER/state.npz                 everything, replaced as a whole after each round
-    FOLDER/round-00012.weights.h5    the weights of the last rounds, for averaging
+    FOLDER/round-00012.weights.h5    the weights of the last rounds, and of the best and those around it
     FOLDER/history.jsonl             one line of results a round, to read and plot
 
 A round is what `fit` calls an epoch: a number of updates, after which is
@@ -27,7 +27,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: where to save.
-        keep: rounds whose weights are kept for `average_checkpoints`.
+        keep: rounds in a row whose weights are kept for `average_checkpoints`:
+            the last ones, and those around the best.
         monitor: name of the result that should get better.
         mode: `"min"` or `"max"`.
         patience: stop after so many rounds without a better result; None never
@@ -36,6 +37,7 @@ class Checkpoints(keras.callbacks.Callback):
     Attributes:
         history: a list of the results of each round, those of earlier runs
             included.
+        updates: how many there were, those of earlier runs included.
 
     Call `restore(model)` before `fit`, and give `fit` its result as
     `initial_epoch`.
@@ -52,6 +54,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.patience = patience
         self.history = []
 
+    @property
+    def updates(self):
+        return self.history[-1]["updates"] if self.history else 0
+
     def restore(self, model):
         """Puts a compiled model into the state that was saved last.
 
@@ -62,9 +68,9 @@ class Checkpoints(keras.callbacks.Callback):
             ValueError: if the checkpoint is one of another configuration.
         """
         model.optimizer.build(model.trainable_variables)
-        file = self.folder / "state.npz"
-        if not file.is_file():
+        if not self.is_begun:
             return 0
+        file = self.folder / "state.npz"
         variables = _state(model)
         with np.load(file) as saved:
             arrays = {name: saved[name] for name in saved.files if name != "history"}
@@ -84,13 +90,39 @@ class Checkpoints(keras.callbacks.Callback):
         return len(history)
 
     @property
+    def is_begun(self):
+        """Whether a round has been saved."""
+        return (self.folder / "state.npz").is_file()
+
+    @property
     def finished(self):
-        """Whether patience has run out."""
-        results = [row[self.monitor] for row in self.history if self.monitor in row]
-        if self.patience is None or not results:
+        """Whether patience has run out: so many rounds since the first of the best."""
+        results = self._results()
+        if self.patience is None or not np.isfinite(results).any():
             return False
-        best = (np.argmin if self.mode == "min" else np.argmax)(results)
-        return bool(len(results) - 1 - best >= self.patience)
+        return bool(len(results) - 1 - np.argmax(results) >= self.patience)
+
+    @property
+    def best(self):
+        """Number of the best round, of equal ones the last: from 1. The last round, where there is no result."""
+        return len(self.history) - int(np.argmax(self._results()[::-1]))
+
+    @property
+    def around_best(self):
+        """Numbers of the `keep` rounds around the best, as far as there are so many."""
+        last = len(self.history)
+        first = max(1, min(self.best - self.keep // 2, last - self.keep + 1))
+        return list(range(first, min(last, first + self.keep - 1) + 1))
+
+    def _results(self):
+        """What is monitored, of each round; larger is better, minus infinity is none."""
+        sign = -1.0 if self.mode == "min" else 1.0
+        results = [sign * row.get(self.monitor, float("nan")) for row in self.history]
+        return np.nan_to_num(results, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+    def file(self, number):
+        """Path of a round's weights."""
+        return self.folder / f"round-{number:05d}.weights.h5"
 
     @property
     def files(self):
@@ -102,23 +134,26 @@ class Checkpoints(keras.callbacks.Callback):
         if not np.isfinite(logs.get("loss", 0.0)):
             self.model.stop_training = True  # what was saved last is the last good one
             return
-        self.history.append({"round": epoch + 1, "updates": int(self.model.optimizer.iterations.numpy()), **logs})
+        # The optimizer does not count an update that it leaves out, as in mixed precision.
+        steps = (self.params or {}).get("steps")
+        updates = self.updates + steps if steps else int(self.model.optimizer.iterations.numpy())
+        self.history.append({"round": epoch + 1, "updates": updates, **logs})
         self._save(epoch + 1)
         self.model.stop_training = self.model.stop_training or self.finished
 
     def _save(self, number):
         self.folder.mkdir(parents=True, exist_ok=True)
-        weights = self.folder / f"round-{number:05d}.weights.h5"
         unfinished = self.folder / "unfinished.weights.h5"
         self.model.save_weights(unfinished)
-        os.replace(unfinished, weights)
+        os.replace(unfinished, self.file(number))
         arrays = {name: variable.numpy() for name, variable in _state(self.model).items()}
         with open(self.folder / "unfinished.npz", "wb") as file:
             np.savez(file, history=json.dumps(self.history), **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(self.folder / "unfinished.npz", self.folder / "state.npz")
-        for old in self.files[: -self.keep]:
+        kept = {self.file(each) for each in {*range(number - self.keep + 1, number + 1), *self.around_best}}
+        for old in set(self.files) - kept:
             old.unlink()
         lines = "".join(json.dumps(row) + "\n" for row in self.history)
         (self.folder / "history.jsonl").write_text(lines, encoding="utf-8")

@@ -1,10 +1,11 @@
-"""What is measured while a training runs: tokens a second, and the loss on other pairs."""
+"""What is measured while a training runs: tokens a second, and the loss and BLEU on other pairs."""
 
 import time
 
 import keras
 from keras import ops
 
+from keras_attention.bleu import corpus_scores
 from keras_attention.training.objectives import MaskedCrossentropy
 from keras_attention.training.weights import token_weights
 
@@ -75,17 +76,47 @@ class Validation(keras.callbacks.Callback):
         self._measure = None
 
     def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.measure()
+
+    def measure(self):
+        """The cross-entropy of the model that `set_model` was given, as `fit` does."""
         if self._measure is None:
             self._measure = _compiled(self._loss_and_weight)
         totals = [self._measure(*keras.utils.unpack_x_y_sample_weight(batch)) for batch in self.batches]
         loss, weight = (float(ops.convert_to_numpy(sum(column))) for column in zip(*totals, strict=True))
-        logs[self.name] = loss / weight if weight else 0.0
+        return loss / weight if weight else 0.0
 
     def _loss_and_weight(self, inputs, labels, sample_weight=None):
         logits = self.model(inputs, training=False)
         weights = token_weights(labels, logits, sample_weight, "float32")
         losses = MaskedCrossentropy().call(labels, ops.cast(logits, "float32"))
         return ops.sum(losses * weights), ops.sum(weights)
+
+
+class Bleu(keras.callbacks.Callback):
+    """Measures BLEU of greedy translations of other pairs after each round, from 0 to 100.
+
+    Args:
+        converter: a `TextToText` of the model that is trained.
+        pairs: list of `(source, target)`.
+        tokenize: see `keras_attention.bleu.corpus_scores`.
+        name: name of the result.
+    """
+
+    def __init__(self, converter, pairs, tokenize=None, name="val_bleu"):
+        super().__init__()
+        self.converter = converter
+        self.pairs = pairs
+        self.tokenize = tokenize
+        self.name = name
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.measure()
+
+    def measure(self):
+        """BLEU of the converter as it is."""
+        texts = self.converter.evaluate(self.pairs, batch_size=128).texts
+        return corpus_scores(texts, [target for _, target in self.pairs])[0].value
 
 
 def _compiled(function):
