@@ -1,5 +1,6 @@
 """BLEU and chrF of translations, by sacrebleu, with the signatures that make a figure comparable."""
 
+import importlib.util
 from typing import NamedTuple
 
 
@@ -19,7 +20,48 @@ class Score(NamedTuple):
     signature: str
 
 
-def corpus_scores(hypotheses, references, tokenized=False, lowercase=False):
+# Scripts that are written without spaces between words: a range of code points, and what sacrebleu has for them.
+_WITHOUT_SPACES = {
+    "Japanese": ("\u3040", "\u30ff", "ja-mecab"),
+    "Chinese": ("\u4e00", "\u9fff", "zh"),
+    "Thai": ("\u0e00", "\u0e7f", "char"),
+    "Lao": ("\u0e80", "\u0eff", "char"),
+    "Burmese": ("\u1000", "\u109f", "char"),
+    "Khmer": ("\u1780", "\u17ff", "char"),
+}
+
+
+def tokenization_of(references):
+    """Which of sacrebleu's tokenisations suits the script of the references.
+
+    Args:
+        references: list of strings.
+
+    Returns:
+        `(name, why)`: `"13a"` and an empty string where words have spaces
+        between them; else another, and a sentence that says why.
+
+    Example:
+
+    >>> tokenization_of(["我喜欢猫。"])[0], tokenization_of(["I like cats."])[0]
+    ('zh', '13a')
+    """
+    letters = [character for text in references for character in text if character.isalpha()]
+    for script, (first, last, name) in _WITHOUT_SPACES.items():
+        share = 0.1 if script == "Japanese" else 0.3  # Japanese has Chinese characters, too
+        if sum(first <= letter <= last for letter in letters) <= share * len(letters):
+            continue
+        if name == "ja-mecab" and importlib.util.find_spec("MeCab") is None:
+            return "char", (
+                "the references are Japanese, and BLEU takes each character for a word (char), since the package that "
+                "finds the words is missing: pip install 'sacrebleu[ja]'"
+            )
+        of = "takes each character for a word (char)" if name == "char" else f"takes words as {name} finds them"
+        return name, f"the references are {script}, without spaces between words: BLEU {of}"
+    return "13a", ""
+
+
+def corpus_scores(hypotheses, references, tokenized=False, lowercase=False, tokenize=None):
     """BLEU and chrF of a corpus.
 
     Args:
@@ -27,9 +69,10 @@ def corpus_scores(hypotheses, references, tokenized=False, lowercase=False):
         references: list of as many strings.
         tokenized: whether both are tokenised as they should be, so that words
             are what stands between spaces: `sacrebleu --tokenize none --force`.
-            Otherwise sacrebleu's own tokenisation, 13a, is used, for ordinary
-            text.
         lowercase: whether to compare in lower case.
+        tokenize: sacrebleu's name of how BLEU finds words in ordinary text.
+            Defaults to what suits the script, see `tokenization_of`: 13a where
+            words have spaces between them.
 
     Returns:
         List of two `Score`s.
@@ -59,7 +102,8 @@ def corpus_scores(hypotheses, references, tokenized=False, lowercase=False):
             "corpus_scores: BLEU and chrF need the sacrebleu package: "
             "pip install 'keras-attention-layers[translation]'."
         ) from error
-    bleu = BLEU(tokenize="none" if tokenized else "13a", force=tokenized, lowercase=lowercase)
+    tokenize = "none" if tokenized else tokenize or tokenization_of(references)[0]
+    bleu = BLEU(tokenize=tokenize, force=tokenized, lowercase=lowercase)
     scores = []
     for metric in (bleu, CHRF(lowercase=lowercase)):
         score = metric.corpus_score(list(hypotheses), [list(references)])

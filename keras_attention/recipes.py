@@ -238,7 +238,9 @@ def train_translator(
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
     converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
-    measures = [Validation(held_out.once()), *([Bleu(converter, validation_pairs)] if settings.measure_bleu else [])]
+    measures = [Validation(held_out.once())]
+    if settings.measure_bleu:
+        measures.append(Bleu(converter, validation_pairs, settings.bleu_tokenize))
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
         keep=settings.average,

@@ -6,6 +6,9 @@ Nothing here needs TensorFlow, so that the command line answers before it is the
 import dataclasses
 from dataclasses import dataclass
 
+# What sacrebleu calls its ways to divide text into words.
+BLEU_TOKENIZATIONS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "none")
+
 
 def _setting(default, help, flag=None, type=None, **more):
     """A field, and what the command line says of it.
@@ -88,6 +91,7 @@ class TranslatorSettings(Settings):
             goes on. The result is `val_loss`, or BLEU if that is measured.
         measure_bleu: whether to translate the validation pairs after each
             round, greedily, and measure `val_bleu`.
+        bleu_tokenize: see `keras_attention.bleu.corpus_scores`.
         max_length, max_ratio: of the pairs; see `TokenBatches`.
         subword_dropout: see `TokenBatches`.
         seed: of the order of the pairs.
@@ -110,6 +114,9 @@ class TranslatorSettings(Settings):
     average: int = _setting(10, "rounds around the best whose weights are averaged, if that is better than the best")
     patience: int | None = _setting(10, "rounds without a better result; then it ends")
     measure_bleu: bool = _setting(False, "measure BLEU after each round, and let patience look at it", flag="bleu")
+    bleu_tokenize: str | None = _setting(
+        None, "sacrebleu's name of how BLEU finds words; else by script", type=str, choices=BLEU_TOKENIZATIONS
+    )
     max_length: int = _setting(256, "tokens of a sentence; longer pairs are left out")
     max_ratio: float | None = _setting(None, "of the lengths of a pair; others are left out", type=float)
     subword_dropout: float = _setting(0.0, "fraction of the merges left out at random; 0.1 in the paper")

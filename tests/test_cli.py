@@ -2,14 +2,18 @@
 
 import gc
 import importlib
+import io
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from keras_attention import cli
+from keras_attention import Sample, cli
 from keras_attention.cli import commands
+from keras_attention.cli.common import strategy_of
+from keras_attention.conversion import Conversion
 from keras_attention.data import generate_dates, write_pairs
 
 from .conftest import FORMATS
@@ -63,6 +67,93 @@ def test_standard_input_is_converted_line_by_line(exported, capsys, monkeypatch)
     assert len(lines) == 5
     assert re.fullmatch(r"-\d+\.\d{4}\t1979-05-03", lines[0])
     assert lines[3].endswith("\t2001-06-01")
+
+
+class Shouting:
+    """A converter that gives the text in capitals, and notes how many it was given at once."""
+
+    def __init__(self):
+        self.batches = []
+
+    def __call__(self, texts, batch_size=None, prefix=None):
+        if isinstance(texts, bytes | str):
+            return self([texts])[0]
+        texts = [text.decode() if isinstance(text, bytes) else text for text in texts]
+        self.batches.append(len(texts))
+        return [Conversion(text.upper(), -0.5, [], [], None, [(text.upper(), -0.5)]) for text in texts]
+
+
+@pytest.fixture
+def shouting(monkeypatch):
+    converter = Shouting()
+    monkeypatch.setattr("keras_attention.tasks.load", lambda *arguments: converter)
+    return converter
+
+
+class Input:
+    """Standard input that comes in pieces; before each `arrived` is called."""
+
+    def __init__(self, pieces, arrived=lambda: None):
+        self.buffer, self.pieces, self.arrived = self, list(pieces), arrived
+
+    def read1(self, size):
+        self.arrived()
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+@pytest.mark.parametrize("command", ["convert", "translate"])
+def test_output_is_utf_8_whatever_the_terminal_and_one_line_for_one(command, shouting, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stdin", Input([b"\xef\xbb\xbf\xc3", b"\xa9\r\na\rb\n\nno end"]))
+    assert cli.main([command, "--model", "any"]) == 0
+    assert out.buffer.getvalue().decode("utf-8").split("\n") == ["É", "A B", "", "NO END", ""]
+
+
+@pytest.mark.parametrize("command", ["convert", "translate --unsorted"])
+def test_reader_that_has_seen_enough_ends_it_without_a_word(command, shouting, monkeypatch, capfd):
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(sys, "stdout", open(writing, "w"))  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdin", Input([b"a\n" * 100_000]))
+    assert cli.main([*command.split(), "--model", "any"]) == 128 + 13
+    sys.stdout.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_unsorted_lines_are_translated_as_they_come(shouting, monkeypatch, capsys):
+    written = []
+    monkeypatch.setattr(
+        sys, "stdin", Input([b"a\nb\nc\n", b"d", b"\n"], lambda: written.append(capsys.readouterr().out))
+    )
+    assert cli.main(["translate", "--model", "any", "--unsorted", "--batch-size", "2"]) == 0
+    assert written == ["", "A\nB\nC\n", "", "D\n"]
+    assert shouting.batches == [2, 1, 1]
+
+
+def test_n_best_gives_as_many_lines_as_were_asked_for(shouting, monkeypatch, capsys):
+    for more, expected in (([], "A\n\nB\n\n"), (["--log-prob"], "-0.5000\tA\n-inf\t\n-0.5000\tB\n-inf\t\n")):
+        monkeypatch.setattr(sys, "stdin", Input([b"a\nb\n"]))
+        assert cli.main(["translate", "--model", "any", "--n-best", "2", *more]) == 0
+        assert capsys.readouterr().out == expected
+
+
+def test_nothing_to_translate_gives_nothing(shouting, monkeypatch, tmp_path, capsys):
+    (tmp_path / "in").touch()
+    for more in ([], ["--unsorted"], ["--output", str(tmp_path / "out")]):
+        assert cli.main(["translate", "--model", "any", str(tmp_path / "in"), *more]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "out").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [(["--sample", "--seed", "3", "--top-k", "2"], Sample(top_k=2, seed=3)), (["--sample"], Sample()), ([], None)],
+)
+def test_seed_is_that_of_the_draws(flags, expected):
+    assert strategy_of(cli.build_parser().parse_args(["translate", *flags])) == expected
+    with pytest.raises(ValueError, match="--seed need --sample"):
+        strategy_of(cli.build_parser().parse_args(["translate", "--seed", "3"]))
 
 
 def test_evaluation_names_the_mistakes(trained, tmp_path, capsys):

@@ -329,7 +329,7 @@ def test_checkpoint_of_other_sizes_is_refused(run, converter):
 def test_loss_that_is_not_a_number_is_an_error_and_keeps_the_last_good_checkpoint(converter, tmp_path, eagerly):
     tokenizer = converter.source_tokenizer
     model = make_translator("transformer", "tiny", tokenizer, tokenizer, units=16, layers=1, num_heads=2, norm="post")
-    with pytest.raises(FloatingPointError, match="in round 2. The last good checkpoint is kept in"):
+    with pytest.raises(FloatingPointError, match=r"in round 2\. The last good checkpoint is kept in"):
         train_translator(
             model, PAIRS, PAIRS, tokenizer, tokenizer, tmp_path, updates=4, round_updates=1, learning_rate=1e30,
             warmup=1, clip_norm=None, verbose=0,

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import gc
 import os
+import signal
 import sys
 import tempfile
 
@@ -16,12 +17,13 @@ from keras_attention.cli.common import (
     Formatter,
     add_settings,
     add_strategy,
+    as_typed,
     positive,
     progress,
     settings_of,
     strategy_of,
 )
-from keras_attention.settings import ConverterSettings
+from keras_attention.settings import BLEU_TOKENIZATIONS, ConverterSettings
 
 DEFAULT_MODEL = "saved_models/date_converter"
 
@@ -29,9 +31,15 @@ DEFAULT_MODEL = "saved_models/date_converter"
 def main(arguments=None):
     """Runs the command line; returns the exit status."""
     options = build_parser().parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's settings
     try:
         _import_tensorflow()
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (ArithmeticError, OSError, ValueError, RuntimeError) as error:
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
@@ -106,6 +114,9 @@ def _add_evaluate(commands):
     evaluate.add_argument(
         "--tokenized", action="store_true", help="words are what stands between spaces, as in REFERENCE"
     )
+    evaluate.add_argument(
+        "--bleu-tokenize", choices=BLEU_TOKENIZATIONS, help="sacrebleu's name of how BLEU finds words; else by script"
+    )
     evaluate.add_argument("--lowercase", action="store_true", help="BLEU and chrF in lower case")
     evaluate.add_argument("--output", metavar="FILE", help="where to keep the results, line by line")
     evaluate.add_argument("--batch-size", type=positive, default=64, help="strings that go through the model at once")
@@ -177,17 +188,19 @@ def _train(options, pairs, held_out):
 
 
 def _convert(options):
+    from keras_attention.data.pairs import lines_as_they_come
     from keras_attention.tasks import load
 
     converter = load(options.model)
-    for text in options.texts or (line.rstrip(b"\r\n") for line in sys.stdin.buffer):
+    come = lines_as_they_come(sys.stdin.buffer, "standard input", errors="replace")
+    for text in map(as_typed, options.texts) if options.texts else (line for lines in come for line in lines):
         conversion = converter(text)
         prefix = f"{conversion.log_prob:.4f}\t" if options.log_prob else ""
         print(f"{prefix}{conversion.text}", flush=True)
 
 
 def _evaluate(options):
-    from keras_attention.bleu import corpus_scores
+    from keras_attention.bleu import corpus_scores, tokenization_of
     from keras_attention.data.pairs import read_corpus
     from keras_attention.tasks import load
 
@@ -199,7 +212,10 @@ def _evaluate(options):
             out.writelines(f"{text}\n" for text in evaluation.texts)
     if options.bleu or options.reference:
         targets = [target for _, target in pairs]
-        for score in corpus_scores(evaluation.texts, targets, options.tokenized, options.lowercase):
+        tokenize, why = (options.bleu_tokenize, "") if options.bleu_tokenize else tokenization_of(targets)
+        if why and not options.tokenized:
+            print(f"keras-attention: {why}; --bleu-tokenize takes another.", file=sys.stderr)
+        for score in corpus_scores(evaluation.texts, targets, options.tokenized, options.lowercase, tokenize):
             print(f"{score.text}\n  {score.signature}")
         return
     print(f"exact match {evaluation.exact_match:.2%} of {len(pairs):,} pairs")
@@ -214,9 +230,10 @@ def _plot(options):
     from keras_attention.tasks import load
     from keras_attention.visualization.heatmaps import plot_attention
 
-    conversion = load(options.model)(options.text)
+    text = as_typed(options.text)
+    conversion = load(options.model)(text)
     plot_attention(conversion).savefig(options.output, dpi=150)
-    print(f"{options.output}: {options.text} -> {conversion.text}")
+    print(f"{options.output}: {text.decode('utf-8', 'replace')} -> {conversion.text}")
 
 
 def _export(options):

@@ -6,9 +6,11 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 import argparse
 import dataclasses
 import json
+import os
 import sys
 
-STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", "temperature", "top_k", "top_p")
+DRAWING_FLAGS = ("temperature", "top_k", "top_p", "seed")
+STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", *DRAWING_FLAGS)
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -24,6 +26,11 @@ def positive(text):
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
     return number
+
+
+def as_typed(text):
+    """The bytes of an argument, whatever encoding Python took them for."""
+    return os.fsencode(text)
 
 
 def progress():
@@ -72,6 +79,7 @@ def add_strategy(parser):
     parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
     parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
     parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
+    parser.add_argument("--seed", type=int, default=None, help="of the draws; the same strings then give the same")
 
 
 def strategy_of(options):
@@ -81,12 +89,12 @@ def strategy_of(options):
     given = {name: getattr(options, name) for name in STRATEGY_FLAGS if getattr(options, name) is not None}
     if not given:
         return None
-    drawing = {name: given.pop(name) for name in ("temperature", "top_k", "top_p") if name in given}
+    drawing = {name: given.pop(name) for name in DRAWING_FLAGS if name in given}
     if given.pop("sample", False):
         if given:
             raise ValueError(f"--sample does not go with --{', --'.join(given)}.".replace("_", "-"))
         return Sample(**drawing)
     if drawing:
-        raise ValueError("--temperature, --top-k and --top-p need --sample.")
+        raise ValueError("--temperature, --top-k, --top-p and --seed need --sample.")
     width = given.pop("beam", given.get("n_best", 1))
     return Greedy() if width == 1 and not given.keys() - {"n_best"} else Beam(width, **given)

@@ -4,12 +4,15 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 """
 
 import argparse
+import contextlib
+import math
 import sys
 
 from keras_attention.cli.common import (
     Formatter,
     add_settings,
     add_strategy,
+    as_typed,
     flag_of,
     positive,
     progress,
@@ -133,13 +136,16 @@ def add_translate(commands, add_model):
     translate = commands.add_parser(
         "translate",
         help="translate files, line by line",
-        description="Translates a file, or standard input; lines of about one length together, in their order.",
+        description="Translates a file, or standard input, one line into one, or --n-best into so many.",
         formatter_class=Formatter,
     )
     add_model(translate)
     translate.add_argument("file", metavar="FILE", nargs="?", help="text, plain or .gz; none means standard input")
     translate.add_argument("--output", metavar="FILE", help="where to write; none means standard output")
     translate.add_argument("--batch-size", type=positive, default=64, help="lines that go through the model at once")
+    translate.add_argument(
+        "--unsorted", action="store_true", help="translate lines as they come, not those of about one length together"
+    )
     translate.add_argument("--long", choices=("truncate", "refuse"), default="truncate", help="lines over the limit")
     translate.add_argument("--prefix", help="what each translation must begin with")
     translate.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
@@ -241,38 +247,51 @@ def _tokenizers(options, pairs):
 def _translate(options):
     from keras_attention.tasks import load
 
-    lines = _lines(options.file)
     converter = load(options.model, strategy_of(options))
-    conversions = converter(lines, batch_size=options.batch_size, prefix=options.prefix)
-    for number, conversion in enumerate(conversions, start=1):
-        if conversion.truncated:
-            message = f"line {number} is longer than the {len(conversion.source_tokens)} tokens that are read"
-            if options.long == "refuse":
-                raise ValueError(f"{message}; nothing was written. Divide it, or use --long truncate.")
-            print(f"keras-attention: {message}; the rest was left out.", file=sys.stderr)
-    every = options.n_best is not None
-    with open(options.output, "w", encoding="utf-8") if options.output else _standard_output() as out:
-        for conversion in conversions:
-            for text, log_prob in conversion.n_best if every else [(conversion.text, conversion.log_prob)]:
-                out.write(f"{log_prob:.4f}\t{text}\n" if options.log_prob else f"{text}\n")
+    prefix = None if options.prefix is None else as_typed(options.prefix)
+    number, out = 0, None
+    with contextlib.ExitStack() as stack:
+        for lines in _lines(options):
+            conversions = converter(lines, batch_size=options.batch_size, prefix=prefix)
+            for line, conversion in enumerate(conversions, start=number + 1):
+                if conversion.truncated:
+                    _tell_of_long_line(line, len(conversion.source_tokens), options)
+            number += len(lines)
+            if out is None:  # a file is not touched before there is something to write
+                out = stack.enter_context(open(options.output, "w", encoding="utf-8")) if options.output else sys.stdout
+            for conversion in conversions:
+                out.writelines(_written(conversion, options))
+            out.flush()
+        if out is None and options.output:
+            open(options.output, "w").close()
 
 
-def _lines(file):
-    """The lines of a file or of standard input; those that are not UTF-8 are named."""
-    if file is not None:
-        from keras_attention.data.pairs import read_lines
+def _lines(options):
+    """Lists of lines to translate: all in one, so that lines of one length go together; else each as it comes."""
+    from keras_attention.data.pairs import lines_as_they_come, read_lines
 
-        return read_lines(file)
-    lines = sys.stdin.buffer.read().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            lines[number - 1] = line.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"standard input, line {number}: not UTF-8 ({error.reason} at byte {error.start})."
-            ) from error
-    return lines
+    if options.file:
+        come = [read_lines(options.file)]
+    else:
+        come = ([line.strip() for line in lines] for lines in lines_as_they_come(sys.stdin.buffer, "standard input"))
+    if not options.unsorted:
+        come = [[line for lines in come for line in lines]]
+    for lines in come:
+        step = options.batch_size if options.unsorted else max(1, len(lines))
+        yield from (lines[begin : begin + step] for begin in range(0, len(lines), step))
 
 
-def _standard_output():
-    return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
+def _tell_of_long_line(number, read, options):
+    message = f"line {number} is longer than the {read} tokens that are read"
+    if options.long == "refuse":
+        written = "; the lines before its batch were written" if options.unsorted else "; nothing was written"
+        raise ValueError(f"{message}{written}. Divide it, or use --long truncate.")
+    print(f"keras-attention: {message}; the rest was left out.", file=sys.stderr)
+
+
+def _written(conversion, options):
+    """The lines of one conversion: as many as were asked for, empty where a search found fewer."""
+    results = [(conversion.text, conversion.log_prob)] if options.n_best is None else conversion.n_best
+    missing = [("", -math.inf)] * ((options.n_best or 1) - len(results))
+    for text, log_prob in [*results, *missing]:
+        yield f"{log_prob:.4f}\t{text}\n" if options.log_prob else f"{text}\n"

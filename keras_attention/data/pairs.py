@@ -11,7 +11,8 @@ def read_pairs(file):
 
     Two forms are known, both UTF-8, plain or gzipped (`.gz`):
 
-    - tab-separated: source, tab, target; further columns are ignored;
+    - tab-separated: source, tab, target, as they are; further columns are
+      ignored;
     - that of the book "Deep Learning from Scratch 2": a source padded with
       spaces, then `_` and the target, `may 3, 1979      _1979-05-03`.
 
@@ -42,8 +43,7 @@ def read_pairs(file):
                 f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
                 f"Received {line[:60]!r}."
             )
-        target = target.partition("\t")[0] if separator == "\t" else target
-        pairs.append((source.strip(), target.strip()))
+        pairs.append((source, target.partition("\t")[0]) if separator == "\t" else (source.strip(), target.strip()))
     if not pairs:
         raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
     return pairs
@@ -63,13 +63,15 @@ def read_corpus(source, target=None):
 
     Raises:
         FileNotFoundError: if a file is not there.
-        ValueError: for files of different lengths, or text that is not UTF-8;
-            the message names file and line, or both lengths.
+        ValueError: for files of different lengths, without a line, or with text
+            that is not UTF-8; the message names file and line, or both lengths.
     """
     if target is None:
         return read_pairs(source)
     sides = [read_lines(file) for file in (source, target)]
     counts = [len(side) for side in sides]
+    if not any(counts):
+        raise ValueError(f"read_corpus: {source} and {target} hold no line.")
     if counts[0] != counts[1]:
         raise ValueError(
             f"read_corpus: the files must have as many lines as each other. Received {counts[0]:,} in {source} and "
@@ -92,7 +94,14 @@ def read_lines(file):
 
 
 def write_pairs(pairs, file):
-    """Writes pairs tab-separated, as `read_pairs` reads them."""
+    """Writes pairs tab-separated, as `read_pairs` reads them.
+
+    Raises:
+        ValueError: for a pair that a line cannot hold; nothing is written then.
+    """
+    for pair in pairs:
+        if any(mark in text for text in pair for mark in "\t\r\n"):
+            raise ValueError(f"write_pairs: a text must not hold a tab or a line break. Received {pair!r}.")
     with open(file, "w", encoding="utf-8", newline="\n") as out:
         out.writelines(f"{source}\t{target}\n" for source, target in pairs)
 
@@ -134,15 +143,49 @@ def split_by_target(pairs, fraction, seed=0):
     )
 
 
+def lines_as_they_come(stream, name, errors="strict"):
+    """The lines of a file or of standard input: the one way in which this package reads text.
+
+    A line ends with a line feed, or with a carriage return and a line feed; a
+    carriage return within a line is read as a space, and a byte-order mark
+    before the first line is no part of it.
+
+    Args:
+        stream: binary, with `read1`.
+        name: what an error calls it.
+        errors: of the decoding: `"strict"` is an error, `"replace"` puts U+FFFD.
+
+    Yields:
+        Lists of lines, without their ends, each list as soon as it is there.
+
+    Raises:
+        ValueError: for text that is not UTF-8; the message names the line.
+    """
+    number, rest = 0, b""
+    while chunk := stream.read1(1 << 16):
+        *whole, rest = (rest + chunk).split(b"\n")
+        if whole:
+            yield [_line(line, name, number + index, errors) for index, line in enumerate(whole, start=1)]
+            number += len(whole)
+    if rest:
+        yield [_line(rest, name, number + 1, errors)]
+
+
+def _line(line, name, number, errors):
+    try:
+        text = line.decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}, line {number}: not UTF-8 ({error.reason} at byte {error.start}).") from error
+    if number == 1:
+        text = text.removeprefix("\ufeff")
+    return text.removesuffix("\r").replace("\r", " ")
+
+
 def _lines(path):
-    """The lines of a file, without their ends; what cannot be read is named."""
+    """The lines of a file, plain or gzipped."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
-        number = 0
         try:
-            for line in file:
-                number += 1
-                yield line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start}).") from error
+            for lines in lines_as_they_come(file, path):
+                yield from lines
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is not a whole gzip file ({error}).") from error

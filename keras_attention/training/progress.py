@@ -116,7 +116,7 @@ class Bleu(keras.callbacks.Callback):
     def measure(self):
         """BLEU of the converter as it is."""
         texts = self.converter.evaluate(self.pairs, batch_size=128).texts
-        return corpus_scores(texts, [target for _, target in self.pairs])[0].value
+        return corpus_scores(texts, [target for _, target in self.pairs], tokenize=self.tokenize)[0].value
 
 
 def _compiled(function):

@@ -1,8 +1,10 @@
 """Heatmaps of attention: source across, target down, in any script."""
 
+import contextlib
 import functools
 import textwrap
 import unicodedata
+import warnings
 
 import numpy as np
 from matplotlib import font_manager, pyplot
@@ -20,7 +22,8 @@ def plot_attention(weights, axes=None, title=None, source=None, target=None):
     """Draws which tokens of the source each token of the target read.
 
     A character that no installed font can draw is shown by its code point,
-    such as `U+AC00`; a space is shown as an open box.
+    such as `U+AC00`, with a warning that says which font is missing; a space is
+    shown as an open box.
 
     Args:
         weights: a `Conversion`; or weights of any attention, an array or a
@@ -63,6 +66,7 @@ def plot_attention(weights, axes=None, title=None, source=None, target=None):
         size = (max(4.0, 1.6 + 0.32 * len(source)), max(2.6, 1.4 + 0.32 * len(target)))
         _, axes = pyplot.subplots(figsize=size, layout="constrained")
     image = axes.imshow(weights, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto")
+    _find_fonts("".join([*source, *target, title or ""]))
     source_labels, target_labels = drawable(source), drawable(target)
     fonts = fonts_for("".join(source_labels + target_labels))
     axes.set_xticks(range(len(source)), source_labels, fontfamily=fonts, parse_math=False)
@@ -123,6 +127,40 @@ def _check_labels(weights, source, target):
         )
 
 
+def _find_fonts(text):
+    """Looks once for fonts that are newer than matplotlib's list of them, and warns of those that are missing."""
+    missing = sorted({character for character in text if _is_printable(character) and not _can_draw(character)})
+    if missing and _add_new_fonts():
+        missing = [character for character in missing if not _can_draw(character)]
+    if missing:
+        fonts = ", ".join(dict.fromkeys(map(_font_for, missing)))
+        shown = ", ".join(f"{character!r} (U+{ord(character):04X})" for character in missing[:5])
+        warnings.warn(
+            f"plot_attention: no installed font can draw {shown}{' and others' if len(missing) > 5 else ''}. Install "
+            f"{fonts}.",
+            stacklevel=3,
+        )
+
+
+@functools.cache
+def _add_new_fonts():
+    """Adds the fonts that are installed and not in matplotlib's list, which it keeps between processes."""
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for file in sorted({*font_manager.findSystemFonts()} - known):
+        with contextlib.suppress(RuntimeError, OSError):  # no font after all
+            font_manager.fontManager.addfont(file)
+    _family_with.cache_clear()
+    return True
+
+
+def _font_for(character):
+    """What to install to draw a character."""
+    script = unicodedata.name(character, "").split(" ")[0]
+    if script in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL"):
+        return "Noto Sans CJK"
+    return f"Noto Sans {script.title()}" if character.isalpha() and script else "Noto Sans Symbols or GNU Unifont"
+
+
 def drawable(tokens):
     """Labels for tokens: each as it is if a font can draw it, else by code points."""
     return ["".join(SPACE if character == " " else _shown(character) for character in token) for token in tokens]
@@ -147,8 +185,12 @@ def _without_undrawable(text):
     return "".join(character if _can_draw(character) else UNDRAWABLE for character in text)
 
 
+def _is_printable(character):
+    return unicodedata.category(character)[0] != "C"
+
+
 def _can_draw(character):
-    return unicodedata.category(character)[0] != "C" and _family_with(character) is not None
+    return _is_printable(character) and _family_with(character) is not None
 
 
 @functools.cache

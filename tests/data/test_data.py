@@ -2,6 +2,7 @@
 
 import datetime
 import gzip
+import io
 import pathlib
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_attention.data import (
+    PairBatches,
     TokenBatches,
     generate_dates,
     make_batches,
@@ -20,6 +22,7 @@ from keras_attention.data import (
     split_by_target,
     write_pairs,
 )
+from keras_attention.data.pairs import lines_as_they_come
 from keras_attention.text import END_ID, START_ID, CharacterTokenizer, SentencePieceTokenizer
 
 BOOK = pathlib.Path(__file__).parents[3] / "shared/data/date.txt.gz"
@@ -126,6 +129,84 @@ def test_broken_file_is_refused_by_name_and_line(tmp_path, content, message):
     (tmp_path / "pairs.tsv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_pairs(tmp_path / "pairs.tsv")
+
+
+class InPieces(io.BytesIO):
+    """A stream that gives a few bytes at a time, as a pipe does."""
+
+    def read1(self, size=-1):
+        return super().read1(3)
+
+
+@pytest.mark.parametrize("make", [io.BytesIO, InPieces])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\r\n\r\nb", ["a", "", "b"]),
+        (b"one\rtwo\nthree\r\r\n", ["one two", "three "]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+        ("é\u2028\x0b\x85x\n".encode(), ["é\u2028\x0b\x85x"]),
+        (b"", []),
+        (b"\n\n", ["", ""]),
+    ],
+)
+def test_lines_are_the_same_from_a_file_and_from_a_stream(make, content, expected, tmp_path):
+    assert [line for lines in lines_as_they_come(make(content), "it") for line in lines] == expected
+    for name, opened in (("lines", open), ("lines.gz", gzip.open)):
+        with opened(tmp_path / name, "wb") as file:
+            file.write(content)
+        assert read_lines(tmp_path / name) == [line.strip() for line in expected]
+
+
+def test_lines_come_as_soon_as_they_are_there():
+    lines = lines_as_they_come(InPieces(b"a\nb\ncd\n"), "it")
+    assert [next(lines), next(lines), next(lines)] == [["a"], ["b"], ["cd"]]
+    with pytest.raises(ValueError, match=r"it, line 3: not UTF-8"):
+        list(lines_as_they_come(InPieces(b"a\nb\n\xff\n"), "it"))
+
+
+def test_targets_are_read_as_they_are(tmp_path):
+    (tmp_path / "pairs.tsv").write_bytes("\ufeffa\t  ½  x \nb\t\u2026\r\n".encode())
+    assert read_pairs(tmp_path / "pairs.tsv") == [("a", "  ½  x "), ("b", "\u2026")]
+
+
+@pytest.mark.parametrize("pair", [("a\tb", "c"), ("a", "b\nc"), ("a\r", "b")])
+def test_pair_that_a_line_cannot_hold_is_not_written(pair, tmp_path):
+    with pytest.raises(ValueError, match="must not hold a tab or a line break"):
+        write_pairs([("a", "b"), pair], tmp_path / "pairs.tsv")
+    assert not (tmp_path / "pairs.tsv").exists()
+
+
+def test_empty_files_are_refused_by_name(tmp_path):
+    for name in ("source", "target"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"source and .*target hold no line"):
+        read_corpus(tmp_path / "source", tmp_path / "target")
+    with pytest.raises(ValueError, match="holds no pair"):
+        read_corpus(tmp_path / "source")
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_pairs_come_in_an_order_that_goes_on_after_any_batch(count):
+    pairs = [("a" * (1 + index % 3), "b" * (1 + index % 4)) for index in range(count)]
+    batches = PairBatches(pairs, TOKENIZER, TOKENIZER, batch_size=5, seed=1)
+
+    def first(number, start=0):
+        taken = batches.dataset(start).take(number)
+        return [labels.numpy().tolist() for _, labels in taken]
+
+    whole = first(3 * batches.steps_per_epoch)
+    for start in range(1, 2 * batches.steps_per_epoch):
+        assert first(2, start) == whole[start : start + 2]
+    for epoch in range(3):
+        begin = epoch * batches.steps_per_epoch
+        rows = [row for labels in whole[begin : begin + batches.steps_per_epoch] for row in labels]
+        lengths = sorted(sum(id == 4 for id in row) for row in rows)
+        assert lengths == sorted(len(target) for _, target in pairs)
+    assert (
+        count < 12 or whole[: batches.steps_per_epoch] != whole[batches.steps_per_epoch : 2 * batches.steps_per_epoch]
+    )
 
 
 def test_missing_file_is_named():

@@ -1,5 +1,8 @@
 """Heatmaps: axes, labels, scripts without a font."""
 
+import pathlib
+
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -39,6 +42,44 @@ def test_character_without_a_font_is_shown_by_its_code_point(monkeypatch):
     known = heatmaps._family_with
     monkeypatch.setattr(heatmaps, "_family_with", lambda character: None if character == "한" else known(character))
     assert heatmaps.drawable(["한", "a", " ", "\u200d"]) == ["U+D55C", "a", heatmaps.SPACE, "U+200D"]
+
+
+@pytest.fixture
+def new_font(monkeypatch):
+    """A font that was installed after matplotlib made its list, and a character that it alone has: its path."""
+    fonts = pathlib.Path(matplotlib.get_data_path(), "fonts/ttf")
+    monkeypatch.setattr(heatmaps.font_manager.fontManager, "ttflist", [
+        entry for entry in heatmaps.font_manager.fontManager.ttflist if "DejaVu" in entry.name
+    ])  # fmt: skip
+    file = str(fonts / "STIXNonUni.ttf")
+    monkeypatch.setattr(heatmaps.font_manager, "findSystemFonts", lambda: [file, str(fonts / "no font.ttf")])
+    for cache in (heatmaps._family_with, heatmaps._add_new_fonts):
+        cache.cache_clear()
+    yield file
+    for cache in (heatmaps._family_with, heatmaps._add_new_fonts):
+        cache.cache_clear()
+
+
+def test_font_that_is_newer_than_the_list_of_fonts_is_found(new_font, recwarn):
+    others = set(heatmaps._characters(str(pathlib.Path(new_font).with_name("DejaVuSans.ttf"))))
+    character = chr(min(code for code in heatmaps._characters(new_font) if code not in others))
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:  # its characters are of private use, which are not shown otherwise
+        patch.setattr(heatmaps, "_is_printable", lambda character: True)
+        assert not heatmaps._can_draw(character)
+        figure = plot_attention(np.ones((1, 1)), source=[character], target=["a"])
+        assert labels(figure.axes[0].xaxis) == [character]
+    assert [str(warning.message) for warning in recwarn if "no installed font" in str(warning.message)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "font"),
+    [("가", "Noto Sans CJK"), ("日", "Noto Sans CJK"), ("ក", "Noto Sans Khmer"), ("ส", "Noto Sans Thai")],
+)
+def test_missing_font_is_named_and_the_code_point_shown(new_font, text, font):
+    with pytest.warns(UserWarning, match=rf"no installed font can draw '{text}' \(U\+.*\)\. Install {font}\."):
+        figure = plot_attention(np.ones((1, 1)), source=[text], target=["a"])
+    assert labels(figure.axes[0].xaxis) == [f"U+{ord(text):04X}"]
 
 
 def test_font_that_has_a_character_is_found_where_there_is_one():
