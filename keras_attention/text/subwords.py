@@ -11,18 +11,17 @@ import itertools
 import pathlib
 import re
 import tempfile
-import threading
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from keras_attention.text.bpe_dropout import BpeDropout
 from keras_attention.text.tokenizers import Tokenizer, some_texts, valid_utf8
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
 _NORMALIZATION = "2581\t5F\n"
-_DRAWING = threading.Lock()  # the package has one seed for the whole process, and data are prefetched on threads
 # What WordPiece would take for a special token or for what goes on within a word, and its mark.
 _NO_ORDINARY_WORD = r"^(##|\\|" + "|".join(re.escape(token) for token in SPECIAL_TOKENS) + ")"
 _VOCABULARY_BEGINS = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
@@ -92,7 +91,7 @@ class SentencePieceTokenizer(Tokenizer):
                 the texts.
         """
         texts = some_texts(cls, texts)
-        sentencepiece = _sentencepiece("SentencePieceTokenizer.train: training a vocabulary")
+        sentencepiece = _sentencepiece()
         model = io.BytesIO()
         settings = {
             "model_type": "bpe",
@@ -136,25 +135,39 @@ class SentencePieceTokenizer(Tokenizer):
             texts: list of strings.
             dropout: probability that a merge is left out, each time it could
                 be made. The paper's is 0.1.
-            seed: of the draws, an integer from 0 to 2**32 - 1.
+            seed: of the draws: the same in every process.
 
         Returns:
             `tf.RaggedTensor` of int32, `(texts, tokens)`.
 
         Raises:
-            ImportError: without the `sentencepiece` package.
+            ValueError: if the model is none of byte-pair encoding.
 
         Reference: Provilkov et al. 2020, "BPE-Dropout: Simple and Effective
             Subword Regularization", 3.
         """
-        sentencepiece = _sentencepiece("SentencePieceTokenizer.sample: drawing pieces")
-        pieces = sentencepiece.SentencePieceProcessor(model_proto=self.model)
-        with _DRAWING:
-            sentencepiece.set_random_generator_seed(seed)
-            # One thread, which begins with the seed; a `nbest_size` of -1 draws among all divisions.
-            ids = pieces.encode(list(texts), enable_sampling=True, alpha=dropout, nbest_size=-1, num_threads=1)
-        flat = np.fromiter(itertools.chain.from_iterable(ids), np.int32)
-        return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in ids])
+        texts = list(texts)
+        some = texts[:100]
+        if self._drawn(some, 0.0, 0).to_list() != self.encode(tf.constant(some, tf.string, [len(some)])).to_list():
+            raise ValueError(
+                "SentencePieceTokenizer.sample: merges can only be left out of a model of byte-pair encoding, as "
+                "SentencePieceTokenizer.train makes it."
+            )
+        return self._drawn(texts, dropout, seed)
+
+    def _drawn(self, texts, dropout, seed):
+        words = [[f"▁{word}" for word in text.replace("▁", "_").split(" ") if word] for text in texts]
+        ids, lengths = self._bpe_dropout.draw(list(itertools.chain.from_iterable(words)), dropout, seed)
+        of_texts = np.repeat(np.arange(len(texts)), [len(row) for row in words])
+        row_lengths = np.bincount(of_texts, lengths, len(texts)).astype(np.int64)
+        return tf.RaggedTensor.from_row_lengths(ids.astype(np.int32), row_lengths)
+
+    @functools.cached_property
+    def _bpe_dropout(self):
+        ids = {token: index for index, token in enumerate(self.vocabulary.tokens)}
+        bytes_of = [ids.get(f"<0x{byte:02X}>", UNKNOWN_ID) for byte in range(256)]
+        not_merged = {*SPECIAL_TOKENS, *(self.vocabulary.tokens[index] for index in bytes_of)}
+        return BpeDropout({token: index for token, index in ids.items() if token not in not_merged}, bytes_of)
 
     def detokenize(self, ids):
         flat = tf.reshape(tf.cast(ids, tf.int32), [-1, tf.shape(ids)[-1]])
@@ -180,14 +193,15 @@ class SentencePieceTokenizer(Tokenizer):
         return tf_text.SentencepieceTokenizer(self.model, out_type=tf.string)
 
 
-def _sentencepiece(doing):
-    """The package, which only training needs."""
+def _sentencepiece():
+    """The package, which only training a vocabulary needs."""
     try:
         import sentencepiece
         import sentencepiece.sentencepiece_model_pb2
     except ImportError as error:
         raise ImportError(
-            f"{doing} needs the sentencepiece package: pip install 'keras-attention-layers[translation]'."
+            "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
+            "pip install 'keras-attention-layers[translation]'."
         ) from error
     return sentencepiece
 

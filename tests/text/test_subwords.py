@@ -18,6 +18,7 @@ from keras_attention.text import (
     WordPieceTokenizer,
     subwords_of_file,
 )
+from keras_attention.text.bpe_dropout import BpeDropout
 
 SENTENCES = [
     "ein Mann schläft auf einem grünen Sofa .",
@@ -179,6 +180,36 @@ def test_sampled_pieces_give_the_text_back_and_are_the_seed_s(sentencepiece):
     assert drawn.to_list() != sentencepiece.sample(SENTENCES, 0.5, seed=2).to_list()
     assert len(drawn.flat_values) > len(plain.flat_values)
     assert sentencepiece.sample(SENTENCES, 0.0, seed=1).to_list() == plain.to_list()
+
+
+@given(st.lists(ROUND_TRIP, min_size=1, max_size=3), st.integers(0, 9))
+@settings(max_examples=100)
+def test_without_dropout_pieces_are_those_of_the_package_and_with_it_they_give_the_text_back(
+    sentencepiece, texts, seed
+):
+    assert sentencepiece.sample(texts, 0.0, seed).to_list() == sentencepiece.encode(tf.constant(texts)).to_list()
+    drawn = sentencepiece.sample(texts, 0.5, seed).to_tensor()
+    assert [text.decode() for text in sentencepiece.detokenize(drawn).numpy()] == list(map(single_spaced, texts))
+
+
+def test_seed_draws_the_same_in_every_process(sentencepiece):
+    """As the draws of the package do not, which begins each process with a number of its own."""
+    drawn = sentencepiece.sample(SENTENCES, 0.3, seed=1)
+    assert (len(drawn.flat_values), int(tf.reduce_sum(drawn.flat_values))) == (84, 24006)
+
+
+def test_merges_are_left_out_as_often_as_was_said():
+    pieces = {"ab": 4, "abc": 5, "a": 6, "b": 7, "c": 8}
+    ids, lengths = BpeDropout(pieces, [9] * 256).draw(["abc", "bc", "a"] * 20_000, 0.1, seed=0)
+    of_abc = lengths.reshape(-1, 3)[:, 0]
+    np.testing.assert_allclose([np.mean(of_abc == count) for count in (1, 2, 3)], [0.81, 0.09, 0.1], atol=0.01)
+    assert set(lengths.reshape(-1, 3)[:, 1]) == {2} and ids[-1] == 6
+
+
+def test_model_of_another_kind_has_no_merges_to_leave_out():
+    tokenizer = SentencePieceTokenizer.train(SENTENCES, vocabulary_size=300, model_type="unigram")
+    with pytest.raises(ValueError, match="byte-pair encoding"):
+        tokenizer.sample(SENTENCES, 0.1, seed=0)
 
 
 def test_pieces_sampled_at_once_are_those_of_their_seeds(sentencepiece):
