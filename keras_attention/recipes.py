@@ -46,6 +46,7 @@ def train_converter(
     folder=None,
     settings=None,
     source_normalization=None,
+    may_change=(),
     callbacks=(),
     verbose="auto",
     **given,
@@ -66,6 +67,9 @@ def train_converter(
         settings: a `ConverterSettings`.
         source_normalization: of the sources, see `CharacterTokenizer`. Targets
             are learned as they are given.
+        may_change: names of what the folder's training may have been begun
+            with another of, such as `["pairs"]`; the names are those in the
+            folder's `run.json`.
         callbacks: Keras callbacks.
         verbose: as in `fit`.
         **given: fields of `ConverterSettings`, instead of the record; and
@@ -109,7 +113,7 @@ def train_converter(
     with contextlib.ExitStack() as stack:
         place = pathlib.Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         checkpoints = Checkpoints(place / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
-        stack.enter_context(begun(place, "train_converter", record, checkpoints))
+        stack.enter_context(begun(place, "train_converter", record, checkpoints, may_change))
         fit_rounds(
             "train_converter",
             model,
@@ -126,16 +130,16 @@ def train_converter(
     return converter
 
 
-def _record(pairs, validation_pairs, tokenizers, settings, model, may_change=()):
-    """What a training is begun with, by names that a person knows."""
+def _record(pairs, validation_pairs, tokenizers, settings, model):
+    """What a training is begun with, by the names of the arguments."""
     return {
-        "the pairs to learn": described_pairs(pairs),
-        "the pairs to measure on": described_pairs(validation_pairs),
+        "pairs": described_pairs(pairs),
+        "validation_pairs": described_pairs(validation_pairs),
         **{
-            f"the {side} vocabulary": f"{len(tokenizer.vocabulary):,} ids, {tokenizer.vocabulary.fingerprint:08x}"
+            f"{side}_vocabulary": f"{len(tokenizer.vocabulary):,} ids, {tokenizer.vocabulary.fingerprint:08x}"
             for side, tokenizer in zip(("source", "target"), tokenizers, strict=True)
         },
-        **{name: value for name, value in dataclasses.asdict(settings).items() if name not in may_change},
+        **dataclasses.asdict(settings),
         **described_model(model),
     }
 
@@ -181,6 +185,7 @@ def train_translator(
     target_tokenizer,
     folder,
     settings=None,
+    may_change=(),
     callbacks=(),
     verbose="auto",
     **given,
@@ -204,6 +209,9 @@ def train_translator(
         target_tokenizer: of the targets.
         folder: where checkpoints are kept and the result is saved.
         settings: a `TranslatorSettings`.
+        may_change: names of what the folder's training may have been begun
+            with another of, such as `["subword_dropout"]`; the names are those
+            in the folder's `run.json`.
         callbacks: Keras callbacks; their results are logged.
         verbose: as in `fit`.
         **given: fields of `TranslatorSettings`, instead of the record.
@@ -248,10 +256,10 @@ def train_translator(
         mode="max" if settings.measure_bleu else "min",
         patience=settings.patience,
     )
+    record = _record(pairs, validation_pairs, tokenizers, settings, model)
     # How long a training goes on may be decided later, unless the schedule depends on it.
-    may_change = ("patience",) if settings.cooldown else ("patience", "updates")
-    record = _record(pairs, validation_pairs, tokenizers, settings, model, may_change)
-    with begun(folder, "train_translator", record, checkpoints):
+    may_change = [*may_change, "patience", *([] if settings.cooldown else ["updates"])]
+    with begun(folder, "train_translator", record, checkpoints, may_change):
         fit_rounds(
             "train_translator",
             model,

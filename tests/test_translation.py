@@ -310,7 +310,7 @@ def test_unknown_optimizer_is_refused(converter, tmp_path):
 def test_other_vocabulary_is_refused(corpus, run, tmp_path):
     other = SentencePieceTokenizer.train([text for pair in PAIRS for text in pair][::-1] + ["zzz"] * 99, 330)
     model = make_translator("transformer", "tiny", other, other, units=16, layers=1, num_heads=2)
-    with pytest.raises(ValueError, match=r'the source vocabulary was "\d+ ids, \w+" and is "330 ids'):
+    with pytest.raises(ValueError, match=r'source_vocabulary was "\d+ ids, \w+" and is "330 ids'):
         train_translator(model, PAIRS, PAIRS, other, other, run)
     (tmp_path / "saved").mkdir()
     load(run).save(tmp_path / "saved")

@@ -15,6 +15,7 @@ import tempfile
 from keras_attention.cli import serve, translation
 from keras_attention.cli.common import (
     Formatter,
+    add_run,
     add_settings,
     add_strategy,
     as_typed,
@@ -82,7 +83,7 @@ def _add_train(commands):
 
     translation.add_train_translation(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
-        kind.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="what training leaves")
+        add_run(kind, folder)
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
         add_settings(kind, ConverterSettings)
         kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="who asks, when")
@@ -177,6 +178,7 @@ def _train(options, pairs, held_out):
         options.folder,
         settings_of(options, ConverterSettings),
         options.source_normalization,
+        options.may_change,
         attention=None if options.attention == "none" else options.attention,
         cell=options.cell,
         units=options.units,

@@ -69,6 +69,18 @@ def settings_of(options, record):
     return record(**{field.name: getattr(options, field.name) for field in dataclasses.fields(record)})
 
 
+def add_run(parser, folder):
+    """The flags of a training's folder."""
+    parser.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="output folder of the training")
+    parser.add_argument(
+        "--may-change",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="what may be another than the training in that folder was begun with, by its name in run.json",
+    )
+
+
 def add_strategy(parser):
     """The flags of a search; `strategy_of` reads them."""
     parser.add_argument("--beam", type=positive, default=None, help="hypotheses kept; 1 is greedy search")

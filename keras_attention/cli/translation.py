@@ -10,6 +10,7 @@ import sys
 
 from keras_attention.cli.common import (
     Formatter,
+    add_run,
     add_settings,
     add_strategy,
     as_typed,
@@ -121,9 +122,7 @@ def add_train_translation(kinds):
         for name, settings in flags.items():
             group.add_argument(flag_of(name), **settings)
     training = train.add_argument_group("training")
-    training.add_argument(
-        "--run", metavar="FOLDER", dest="folder", default="runs/translation", help="what training leaves"
-    )
+    add_run(training, "runs/translation")
     add_settings(training, TranslatorSettings)
     training.add_argument(
         "--precision", choices=("float32", "mixed_bfloat16", "mixed_float16"), default="float32", help="dtype policy"
@@ -195,6 +194,7 @@ def _train_translation(options):
         target_tokenizer,
         options.folder,
         settings_of(options, TranslatorSettings),
+        options.may_change,
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
         verbose=progress(),
     )

@@ -15,6 +15,12 @@ _NONE = np.iinfo(np.int64).max  # the rank of a pair that makes no piece
 class BpeDropout:
     """Draws the pieces of words.
 
+    The best merge of a word is made or left out, one after the other, until
+    there is none. One that was left out stays so until one of the two is
+    merged with something else. This is how SentencePiece does it, where the
+    paper draws anew for each merge of a word whenever one has been made: at the
+    same dropout a text has more pieces here.
+
     Args:
         pieces: dict of the pieces that merges make or begin with: their ranks,
             the lowest is merged first, whose ids they are.
@@ -52,23 +58,33 @@ class BpeDropout:
             there are of each.
         """
         symbols, lengths = self._characters(words)
+        left_out = np.zeros((len(symbols), max(symbols.shape[1] - 1, 0)), bool)  # of each pair of neighbours
         generator = np.random.default_rng(seed)
         live = np.flatnonzero(lengths > 1)
         while len(live):
             width = int(lengths[live].max())
-            rows = symbols[live, :width]
-            ranks = self._ranks_of(rows, lengths[live])
-            ranks[generator.random(ranks.shape, np.float32) < dropout] = _NONE
-            place = ranks.argmin(axis=1)
-            rank = ranks[np.arange(len(live)), place]
-            merged, rows, place, live = rank < _NONE, rows[rank < _NONE], place[rank < _NONE], live[rank < _NONE]
-            columns = np.arange(width)
-            moved = np.take_along_axis(rows, np.minimum(columns + (columns > place[:, None]), width - 1), axis=1)
-            moved[np.arange(len(live)), place] = rank[merged]
-            symbols[live, :width] = moved
-            lengths[live] -= 1
+            ranks = np.where(left_out[live, : width - 1], _NONE, self._ranks_of(symbols[live, :width], lengths[live]))
+            places = ranks.argmin(axis=1)
+            best = ranks[np.arange(len(live)), places]
+            live, places, best = live[best < _NONE], places[best < _NONE], best[best < _NONE]
+            out = generator.random(len(live)) < dropout
+            left_out[live[out], places[out]] = True
+            self._merge(symbols, left_out, live[~out], places[~out], best[~out], width)
+            lengths[live[~out]] -= 1
             live = live[lengths[live] > 1]
         return self._with_bytes(symbols[np.arange(symbols.shape[1]) < lengths[:, None]], lengths)
+
+    @staticmethod
+    def _merge(symbols, left_out, rows, places, merged, width):
+        """Puts one symbol in the place of two; with its neighbours it makes new pairs, of which none is left out."""
+        columns, each = np.arange(width), np.arange(len(rows))
+        behind = np.minimum(columns + (columns > places[:, None]), width - 1)
+        moved = np.take_along_axis(symbols[rows, :width], behind, axis=1)
+        moved[each, places] = merged
+        symbols[rows, :width] = moved
+        pairs = np.take_along_axis(left_out[rows, : width - 1], np.minimum(behind[:, :-1], width - 2), axis=1)
+        pairs[each, np.minimum(places, width - 2)] = pairs[each, np.maximum(places - 1, 0)] = False
+        left_out[rows, : width - 1] = pairs
 
     def _ranks_of(self, rows, lengths):
         """The rank of each pair of neighbours, `(words, longest - 1)`."""

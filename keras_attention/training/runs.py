@@ -24,7 +24,7 @@ RECORD = "run.json"
 
 
 @contextlib.contextmanager
-def begun(folder, owner, record, checkpoints):
+def begun(folder, owner, record, checkpoints, may_change=()):
     """Holds a folder for one training, the one that it was begun with.
 
     Args:
@@ -34,10 +34,13 @@ def begun(folder, owner, record, checkpoints):
             by names that a person knows.
         checkpoints: its `Checkpoints`. Before they have saved a round nothing is
             lost if another training begins.
+        may_change: names that may be something else now, which the record then
+            says.
 
     Raises:
         ValueError: if the folder holds a training that was begun with something
-            else; or if another process is training there.
+            else; for a name to change that is not in the record; or if another
+            process is training there.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,23 +55,28 @@ def begun(folder, owner, record, checkpoints):
             ) from error
         except OSError:
             pass  # a file system that has no locks
-        _compare(folder, owner, record, checkpoints)
+        _compare(folder, owner, record, checkpoints, may_change)
         yield
     finally:
         os.close(descriptor)
 
 
-def _compare(folder, owner, record, checkpoints):
+def _compare(folder, owner, record, checkpoints, may_change):
+    unknown = [name for name in may_change if name not in record]
+    if unknown:
+        raise ValueError(
+            f"{owner}: a training is begun with {', '.join(record)}. Received {', '.join(unknown)} as what may change."
+        )
     file = folder / RECORD
     if checkpoints.is_begun and file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
-        others = [name for name in [*record, *kept] if record.get(name) != kept.get(name)]
+        others = [name for name in record if name in kept and record[name] != kept[name] and name not in may_change]
         if others:
             name = others[0]
             raise ValueError(
                 f"{owner}: {folder} holds a training that was begun with something else: {name} was "
-                f"{_short(kept.get(name))} and is {_short(record.get(name))} now. Go on with what it was begun with, "
-                "or use another folder."
+                f"{_short(kept[name])} and is {_short(record[name])} now. Go on with what it was begun with, use "
+                f"another folder, or say that it may change: may_change=[{name!r}], --may-change {name}."
             )
     unfinished = folder / f"unfinished-{RECORD}"
     unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -93,7 +101,7 @@ def described_model(model):
     """What a record says of a model: its class, and its configuration by name, the numbers of layers' names aside."""
     config = json.loads(json.dumps(model.get_config(), default=lambda value: type(value).__name__))
     return {"model": type(model).__name__} | {
-        f"{name} of the model": value for name, value in _without_numbers(config).items()
+        f"model.{name}": value for name, value in _without_numbers(config).items()
     }
 
 

@@ -195,7 +195,7 @@ def test_without_dropout_pieces_are_those_of_the_package_and_with_it_they_give_t
 def test_seed_draws_the_same_in_every_process(sentencepiece):
     """As the draws of the package do not, which begins each process with a number of its own."""
     drawn = sentencepiece.sample(SENTENCES, 0.3, seed=1)
-    assert (len(drawn.flat_values), int(tf.reduce_sum(drawn.flat_values))) == (84, 24006)
+    assert (len(drawn.flat_values), int(tf.reduce_sum(drawn.flat_values))) == (86, 24725)
 
 
 def test_merges_are_left_out_as_often_as_was_said():
@@ -204,6 +204,17 @@ def test_merges_are_left_out_as_often_as_was_said():
     of_abc = lengths.reshape(-1, 3)[:, 0]
     np.testing.assert_allclose([np.mean(of_abc == count) for count in (1, 2, 3)], [0.81, 0.09, 0.1], atol=0.01)
     assert set(lengths.reshape(-1, 3)[:, 1]) == {2} and ids[-1] == 6
+
+
+def test_texts_become_as_many_pieces_as_the_package_makes_of_them(sentencepiece):
+    import sentencepiece as package
+
+    of_package = package.SentencePieceProcessor(model_proto=sentencepiece.model)
+    texts = SENTENCES * 200
+    for dropout in (0.1, 0.5):
+        expected = sum(map(len, of_package.encode(texts, enable_sampling=True, alpha=dropout, nbest_size=-1)))
+        received = len(sentencepiece.sample(texts, dropout, seed=0).flat_values)
+        assert received == pytest.approx(expected, rel=0.02)
 
 
 def test_model_of_another_kind_has_no_merges_to_leave_out():

@@ -66,19 +66,24 @@ def test_updates_are_as_many_as_was_said_and_each_batch_is_used_once(tmp_path, p
 
 def test_what_was_begun_with_something_else_is_refused_by_name_and_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    record = {"the pairs to learn": described_pairs([("a", "b")]), "batch_size": 4}
+    record = {"pairs": described_pairs([("a", "b")]), "batch_size": 4}
     with begun(tmp_path, "test", record, checkpoints):
         pass
     with begun(tmp_path, "test", record | {"batch_size": 8}, checkpoints):  # no round has been saved yet
         train(tmp_path / "checkpoints", 2)
     with pytest.raises(ValueError, match=r"begun with something else: batch_size was 8 and is 4 now. Go on with"):
         begun(tmp_path, "test", record, checkpoints).__enter__()
-    other = record | {"the pairs to learn": described_pairs([("a", "b"), ("c", "d")])}
-    with pytest.raises(ValueError, match=r'the pairs to learn was "1 pairs, checksum \w+" and is "2 pairs'):
+    other = record | {"pairs": described_pairs([("a", "b"), ("c", "d")])}
+    with pytest.raises(ValueError, match=r'pairs was "1 pairs, checksum \w+" and is "2 pairs'):
         begun(tmp_path, "test", other, checkpoints).__enter__()
+    with pytest.raises(ValueError, match=r"begun with pairs, batch_size\. Received batchsize as what may change"):
+        begun(tmp_path, "test", record, checkpoints, ["batchsize"]).__enter__()
     assert json.loads((tmp_path / "run.json").read_text())["batch_size"] == 8
     with begun(tmp_path, "test", record | {"batch_size": 8}, checkpoints):
         pass
+    with begun(tmp_path, "test", record | {"batch_size": 16}, checkpoints, ["batch_size"]):
+        pass
+    assert json.loads((tmp_path / "run.json").read_text())["batch_size"] == 16
 
 
 def test_pairs_are_told_apart_by_their_order_and_where_they_are_cut():
