@@ -13,8 +13,8 @@ class Conversion(NamedTuple):
         log_prob: natural logarithm of the probability that the model gives to
             it, its end included, whether or not it ended by itself.
         tokens: the tokens of the result.
-        source_tokens: the tokens of the input, as typed after normalisation,
-            also where the model does not know them.
+        source_tokens: the tokens of the input, as typed, in the form that the
+            tokenizer brings them into, also where the model does not know them.
         weights: float32 `(len(tokens), len(source_tokens))`: how much each
             token of the result attended to each token of the input.
         n_best: `(text, log_prob)` of the best results, best first; the first

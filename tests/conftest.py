@@ -41,18 +41,25 @@ def pytest_configure(config):
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-# What takes long to make, and is made once in each process that has a test which asks for it.
+# What takes long to make, and is made once: all modules with a test that asks for it are one group.
 SHARED = ("trained", "corpus")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Begins with the tests that share what takes long to make, all of them in one process (`--dist loadgroup`)."""
+    """The tests of a module run in one process (`--dist loadgroup`), so that what they share is made once.
+
+    The laws, which share little, come last and one by one: they fill up both processes.
+    """
+    groups = {}
     for item in items:
-        for name in SHARED:
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+        if "laws" not in item.path.parts:
+            shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+            groups[item.path] = shared[0] if shared else groups.get(item.path, item.path.stem)
+    for item in items:
+        if item.path in groups:
+            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    items.sort(key=lambda item: (item.path not in groups, groups.get(item.path) not in SHARED))
 
 
 @pytest.fixture(autouse=True)

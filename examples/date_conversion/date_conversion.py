@@ -28,7 +28,7 @@ def main():
     training, held_out = split_by_target(generate_dates(options.count), fraction=0.05)
 
     # Characters to ids, in graph: the export will do exactly the same.
-    source_tokenizer = CharacterTokenizer.train(source for source, _ in training)
+    source_tokenizer = CharacterTokenizer.train((source for source, _ in training), normalization="NFKC")
     target_tokenizer = CharacterTokenizer.train(target for _, target in training)
     tokenizers = source_tokenizer, target_tokenizer
     batches = make_batches(training, *tokenizers, batch_size=128, shuffle_seed=0, fixed_shapes=True)

@@ -169,6 +169,24 @@ def test_saved_converter_comes_back(converter, tmp_path):
     assert again("3 May 1979").n_best == beam("3 May 1979").n_best
 
 
+def test_loaded_run_outlives_a_change_of_folder(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(trained.parent)
+    converter = load(trained.name)
+    monkeypatch.chdir(tmp_path)
+    assert converter("3 May 1979").text == "1979-05-03"
+    converter.save("again")
+    assert load("again")("3 May 1979").text == "1979-05-03"
+
+
+def test_run_of_before_reads_characters_in_their_normal_form(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    record = json.loads((folder / "task.json").read_text())
+    for saved in record["settings"]["tokenizers"].values():
+        del saved["normalization"]
+    (folder / "task.json").write_text(json.dumps(record))
+    assert load(folder)("３ Ｍａｙ 1979").text == "1979-05-03"  # noqa: RUF001
+
+
 def test_settings_under_their_earlier_name_are_read(trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "run")
     record = json.loads((folder / "task.json").read_text())
