@@ -12,6 +12,7 @@ import tempfile
 
 import keras
 
+from keras_attention.bleu import tokenization_of
 from keras_attention.data.batches import PairBatches, TokenBatches, make_batches
 from keras_attention.models import DateConverter, GNMTTranslator, RecurrentTranslator, TransformerTranslator
 from keras_attention.settings import ConverterSettings, TranslatorSettings
@@ -248,6 +249,9 @@ def train_translator(
     converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
     measures = [Validation(held_out.once())]
     if settings.measure_bleu:
+        _, why = tokenization_of([target for _, target in validation_pairs])
+        if why and not settings.bleu_tokenize:
+            print(f"val_bleu: {why}; bleu_tokenize takes another.")
         measures.append(Bleu(converter, validation_pairs, settings.bleu_tokenize))
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",

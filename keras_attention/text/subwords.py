@@ -17,11 +17,12 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from keras_attention.text.bpe_dropout import BpeDropout
-from keras_attention.text.tokenizers import Tokenizer, some_texts, valid_utf8
+from keras_attention.text.tokenizers import Tokenizer, one_line, some_texts, valid_utf8
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
 # U+2581, which stands for a space in a piece, becomes an underscore; no other character is changed.
 _NORMALIZATION = "2581\t5F\n"
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # What WordPiece would take for a special token or for what goes on within a word, and its mark.
 _NO_ORDINARY_WORD = r"^(##|\\|" + "|".join(re.escape(token) for token in SPECIAL_TOKENS) + ")"
 _VOCABULARY_BEGINS = "".join(f"{token}\n" for token in SPECIAL_TOKENS).encode()
@@ -31,9 +32,9 @@ class SentencePieceTokenizer(Tokenizer):
     """Byte-pair encoding by SentencePiece, with bytes for what has no piece.
 
     A piece that begins a word begins with U+2581, so a text's own U+2581 is
-    read as an underscore. Runs of spaces count as one and those at the ends do
-    not count; nothing else of a text is changed, so that the pieces of any text
-    of single spaces give that text back.
+    read as an underscore. A line break is a space, runs of spaces count as one
+    and those at the ends do not count; nothing else of a text is changed, so
+    that the pieces of any line of single spaces give it back.
 
     Args:
         model: bytes of a SentencePiece model whose first four pieces are those
@@ -90,7 +91,7 @@ class SentencePieceTokenizer(Tokenizer):
             ValueError: without a text, or if `vocabulary_size` does not suit
                 the texts.
         """
-        texts = some_texts(cls, texts)
+        texts = [_LINE_BREAK.sub(" ", text) for text in some_texts(cls, texts)]
         sentencepiece = _sentencepiece()
         model = io.BytesIO()
         settings = {
@@ -126,7 +127,7 @@ class SentencePieceTokenizer(Tokenizer):
         return () if self.file is None else (self.file,)
 
     def tokenize(self, text):
-        return self._pieces.tokenize(valid_utf8(text))
+        return self._pieces.tokenize(one_line(text))
 
     def sample(self, texts, dropout, seed):
         """Ids of pieces from which merges were left out at random: BPE-dropout, to learn from.
@@ -156,7 +157,9 @@ class SentencePieceTokenizer(Tokenizer):
         return self._drawn(texts, dropout, seed)
 
     def _drawn(self, texts, dropout, seed):
-        words = [[f"▁{word}" for word in text.replace("▁", "_").split(" ") if word] for text in texts]
+        words = [
+            [f"▁{word}" for word in _LINE_BREAK.sub(" ", text).replace("▁", "_").split(" ") if word] for text in texts
+        ]
         ids, lengths = self._bpe_dropout.draw(list(itertools.chain.from_iterable(words)), dropout, seed)
         of_texts = np.repeat(np.arange(len(texts)), [len(row) for row in words])
         row_lengths = np.bincount(of_texts, lengths, len(texts)).astype(np.int64)

@@ -1,6 +1,7 @@
 """Subword tokenizers: nothing is lost, files and graphs agree, vocabularies are what they should be."""
 
 import concurrent.futures
+import re
 
 import keras
 import numpy as np
@@ -40,7 +41,7 @@ def wordpiece():
 
 
 def single_spaced(text):
-    return " ".join(part for part in text.split(" ") if part)
+    return " ".join(part for part in re.split("[ \r\n]", text) if part)
 
 
 def there_and_back(tokenizer, texts):
@@ -141,6 +142,14 @@ def test_words_that_look_like_special_tokens_or_pieces_are_words():
 def test_special_tokens_never_come_from_a_text(wordpiece):
     ids = wordpiece.encode(tf.constant(["[PAD] [START] a [END]", "[END]x"])).flat_values.numpy()
     assert set(ids) & {PAD_ID, END_ID, START_ID} == set()
+
+
+@pytest.mark.parametrize("tokenizer", [SentencePieceTokenizer, WordPieceTokenizer])
+def test_line_break_in_a_text_is_a_space(tokenizer):
+    trained = tokenizer.train(["a man\r\nsleeps", "a man\rsleeps\n"] * 5, 280)
+    assert there_and_back(trained, ["a\nman", "man\r\nsleeps"]) == ["a man", "man sleeps"]
+    if tokenizer is SentencePieceTokenizer:
+        assert trained.sample(["a\nman"], 0.0, 0).to_list() == trained.encode(tf.constant(["a man"])).to_list()
 
 
 def test_pieces_that_break_a_line_are_known(sentencepiece):
