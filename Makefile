@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo serve install test test-backends test-keras lint format clean
+.PHONY: demo serve install test test-backends test-thorough test-keras lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -31,6 +31,12 @@ test: $(VENV)/installed-test
 test-backends: $(VENV)/installed-backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist loadgroup $(wildcard tests/laws tests/keras_suite)
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto --dist loadgroup $(wildcard tests/laws tests/keras_suite)
+
+# Every form under every law on the three backends, and what takes long: before a release.
+test-thorough: $(VENV)/installed-backends
+	$(BIN)/python -m pytest -n auto --dist loadgroup --thorough
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n auto --dist loadgroup --thorough tests/laws tests/keras_suite
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n auto --dist loadgroup --thorough tests/laws tests/keras_suite
 
 # Keras' own tests of MultiHeadAttention on ours, on its three backends.
 test-keras: $(VENV)/installed-backends

@@ -11,6 +11,17 @@ import numpy as np
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--thorough", action="store_true", help="every form under every law, and what takes long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--thorough"):
+        for item in items:
+            if item.get_closest_marker("thorough"):
+                item.add_marker(pytest.mark.skip(reason="takes long: --thorough"))
+
+
 @pytest.fixture(autouse=True)
 def _names_of_the_library(request):
     """Puts the public names of the package into the examples of its docstrings."""

@@ -36,7 +36,7 @@ def run_here(tmp_path, monkeypatch, capsys):
     return run_here
 
 
-def test_date_conversion(run_here, tmp_path, eagerly):
+def test_date_conversion(run_here, tmp_path, eagerly, unchecked):
     script = EXAMPLES / "date_conversion/date_conversion.py"
     printed = run_here(script, "--count", "300", "--epochs", "1", "--output", "out")
     assert "exact match on" in printed

@@ -340,8 +340,8 @@ STRATEGIES = {
 # They answer otherwise each time.
 RANDOM = {"sample"}
 
-# Forms all of whose code others in the tables have too. Where each form is compiled, which takes seconds, the laws run
-# over the others alone; a new form is held to all of them until it is written here.
+# Forms all of whose code others in the tables have too. Of models, and where each form is compiled, which takes long,
+# the laws run over the others alone, but for `--thorough`. A new form is held to all of them until it is written here.
 REPEATED = {
     # attentions
     "dot learned scale", "scaled_dot", "scaled_dot learned scale", "scaled_luong", "reduced_rank learned scale",
@@ -359,7 +359,7 @@ REPEATED = {
     "grouped", "multi-query, normed", "rotary", "window", "learned dot", "learned normed", "last with a function",
     "learned, as wide as the sequence", "last scaled dot",
     # models of series
-    "Luong LSTM, both directions",
+    "Luong LSTM, both directions", "forecaster without attention",
 }  # fmt: skip
 
 # On JAX every call compiles: what differs from those that are left in what Keras computes alike on each backend.
@@ -369,5 +369,7 @@ REPEATED_ON_JAX = REPEATED | {
     "Luong input feeding LSTM, location", "Luong input feeding LSTM, local-p", "luong", "transformer",
     "bahdanau LSTM, dropout", "transformer, output tied, pre-norm", "GNMT, previous context, GRU",
     "recurrent encoder, transformer decoder", "learned general", "learned, with dropout",
-    "wide values, no bias",
+    "wide values, no bias", "alibi", "function", "local-m", "LSTM and GRU", "transformer, ALiBi",
+    "three LSTM layers, Luong", "transformer encoder, decoder of which two layers attend", "a cell", "a convolution",
+    "Luong input feeding LSTM, two rotary heads in a window",
 }  # fmt: skip

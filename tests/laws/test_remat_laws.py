@@ -75,10 +75,10 @@ CASES = [
     ("feed-forward, swiglu", "activations"),
     ("learned positions", "larger_than"),
     ("encoder", "larger_than"),
-    ("encoder", "list_of_layers"),
 ]
 if BACKEND != "jax":  # which takes half a minute to compile what is rematerialised at three depths
     CASES += [
+        ("encoder", "list_of_layers"),
         ("encoder, causal, post-norm", "list_of_layers"),
         ("decoder, value by keyword, weights", "full"),
         ("decoder, value by keyword, weights", "list_of_layers"),

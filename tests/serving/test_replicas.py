@@ -79,6 +79,7 @@ def ask_replicas(question):
 
 
 @needs_ray
+@pytest.mark.thorough  # half a minute, most of which it waits for Ray
 def test_no_request_is_lost_when_a_replica_is_killed(models, monkeypatch):
     log = unittest.mock.Mock()
     monkeypatch.setattr(front, "LOG", log)
