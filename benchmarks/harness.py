@@ -42,18 +42,21 @@ def report(**figures):
         json.dump(figures, file)
 
 
-def save(name, command, figures):
-    """Writes figures to `results/NAME.json` with machine, versions, commit and command."""
+def environment():
+    """Commit, machine and versions, as a dict."""
     from importlib.metadata import version
 
     packages = ("tensorflow", "keras", "tensorflow-text", "numpy")
-    record = {
-        "command": command,
+    return {
         "commit": _git("rev-parse", "--short", "HEAD") + ("+changes" if _git("status", "--porcelain") else ""),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
-        "figures": figures,
     }
+
+
+def save(name, command, figures):
+    """Writes figures to `results/NAME.json` with machine, versions, commit and command."""
+    record = {"command": command} | environment() | {"figures": figures}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
     print(f"\n{record['machine']}; {record['versions']}; commit {record['commit']}\n{command}")

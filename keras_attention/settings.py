@@ -10,6 +10,14 @@ from dataclasses import dataclass
 BLEU_TOKENIZATIONS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "none")
 
 
+def natural(text):
+    """An integer of at least zero."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"must be at least 0, received {number}")
+    return number
+
+
 def _setting(default, help, flag=None, type=None, **more):
     """A field, and what the command line says of it.
 
@@ -63,6 +71,37 @@ class ConverterSettings(Settings):
     batch_size: int = _setting(128, "pairs in an update")
     learning_rate: float = _setting(4e-3, "peak learning rate")
     seed: int = _setting(0, "of data, weights and order")
+
+
+@dataclass(frozen=True)
+class AnswererSettings(Settings):
+    """How an answerer of questions is trained.
+
+    Attributes:
+        epochs: passes over the questions.
+        batch_size: questions in an update.
+        learning_rate: of the first epochs; half of it with a linear start, as
+            the authors have it.
+        halve_every: epochs after which the learning rate is halved, again and
+            again.
+        linear_epochs: epochs of the linear start, in which the attention has no
+            softmax; 0 has none.
+        clip_norm: largest norm of a gradient, of each weight by itself.
+        restarts: how many models are trained, of which the best on the
+            validation questions is the result.
+        seed: of weights, order and noise; that of the first model.
+
+    Reference: Sukhbaatar et al. 2015, "End-To-End Memory Networks", 4.2.
+    """
+
+    epochs: int = _setting(100, "passes over the questions")
+    batch_size: int = _setting(32, "questions in an update")
+    learning_rate: float = _setting(0.01, "of the first epochs; half of it with a linear start")
+    halve_every: int = _setting(25, "epochs after which the learning rate is halved, again and again")
+    linear_epochs: int = _setting(20, "epochs in which the attention has no softmax; 0 has none", type=natural)
+    clip_norm: float = _setting(40.0, "largest norm of a gradient")
+    restarts: int = _setting(1, "models that are trained, of which the best on the validation questions is kept")
+    seed: int = _setting(0, "of data, weights, order and noise")
 
 
 @dataclass(frozen=True)

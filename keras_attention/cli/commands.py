@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 
-from keras_attention.cli import serve, translation
+from keras_attention.cli import questions, serve, translation
 from keras_attention.cli.common import (
     Formatter,
     add_run,
@@ -82,6 +82,7 @@ def _add_train(commands):
     pairs.set_defaults(run=_train_pairs)
 
     translation.add_train_translation(kinds)
+    questions.add_train_questions(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         add_run(kind, folder)
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
@@ -202,12 +203,16 @@ def _convert(options):
 
 
 def _evaluate(options):
+    from keras_attention.answer import AnswersQuestions
     from keras_attention.bleu import corpus_scores, tokenization_of
     from keras_attention.data.pairs import read_corpus
     from keras_attention.tasks import load
 
-    pairs = read_corpus(options.file, options.reference)
     converter = load(options.model, strategy_of(options))
+    if isinstance(converter, AnswersQuestions):
+        _evaluate_answers(converter, options)
+        return
+    pairs = read_corpus(options.file, options.reference)
     evaluation = converter.evaluate(pairs, options.batch_size)
     if options.output:
         with open(options.output, "w", encoding="utf-8") as out:
@@ -225,6 +230,16 @@ def _evaluate(options):
         print(f"  {source!r}: expected {expected!r}, received {received!r}")
 
 
+def _evaluate_answers(answerer, options):
+    from keras_attention.data.stories import read_stories
+
+    stories = read_stories(options.file)
+    accuracy, mistakes = answerer.evaluate(stories, options.batch_size)
+    print(f"right answers {accuracy:.2%} of {len(stories):,} questions")
+    for story, received in mistakes[: options.show]:
+        print(f"  {story.question!r}: expected {story.answer!r}, received {received!r}")
+
+
 def _plot(options):
     import matplotlib
 
@@ -239,10 +254,14 @@ def _plot(options):
 
 
 def _export(options):
-    from keras_attention.tasks import TextToText
+    from keras_attention.tasks import Task, TextToText
 
-    strategy = strategy_of(options)
-    version = TextToText.load(options.folder, strategy, options.head_weights).export(options.target)
+    strategy, kind = strategy_of(options), Task
+    if strategy is not None or options.head_weights:  # which only what searches has
+        kind, more = TextToText, {"strategy": strategy, "head_weights": options.head_weights}
+    else:
+        more = {}
+    version = kind.load(options.folder, **more).export(options.target)
     print(f"Exported and checked: {version}")
 
 

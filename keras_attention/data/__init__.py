@@ -1,20 +1,25 @@
 """Pairs of strings, from files or made from CLDR data, windows of series, and batches of them."""
 
-from keras_attention.data.batches import PairBatches, TokenBatches, make_batches, make_text_batches
+from keras_attention.data.batches import ArrayBatches, PairBatches, TokenBatches, make_batches, make_text_batches
 from keras_attention.data.dates import generate_dates
 from keras_attention.data.pairs import read_corpus, read_lines, read_pairs, split_by_target, write_pairs
 from keras_attention.data.series import make_windows, seasonal_naive
+from keras_attention.data.stories import Story, make_story_arrays, read_stories
 
 __all__ = [
+    "ArrayBatches",
     "PairBatches",
+    "Story",
     "TokenBatches",
     "generate_dates",
     "make_batches",
+    "make_story_arrays",
     "make_text_batches",
     "make_windows",
     "read_corpus",
     "read_lines",
     "read_pairs",
+    "read_stories",
     "seasonal_naive",
     "split_by_target",
     "write_pairs",

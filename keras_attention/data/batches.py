@@ -48,6 +48,43 @@ def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuf
     return _padded_batches(rows.batch(batch_size), columns, fixed_shapes)
 
 
+class ArrayBatches:
+    """Batches of rows of arrays, in an order that a training which was stopped goes on with; see `PairBatches`.
+
+    Args:
+        inputs: dict of arrays, a row each.
+        labels: array, a row each.
+        batch_size: rows in a batch; the last one of an epoch may hold fewer.
+        seed: of the order.
+
+    Attributes:
+        steps_per_epoch: number of batches in an epoch.
+
+    Example:
+
+    >>> batches = ArrayBatches({"x": np.arange(3)}, np.arange(3), batch_size=2)
+    >>> batches.steps_per_epoch
+    2
+    """
+
+    def __init__(self, inputs, labels, batch_size=32, seed=0):
+        self._arrays = (inputs, labels)
+        self._count = len(labels)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = -(-self._count // batch_size)
+
+    def dataset(self, start=0):
+        """Batches without end, those from a number on; see `PairBatches.dataset`."""
+        arrays = tf.nest.map_structure(tf.constant, self._arrays)
+        rows = _row_numbers(start, self._count, self.batch_size, self.seed)
+        batches = rows.map(
+            lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), arrays),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+
 class PairBatches:
     """Batches of a fixed number of pairs, in an order that a training which was stopped goes on with.
 
@@ -95,14 +132,8 @@ class PairBatches:
         Returns:
             `tf.data.Dataset` of what `make_batches` gives.
         """
-        rows = tf.data.Dataset.from_generator(
-            lambda: _from(start, self.steps_per_epoch, self._epoch), output_signature=tf.TensorSpec([None], tf.int64)
-        )
+        rows = _row_numbers(start, self._count, self.batch_size, self.seed)
         return _padded_batches(rows, self._columns, self.fixed_shapes)
-
-    def _epoch(self, epoch):
-        order = np.random.default_rng((self.seed, epoch)).permutation(self._count)
-        return np.split(order, range(self.batch_size, self._count, self.batch_size))
 
 
 def make_text_batches(texts, tokenizer, batch_size=128, shuffle_seed=None):
@@ -307,6 +338,18 @@ class TokenBatches:
 
         ids = tf.TensorSpec([None, None], tf.int32)
         return tf.data.Dataset.from_generator(padded, output_signature=_batch(ids, ids, ids)).prefetch(tf.data.AUTOTUNE)
+
+
+def _row_numbers(start, count, batch_size, seed):
+    """A dataset of the rows of each batch from a number on; each epoch has all, in an order of its own."""
+
+    def epoch(number):
+        order = np.random.default_rng((seed, number)).permutation(count)
+        return np.split(order, range(batch_size, count, batch_size))
+
+    return tf.data.Dataset.from_generator(
+        lambda: _from(start, -(-count // batch_size), epoch), output_signature=tf.TensorSpec([None], tf.int64)
+    )
 
 
 def _from(start, steps_per_epoch, make_epoch):

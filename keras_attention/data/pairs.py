@@ -80,8 +80,12 @@ def read_corpus(source, target=None):
     return list(zip(*sides, strict=True))
 
 
-def read_lines(file):
-    """The lines of a text file, plain or gzipped (`.gz`), without the spaces around them.
+def read_lines(file, strip=True):
+    """The lines of a text file, plain or gzipped (`.gz`).
+
+    Args:
+        file: path.
+        strip: whether to leave out the spaces around each line.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -90,7 +94,7 @@ def read_lines(file):
     path = pathlib.Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"read_lines: there is no file {path}.")
-    return [line.strip() for line in _lines(path)]
+    return [line.strip() if strip else line for line in _lines(path)]
 
 
 def write_pairs(pairs, file):

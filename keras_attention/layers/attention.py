@@ -68,6 +68,10 @@ class Attention(ListInputs, AttentionLayer):
             and value of different lengths, or a mask that is not bool or of
             another rank.
 
+    Set the attribute `linear` for a linear start of training (Sukhbaatar et al.
+    2015, 4.2): the scores are the weights then, without the softmax. It is no
+    part of the config.
+
     Example:
 
     >>> query, value = np.ones((2, 3, 5)), np.ones((2, 7, 4))
@@ -80,6 +84,7 @@ class Attention(ListInputs, AttentionLayer):
 
     def __init__(self, score="scaled_dot", dropout=0.0, blockwise="auto", seed=None, **kwargs):
         super().__init__(dropout=dropout, blockwise=blockwise, seed=seed, **kwargs)
+        self.linear = False
         self.score = get_score(score)
         self.score.dtype_policy = self.dtype_policy
 
@@ -187,7 +192,7 @@ class Attention(ListInputs, AttentionLayer):
     def _by_length(self, query, memory, mask, training):
         """The output for a prepared query, chunk by chunk where that pays: where pairs are larger than weights."""
         target = query.shape[1] if self.score.units > 1 else 1
-        path = self.path(target, memory.key.shape[1], BLOCKWISE_FROM)
+        path = "whole" if self.linear else self.path(target, memory.key.shape[1], BLOCKWISE_FROM)
         if path == "whole":
             return self._as_a_whole(query, memory, mask, training)
         if path == "blocks":
@@ -204,7 +209,7 @@ class Attention(ListInputs, AttentionLayer):
 
     def _as_a_whole(self, query, memory, mask, training):
         scores = self.score.pair(query, memory.key, *self.score.parameters())
-        return attend(scores, memory.value, mask, self.dropped if training else None)
+        return attend(scores, memory.value, mask, self.dropped if training else None, self.linear)
 
     def _in_chunks(self, query, memory, mask, training):
         return chunked_attention(

@@ -78,7 +78,7 @@ def masked_softmax(scores, mask=None):
     return weights if mask is None else weights * _alive(mask, weights.dtype)
 
 
-def attend(scores, value, mask=None, dropout=None):
+def attend(scores, value, mask=None, dropout=None, linear=False):
     """Turns scores into weights and weights into a context.
 
     Args:
@@ -87,11 +87,14 @@ def attend(scores, value, mask=None, dropout=None):
         mask: bool, broadcastable to `scores`; True = may be attended.
         dropout: None, or a function applied to the weights before the sum.
             The returned weights are those before dropout.
+        linear: whether the scores themselves are the weights, without softmax.
 
     Returns:
         `AttentionOutput(context, weights)`.
     """
-    weights = _softmax(scores, mask)
+    weights = scores if linear else _softmax(scores, mask)
+    if linear and mask is not None:
+        weights = ops.where(mask, weights, 0.0)
     context = product(weights if dropout is None else dropout(weights), value)
     if mask is None:
         return AttentionOutput(context, weights)

@@ -3,6 +3,7 @@
 import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
 
 from keras_attention.models.base import EncoderDecoder, LanguageModel
+from keras_attention.models.memory_network import MemoryNetwork
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
 from keras_attention.models.recurrent.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.recurrent.decoder import RecurrentDecoder
@@ -23,6 +24,7 @@ __all__ = [
     "EncoderOutput",
     "GNMTTranslator",
     "LanguageModel",
+    "MemoryNetwork",
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentForecaster",

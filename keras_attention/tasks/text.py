@@ -132,10 +132,7 @@ class TextTask(Converter, Task):
     @property
     def settings(self):
         return {
-            "tokenizers": {
-                side: {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint} | tokenizer.settings
-                for side, tokenizer in self.tokenizers.items()
-            },
+            "tokenizers": {side: described_tokenizer(tokenizer) for side, tokenizer in self.tokenizers.items()},
             "strategy": serialize_strategy(self.strategy),
             "max_length": self.max_length,
         }
@@ -147,23 +144,11 @@ class TextTask(Converter, Task):
     @classmethod
     def load_files(cls, folder, settings):
         tokenizers = {
-            cls.sides[side]: cls._load_tokenizer(folder, side, **saved)
+            cls.sides[side]: load_tokenizer(cls.__name__, folder, side, **saved)
             for side, saved in settings["tokenizers"].items()
         }
         others = {name: value for name, value in settings.items() if name != "tokenizers"}
         return tokenizers | others | {"strategy": deserialize_strategy(settings["strategy"])}
-
-    @classmethod
-    def _load_tokenizer(cls, folder, side, name, fingerprint, **settings):
-        # Before there was a choice, characters were those of the normal form.
-        earlier = {"normalization": "NFKC"} if name == "characters" else {}
-        tokenizer = TOKENIZERS[name].load(folder, side, **(earlier | settings))
-        if tokenizer.vocabulary.fingerprint != fingerprint:
-            raise ValueError(
-                f"{cls.__name__}.load: the {side} vocabulary in {folder} is not the one that the model was saved with, "
-                "so its ids mean other tokens. Put the file back that belongs to it."
-            )
-        return tokenizer
 
     def checks(self, examples=()):
         """One string, several lengths together, none, a long one, other scripts, broken bytes; and the examples."""
@@ -197,6 +182,28 @@ class TextTask(Converter, Task):
         self.save_files(folder)
         settings = self.load_files(folder, self.settings)
         return type(self)(self.model.for_decoding(), **settings)
+
+
+def described_tokenizer(tokenizer):
+    """What the settings of a task have of a tokenizer."""
+    return {"name": tokenizer.name, "fingerprint": tokenizer.vocabulary.fingerprint} | tokenizer.settings
+
+
+def load_tokenizer(owner, folder, side, name, fingerprint, **settings):
+    """The tokenizer that `described_tokenizer` described, from the file that its `save` wrote.
+
+    Raises:
+        ValueError: if the file is another tokenizer's.
+    """
+    # Before there was a choice, characters were those of the normal form.
+    earlier = {"normalization": "NFKC"} if name == "characters" else {}
+    tokenizer = TOKENIZERS[name].load(folder, side, **(earlier | settings))
+    if tokenizer.vocabulary.fingerprint != fingerprint:
+        raise ValueError(
+            f"{owner}.load: the {side} vocabulary in {folder} is not the one that the model was saved with, so its ids "
+            "mean other tokens. Put the file back that belongs to it."
+        )
+    return tokenizer
 
 
 def check_vocabulary(owner, model_size, tokenizer, side):

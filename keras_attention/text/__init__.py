@@ -3,9 +3,11 @@
 from keras_attention.text.subwords import SentencePieceTokenizer, WordPieceTokenizer, subwords_of_file
 from keras_attention.text.tokenizers import CharacterTokenizer, Tokenizer, normalize
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
+from keras_attention.text.words import WordTokenizer
 
 TOKENIZERS = {
-    tokenizer.name: tokenizer for tokenizer in (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer)
+    tokenizer.name: tokenizer
+    for tokenizer in (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
 }
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Tokenizer",
     "Vocabulary",
     "WordPieceTokenizer",
+    "WordTokenizer",
     "normalize",
     "subwords_of_file",
 ]

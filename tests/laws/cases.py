@@ -14,6 +14,7 @@ from keras_attention.models import (
     EncoderDecoder,
     GNMTTranslator,
     LanguageModel,
+    MemoryNetwork,
     RecurrentDecoder,
     RecurrentEncoder,
     RecurrentForecaster,
@@ -324,6 +325,18 @@ FORECASTERS = {
     ),
     "a convolution": lambda **kw: SeriesToSeries(
         keras.layers.Conv1D(6, 3, padding="same"), RecurrentDecoder(None, layers.LuongCell(6), output_dim=2), HORIZON
+    ),
+}
+
+# Name: a function of keyword arguments that makes a memory network.
+STORY_IDS = 12
+MEMORY_NETWORKS = {
+    "memory network": lambda **kw: MemoryNetwork(STORY_IDS, **({"units": 6, "hops": 3} | kw)),
+    "layer-wise memory network": lambda **kw: MemoryNetwork(
+        STORY_IDS, **({"units": 6, "hops": 2, "tying": "layerwise", "activation": "relu"} | kw)
+    ),
+    "memory network of bags of words without times": lambda **kw: MemoryNetwork(
+        STORY_IDS, **({"units": 6, "hops": 2, "positions": False, "times": False} | kw)
     ),
 }
 

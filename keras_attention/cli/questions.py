@@ -1,0 +1,51 @@
+"""The subcommand `train questions`.
+
+What needs TensorFlow is imported inside the functions, as everywhere in this package.
+"""
+
+from keras_attention.cli.common import Formatter, add_run, add_settings, positive, progress, settings_of
+from keras_attention.settings import AnswererSettings
+
+MODEL_ARGUMENTS = ("hops", "units", "tying", "max_sentences")
+
+
+def add_train_questions(kinds):
+    train = kinds.add_parser("questions", help="stories with questions, as bAbI has them", formatter_class=Formatter)
+    train.add_argument("files", metavar="FILE", nargs="+", help="stories, plain or .gz; several are learned jointly")
+    train.add_argument("--validation", metavar="FILE", nargs="+", help="to choose by, instead of some of FILE")
+    train.add_argument("--held-out", type=float, default=0.1, help="fraction of the questions to choose by")
+    model = train.add_argument_group("model")
+    model.add_argument("--hops", type=positive, default=3, help="how often the story is read")
+    model.add_argument("--units", type=positive, default=20, help="width of the embeddings")
+    model.add_argument(
+        "--tying", choices=("adjacent", "layerwise"), default="adjacent", help="which embeddings are one"
+    )
+    model.add_argument("--max-sentences", type=positive, default=50, help="latest sentences of a story that are read")
+    training = train.add_argument_group("training")
+    add_run(training, "runs/questions")
+    add_settings(training, AnswererSettings)
+    train.set_defaults(run=_train_questions)
+
+
+def _train_questions(options):
+    from keras_attention.data.stories import hold_out, read_stories
+    from keras_attention.recipes import train_answerer
+
+    stories = [story for file in options.files for story in read_stories(file)]
+    if options.validation:
+        held_out = [story for file in options.validation for story in read_stories(file)]
+    else:
+        stories, held_out = hold_out(stories, options.held_out, options.seed)
+    print(
+        f"Learning from {len(stories):,} questions; val_accuracy is measured on {len(held_out):,} others.", flush=True
+    )
+    train_answerer(
+        stories,
+        held_out,
+        options.folder,
+        settings_of(options, AnswererSettings),
+        options.may_change,
+        verbose=progress(),
+        **{name: getattr(options, name) for name in MODEL_ARGUMENTS},
+    )
+    print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
