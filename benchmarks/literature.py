@@ -2,8 +2,8 @@
 
 `python benchmarks/literature.py babi --runs FOLDER` trains a memory network on each of bAbI's twenty tasks of 1,000
 questions (`../shared/data/babi`), of which a tenth is held out; of several seeds the one that is best there is tested.
-`--joint` learns all twenty together. Results are kept after each training, in `results/babi.json` or
-`results/babi_joint.json`.
+`--joint` learns all twenty together. Each training leaves its scores in its folder, so that several processes may share
+the tasks; what is in the folder at the end goes into `results/babi.json` or `results/babi_joint.json`.
 """
 
 import argparse
@@ -11,10 +11,9 @@ import json
 import pathlib
 import time
 
-from harness import ROOT, environment
+from harness import ROOT, environment, save
 
 DATA = ROOT.parent / "shared/data/babi"
-RESULTS = ROOT / "benchmarks/results"
 # Sukhbaatar et al. 2015, table 1: three hops, position encoding, linear start, random noise; 1,000 questions a task.
 PUBLISHED = [
     0.0,
@@ -53,17 +52,18 @@ def main():
     parser.add_argument("--seeds", type=int, default=10, help="trainings of each task")
     parser.add_argument("--joint", action="store_true", help="all tasks together")
     options = parser.parse_args()
-    file = RESULTS / ("babi_joint.json" if options.joint else "babi.json")
-    kept = json.loads(file.read_text()) if file.is_file() else {"trainings": []}
     for seed in range(options.seeds):  # all tasks with one seed before any with two
         for tasks in [options.tasks] if options.joint else [[task] for task in options.tasks]:
             name = "joint" if options.joint else str(tasks[0])
-            if any((each["task"], each["seed"]) == (name, seed) for each in kept["trainings"]):
-                continue
-            kept["trainings"].append(train(options.runs / name / f"seed-{seed}", name, tasks, seed, options.joint))
-            kept |= environment() | {"command": "python benchmarks/literature.py babi" + " --joint" * options.joint}
-            file.write_text(json.dumps(kept, indent=1) + "\n")
-    show(kept["trainings"], options.joint)
+            folder = options.runs / name / f"seed-{seed}"
+            if not (folder / "scores.json").is_file():
+                scores = train(folder, name, tasks, seed, options.joint) | {"commit": environment()["commit"]}
+                (folder / "scores.json").write_text(json.dumps(scores) + "\n")
+    name = "babi_joint" if options.joint else "babi"
+    files = sorted(options.runs.glob(f"{'joint' if options.joint else '[0-9]*'}/seed-*/scores.json"))
+    trainings = [json.loads(file.read_text()) for file in files]
+    save(name, "python benchmarks/literature.py babi" + " --joint" * options.joint, trainings)
+    show(trainings, options.joint)
 
 
 def train(folder, name, tasks, seed, joint):
