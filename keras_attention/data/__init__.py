@@ -1,10 +1,12 @@
 """Pairs of strings, from files or made from CLDR data, windows of series, and batches of them."""
 
-from keras_attention.data.batches import ArrayBatches, PairBatches, TokenBatches, make_batches, make_text_batches
+from keras_attention.data.batches import make_batches, make_text_batches
 from keras_attention.data.dates import generate_dates
+from keras_attention.data.ordered_batches import ArrayBatches, PairBatches
 from keras_attention.data.pairs import read_corpus, read_lines, read_pairs, split_by_target, write_pairs
 from keras_attention.data.series import make_windows, seasonal_naive
 from keras_attention.data.stories import Story, make_story_arrays, read_stories
+from keras_attention.data.token_batches import TokenBatches
 
 __all__ = [
     "ArrayBatches",

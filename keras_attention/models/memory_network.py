@@ -29,8 +29,13 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             last values. `"layerwise"`: all hops embed alike, and `u` goes
             through a linear map, `u <- H u + o`.
         max_sentences: the latest sentences that are read; older ones are not.
+        max_words: `J` below, the most words of a sentence, so that a position
+            weighs alike in all of them, as in the authors' code; None takes the
+            words of each sentence, as in the paper.
         positions: whether words are weighed by their position in the sentence,
-            `l_kj = (1 - j/J) - (k/d)(1 - 2j/J)`, or alike, as a bag of words.
+            `l_kj = 1 + (2k - d - 1)(2j - J - 1) / (d J)`, about twice the
+            paper's `(1 - j/J) - (k/d)(1 - 2j/J)`, as in the authors' code; or
+            alike, as a bag of words.
         times: whether the age of a sentence counts, `T`.
         time_noise: in training, how many empty memories there are for each
             sentence, at random, so that ages are not learned by heart.
@@ -70,6 +75,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         hops=3,
         tying="adjacent",
         max_sentences=50,
+        max_words=None,
         positions=True,
         times=True,
         time_noise=0.1,
@@ -88,6 +94,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             "hops": hops,
             "tying": tying,
             "max_sentences": max_sentences,
+            "max_words": max_words,
             "positions": positions,
             "times": times,
             "time_noise": time_noise,
@@ -99,6 +106,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         self.hops = hops
         self.tying = tying
         self.max_sentences = max_sentences
+        self.max_words = max_words
         self.positions = positions
         self.times = times
         self.time_noise = time_noise
@@ -170,7 +178,9 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         return from_here_on - ops.cast(there, "int32")
 
     def _rows(self, embedding, ids):
-        return ops.cast(ops.take(embedding, ids, axis=0), self.compute_dtype)
+        # The product makes the gradient a whole matrix: of rows, of which one may stand there many times, an optimizer
+        # would clip the norm of the list and not of their sum.
+        return ops.cast(ops.take(embedding * 1.0, ids, axis=0), self.compute_dtype)
 
     def _sum_of_words(self, embedding, ids):
         """Embeddings of words, weighed and summed: `(..., words)` to `(..., units)`."""
@@ -182,11 +192,11 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         return ops.sum(words * weights, axis=-2)
 
     def _positions(self, is_word):
-        """`l_kj = (1 - j/J) - (k/d)(1 - 2j/J)`, `(..., words, units)`; j and k begin with 1."""
-        place = ops.cumsum(ops.cast(is_word, "float32"), axis=-1)
-        share = (place / ops.maximum(ops.max(place, axis=-1, keepdims=True), 1.0))[..., None]
-        unit = ops.arange(1, self.units + 1, dtype="float32") / self.units
-        return (1.0 - share) - unit * (1.0 - 2.0 * share)
+        """`1 + (2k/d - 1 - 1/d) (2j/J - 1 - 1/J)`, `(..., words, units)`; j and k begin with 1."""
+        place = ops.cumsum(ops.cast(is_word, "float32"), axis=-1)[..., None]
+        words = self.max_words or ops.maximum(ops.max(place, axis=-2, keepdims=True), 1.0)
+        unit = ops.arange(1, self.units + 1, dtype="float32")
+        return 1.0 + (2.0 * unit - self.units - 1.0) / self.units * ((2.0 * place - words - 1.0) / words)
 
     def get_config(self):
         return super().get_config() | self.arguments

@@ -37,8 +37,8 @@ def weighed(embedding, row):
     units = embedding.shape[1]
     total = np.zeros(units)
     for j, word in enumerate(words, start=1):
-        share = j / len(words)
-        total += ((1 - share) - np.arange(1, units + 1) / units * (1 - 2 * share)) * embedding[word]
+        of_unit, of_place = 2 * np.arange(1, units + 1) - units - 1, 2 * j - len(words) - 1
+        total += (1 + of_unit * of_place / (units * len(words))) * embedding[word]
     return total
 
 

@@ -1,0 +1,20 @@
+"""The recipes that train a converter, a translator or an answerer of questions, start to end.
+
+The command line and the examples use them; a model of your own is trained with
+plain `compile` and `fit`, as they do.
+"""
+
+import keras  # noqa: F401 - first of all: it registers the other packages before this one goes on
+
+from keras_attention.recipes.answerer import train_answerer
+from keras_attention.recipes.converter import train_converter, warmed_up_cosine
+from keras_attention.recipes.translator import TRANSLATORS, make_translator, train_translator
+
+__all__ = [
+    "TRANSLATORS",
+    "make_translator",
+    "train_answerer",
+    "train_converter",
+    "train_translator",
+    "warmed_up_cosine",
+]

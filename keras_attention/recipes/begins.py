@@ -1,0 +1,33 @@
+"""What every recipe begins with: its settings, and a record of what it is given."""
+
+import dataclasses
+
+from keras_attention.training.runs import described_model, described_pairs
+
+
+def split_given(record, settings, given):
+    """The fields of a record, and the arguments of a model, of what was given together."""
+    fields = {name: value for name, value in given.items() if name in record.names()}
+    return record.of(settings, fields), {name: value for name, value in given.items() if name not in fields}
+
+
+def record_of(pairs, validation_pairs, tokenizers, settings, model):
+    """What a training is begun with, by the names of the arguments.
+
+    Args:
+        pairs: list of `(source, target)` to learn.
+        validation_pairs: list of `(source, target)` to measure on.
+        tokenizers: dict of tokenizers by their side.
+        settings: a record.
+        model: the model.
+    """
+    return {
+        "pairs": described_pairs(pairs),
+        "validation_pairs": described_pairs(validation_pairs),
+        **{
+            f"{side}_vocabulary": f"{len(tokenizer.vocabulary):,} ids, {tokenizer.vocabulary.fingerprint:08x}"
+            for side, tokenizer in tokenizers.items()
+        },
+        **dataclasses.asdict(settings),
+        **described_model(model),
+    }
