@@ -2,6 +2,7 @@
 
 SIGNATURE = "serving_default"
 INPUTS = ("text",)
+STORY_INPUTS = ("story", "question")
 OUTPUTS = ("text", "log_prob", "tokens", "source_tokens", "source_length", "weights")
 
 

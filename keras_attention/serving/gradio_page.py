@@ -1,4 +1,4 @@
-"""The page: type a text, see what a model makes of it and what it read."""
+"""The page: type a text, or a story and a question, and see what a model makes of it and what it read."""
 
 import math
 import os
@@ -11,10 +11,10 @@ import numpy as np
 from fastapi import FastAPI
 
 from keras_attention.conversion import conversions_from
-from keras_attention.export.signature import SIGNATURE
+from keras_attention.export.signature import INPUTS, SIGNATURE, STORY_INPUTS
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError
-from keras_attention.visualization.heatmap_html import attention_html, escaped
+from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
 LARGEST = 20_000  # cells of a heatmap that a browser should draw
 
@@ -61,20 +61,26 @@ def make_page(store, predictor):
                 autofocus=True,
                 elem_id="text",
             )
+        story = gradio.Textbox(label="Story, a sentence a line", lines=6, max_lines=20, visible=False, elem_id="story")
         button = gradio.Button("Convert", variant="primary", elem_id="convert")
         answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
 
         def offer(chosen):
             names = store.names
-            first = next((name for name in names if _is_text(store, name)), names[0] if names else None)
+            first = next((name for name in names if _inputs(store, name)), names[0] if names else None)
             return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
 
-        def convert(name, text):
-            return answer_html(store, predictor, name, text)
+        def fit(name):
+            asks = _inputs(store, name) == STORY_INPUTS
+            return gradio.Textbox(visible=asks), gradio.Textbox(label="Question" if asks else "Text")
+
+        def convert(name, text, story):
+            return answer_html(store, predictor, name, text, story)
 
         options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
         blocks.load(offer, name, name, show_progress="hidden", **options)
-        gradio.on([button.click, text.submit], convert, [name, text], answer, api_name="convert", **options)
+        name.change(fit, name, [story, text], show_progress="hidden", **options)
+        gradio.on([button.click, text.submit], convert, [name, text, story], answer, api_name="convert", **options)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     return gradio.mount_gradio_app(
         app,
@@ -91,29 +97,54 @@ def make_page(store, predictor):
     )
 
 
-def answer_html(store, predictor, name, text):
-    """What a model makes of a text, as HTML; what is wrong with it, if there is anything.
+def answer_html(store, predictor, name, text, story=""):
+    """What a model makes of a text, or of a story and a question, as HTML; what is wrong, if there is anything.
 
     Args:
         store: of the models.
         predictor: whose limits hold.
         name: of the model.
-        text: to convert.
+        text: to convert, or the question.
+        story: sentences, one a line, for a model that answers questions.
     """
     if not text:
         return error_html("There is nothing to convert yet. Type a text.")
-    inputs = {"text": np.array([text.encode("utf-8", errors="replace")], object)}
+    sentences = [line.strip() for line in (story or "").splitlines() if line.strip()]
     try:
         servable = store.get(name)
-        if not _is_text(store, name):
+        kind = _inputs(store, name)
+        if kind is None:
             raise RequestError(400, f"{name} is no model of this package, from text to text: ask it by the protocol.")
-        (conversion,) = conversions_from(predictor.predict(servable, SIGNATURE, inputs))
+        if kind == INPUTS:
+            outputs = predictor.predict(servable, SIGNATURE, {"text": _strings([text])})
+        elif sentences:
+            inputs = {"story": _strings(sentences)[None], "question": _strings([text])}
+            outputs = predictor.predict(servable, SIGNATURE, inputs)
+        else:
+            return error_html("There is no story yet. Type a sentence in a line.")
     except RequestError as error:
         return error_html(error.message)
     except Exception:
         LOG.exception("a fault of the server")
         return error_html("Internal error")
-    return conversion_html(conversion, f"{name}, version {servable.version}")
+    about = f"{name}, version {servable.version}"
+    if kind == INPUTS:
+        (conversion,) = conversions_from(outputs)
+        return conversion_html(conversion, about)
+    answer = outputs["answer"][0].decode("utf-8")
+    head = _head_html(answer, float(outputs["log_prob"][0]), about)
+    return f"{head}<h2>Attention</h2>{story_html(sentences, outputs['weights'][0])}"
+
+
+def _strings(texts):
+    return np.array([text.encode("utf-8", errors="replace") for text in texts], object)
+
+
+def _head_html(text, log_prob, about):
+    return (
+        f'<p class="answer" role="status"><bdi dir="auto">{escaped(text) or "(nothing)"}</bdi></p>'
+        f'<p class="about">probability {_percent(log_prob)} · {escaped(about)}</p>'
+    )
 
 
 def conversion_html(conversion, about):
@@ -123,10 +154,7 @@ def conversion_html(conversion, about):
         conversion: a `Conversion`.
         about: what it is from.
     """
-    parts = [
-        f'<p class="answer" role="status"><bdi dir="auto">{escaped(conversion.text) or "(nothing)"}</bdi></p>',
-        f'<p class="about">probability {_percent(conversion.log_prob)} · {escaped(about)}</p>',
-    ]
+    parts = [_head_html(conversion.text, conversion.log_prob, about)]
     if conversion.truncated:
         parts.append('<p class="about">The text was too long for the model: its end was cut off.</p>')
     if conversion.finished is False:
@@ -150,13 +178,18 @@ def error_html(message):
     return f'<p class="error" role="alert">{escaped(textwrap.shorten(message, 500, placeholder=" …"))}</p>'
 
 
-def _is_text(store, name):
-    """Whether a model's default signature is that of this package's exports."""
+def _inputs(store, name):
+    """What a model of this package that the page can ask takes: `INPUTS` or `STORY_INPUTS`; None of another."""
     try:
         signatures = store.get(name).signatures
     except RequestError:  # gone in the meantime
-        return False
-    return SIGNATURE in signatures and signatures[SIGNATURE].is_text
+        return None
+    if SIGNATURE not in signatures:
+        return None
+    signature = signatures[SIGNATURE]
+    if set(signature.inputs) == set(STORY_INPUTS):
+        return STORY_INPUTS
+    return INPUTS if signature.is_text else None
 
 
 def _percent(log_prob):

@@ -30,6 +30,7 @@ _STYLE = """\
   text-overflow: ellipsis; display: inline-block; }
 .attention-map td[title] { min-width: 1.5rem; height: 1.5rem; box-shadow: inset 0 0 0 1px var(--attention-line);
   background: color-mix(in srgb, var(--attention-colour) calc(var(--weight) * 100%), transparent); }
+.attention-map-story tbody th { max-width: 40rem; text-align: start; white-space: normal; }
 .attention-map td:hover { outline: 2px solid currentColor; outline-offset: -1px; }
 .attention-map td:hover::after { content: attr(title); position: absolute; inset-inline-end: 0; bottom: 0;
   padding: 0.1rem 0.3rem; background: var(--attention-paper, Canvas); font-variant-numeric: tabular-nums; }
@@ -71,9 +72,48 @@ def attention_html(conversion):
         )
     head = "".join(f'<th scope="col">{_label(token)}</th>' for token in source)
     rows = "".join(_row(token, source, row) for token, row in zip(target, weights, strict=True))
+    return _table("attention-map", "attention, target by source", head, rows)
+
+
+def story_html(sentences, weights):
+    """Shows how much each hop of a memory network attended to each sentence of a story.
+
+    Args:
+        sentences: list of strings.
+        weights: `(hops, sentences)`.
+
+    Returns:
+        A `<div>` with its style, as a string: a row for each sentence, which
+        is shaded for each hop; all that the sentences say is escaped.
+
+    Raises:
+        ValueError: for weights of another number of sentences.
+
+    Example:
+
+    >>> picture = story_html(["Mary left."], np.array([[0.25], [1.0]]))
+    >>> 'title="hop 1: 0.25"' in picture, 'title="hop 2: 1.00"' in picture
+    (True, True)
+    """
+    if weights.shape[1] != len(sentences):
+        raise ValueError(
+            f"story_html: there must be a weight for each sentence. Received {weights.shape[1]} of each hop and "
+            f"{len(sentences)} sentences."
+        )
+    head = "".join(f'<th scope="col">hop {hop}</th>' for hop in range(1, len(weights) + 1))
+    rows = "".join(
+        f'<tr><th scope="row"><bdi dir="auto">{escaped(sentence)}</bdi></th>'
+        + "".join(_cell(f"hop {hop}", weight) for hop, weight in enumerate(column, start=1))
+        + "</tr>"
+        for sentence, column in zip(sentences, weights.T, strict=True)
+    )
+    return _table("attention-map attention-map-story", "attention, sentences by hop", head, rows)
+
+
+def _table(classes, label, head, rows):
     return (
-        f'<div class="attention-map"><style>{_STYLE}</style>'
-        '<div class="attention-map-scroll" role="region" tabindex="0" aria-label="attention, target by source">'
+        f'<div class="{classes}"><style>{_STYLE}</style>'
+        f'<div class="attention-map-scroll" role="region" tabindex="0" aria-label="{label}">'
         f'<table dir="ltr"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         '<div class="attention-map-scale">0 <i></i> 1 attention weight</div></div>'
     )
@@ -90,8 +130,9 @@ def escaped(text):
 
 
 def _row(token, source, weights):
+    shown = escaped(_isolated(visible(token)))
     cells = "".join(
-        f'<td style="--weight:{weight:.3f}" title="{_title(token, other, weight)}"></td>'
+        _cell(f"{shown} ← {escaped(_isolated(visible(other)))}", weight)
         for other, weight in zip(source, weights, strict=True)
     )
     return f'<tr><th scope="row" title="{escaped(visible(token))}">{_label(token, down=False)}</th>{cells}</tr>'
@@ -103,8 +144,8 @@ def _label(token, down=True):
     return f'<bdi dir="auto"{long}>{escaped(shown)}</bdi>'
 
 
-def _title(token, other, weight):
-    return f"{escaped(_isolated(visible(token)))} ← {escaped(_isolated(visible(other)))}: {weight:.2f}"
+def _cell(title, weight):
+    return f'<td style="--weight:{weight:.3f}" title="{title}: {weight:.2f}"></td>'
 
 
 def _isolated(token):

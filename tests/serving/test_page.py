@@ -43,14 +43,21 @@ class Fixed:
 
     def __init__(self, name, version, folder):
         self.name, self.version = name, version
-        self.signatures = {
-            "serving_default": Signature({"text": TensorSpec("string", (None,))}, is_text=name != "sums")
-        }
+        specs = {"text": TensorSpec("string", (None,))}
+        if name == "stories":
+            specs = {"story": TensorSpec("string", (None, None)), "question": TensorSpec("string", (None,))}
+        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "later"))}
 
     def prepare(self, signature_name, inputs):
-        outputs = self.outputs(*inputs["text"])
+        outputs = self.answers(**inputs) if self.name == "stories" else self.outputs(*inputs["text"])
         attributes = {"model": self.name, "is_long": False, "seconds": 0.0, "batches": []}
         return SimpleNamespace(**attributes, run=lambda: None, outputs=lambda: outputs)
+
+    def answers(self, story, question):
+        assert story.shape[0] == question.shape[0] == 1
+        weights = np.zeros((1, 2, story.shape[1]), "float32")
+        weights[0, 0, 0], weights[0, 1, -1] = 0.75, 1.0
+        return {"answer": np.array([b"<garden>"], object), "log_prob": np.log([0.5]), "weights": weights}
 
     def outputs(self, text):
         if text.decode() not in RESULTS:
@@ -104,7 +111,7 @@ def wait_for_page(server):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in ("dates", "sums"):
+    for name in ("dates", "stories", "sums"):
         add_model(folder, name)
     with serving(folder, Limits(body=20_000, text_length=100)) as server:
         wait_for_page(server)
@@ -247,6 +254,22 @@ def test_model_of_another_kind_is_told(page):
     page.choose("sums")
     page.type("3 May 1979\n")
     assert page.text("#conversion .error").startswith("sums is no model of this package")
+
+
+def test_story_is_shown_with_its_sentences_shaded_by_hop(page):
+    page.choose("stories")
+    wait_until(lambda: page.texts("#story textarea"))
+    page.type("Where is Mary?\n")
+    assert page.text("#conversion .error") == "There is no story yet. Type a sentence in a line."
+    page.find("#story textarea").send_keys("Mary went <home>.\n\nJohn left.")
+    page.find("#convert").click()
+    assert page.text("#conversion .answer") == "<garden>"
+    assert page.texts("#conversion .about") == ["probability 50 % · stories, version 1"]
+    assert page.texts(".attention-map tbody th") == ["Mary went <home>.", "John left."]
+    assert page.texts(".attention-map thead th") == ["hop 1", "hop 2"]
+    assert page.titles() == ["hop 1: 0.75", "hop 2: 0.00", "hop 1: 0.00", "hop 2: 1.00"]
+    page.choose("dates")
+    wait_until(lambda: not page.texts("#story textarea"))
 
 
 @pytest.fixture
