@@ -8,9 +8,10 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 
 from keras_attention.recipes.answerer import train_answerer
 from keras_attention.recipes.converter import train_converter, warmed_up_cosine
-from keras_attention.recipes.translator import TRANSLATORS, make_translator, train_translator
+from keras_attention.recipes.translator import OPTIMIZERS, TRANSLATORS, make_translator, train_translator
 
 __all__ = [
+    "OPTIMIZERS",
     "TRANSLATORS",
     "make_translator",
     "train_answerer",
