@@ -40,6 +40,8 @@ def test_training_goes_on_after_a_kill_where_it_was(tmp_path):
     noted = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
     with pytest.raises(ValueError, match=r"pairs was \"200 pairs, .*\" and is \"201 pairs, "):
         train_converter(PAIRS[:201], PAIRS[200:], tmp_path, epochs=4, **TINY)
+    with pytest.raises(ValueError, match='source_normalization was null and is "NFKC" now'):
+        train_converter(PAIRS[:200], PAIRS[200:], tmp_path, source_normalization="NFKC", epochs=4, **TINY)
     with pytest.raises(ValueError, match="epochs was 4 and is 5 now"):
         train_converter(PAIRS[:200], PAIRS[200:], tmp_path, epochs=5, **TINY)
     with pytest.raises(ValueError, match=r"model\.units was 8 and is 9 now"):

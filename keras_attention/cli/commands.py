@@ -254,14 +254,12 @@ def _plot(options):
 
 
 def _export(options):
-    from keras_attention.tasks import Task, TextToText
+    from keras_attention.tasks import Task
 
-    strategy, kind = strategy_of(options), Task
-    if strategy is not None or options.head_weights:  # which only what searches has
-        kind, more = TextToText, {"strategy": strategy, "head_weights": options.head_weights}
-    else:
-        more = {}
-    version = kind.load(options.folder, **more).export(options.target)
+    given = {"strategy": strategy_of(options), "head_weights": options.head_weights}
+    version = Task.load(options.folder, **{name: value for name, value in given.items() if value}).export(
+        options.target
+    )
     print(f"Exported and checked: {version}")
 
 

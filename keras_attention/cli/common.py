@@ -91,7 +91,12 @@ def add_strategy(parser):
     parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
     parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
     parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
-    parser.add_argument("--seed", type=int, default=None, help="of the draws; the same strings then give the same")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=None,
+        help="random seed of the draws: with one the same strings give the same results",
+    )
 
 
 def strategy_of(options):

@@ -15,7 +15,7 @@ class ArrayBatches:
         inputs: dict of arrays, a row each.
         labels: array, a row each.
         batch_size: rows in a batch; the last one of an epoch may hold fewer.
-        seed: of the order.
+        seed: random seed that fixes the order.
 
     Attributes:
         steps_per_epoch: number of batches in an epoch.
@@ -53,10 +53,10 @@ class PairBatches:
 
     Args:
         pairs: list of `(source, target)` strings.
-        source_tokenizer: of the sources.
-        target_tokenizer: of the targets.
+        source_tokenizer: makes ids of the sources.
+        target_tokenizer: makes ids of the targets.
         batch_size: pairs in a batch; the last one of an epoch may hold fewer.
-        seed: of the order.
+        seed: random seed that fixes the order.
         fixed_shapes: see `make_batches`.
 
     Attributes:

@@ -157,7 +157,8 @@ def lines_as_they_come(stream, name, errors="strict"):
     Args:
         stream: binary, with `read1`.
         name: what an error calls it.
-        errors: of the decoding: `"strict"` is an error, `"replace"` puts U+FFFD.
+        errors: what becomes of bytes that are not UTF-8: `"strict"` is an
+            error, `"replace"` puts U+FFFD.
 
     Yields:
         Lists of lines, without their ends, each list as soon as it is there.

@@ -77,8 +77,8 @@ def hold_out(stories, fraction, seed=0):
 
     Args:
         stories: list of `Story`.
-        fraction: of the questions, to be held out.
-        seed: of the choice.
+        fraction: what share of the questions is held out.
+        seed: random seed that fixes the choice.
 
     Returns:
         `(stories, held_out)`, each in its order.

@@ -85,8 +85,7 @@ def train_answerer(
         if verbose:
             print(f"Restart {restart + 1}: {sentence}")
         if result > best_result:
-            max_words = arrays[0][0]["story"].shape[-1]
-    best, best_result = model, result
+            best, best_result = model, result
     answerer = QuestionAnswerer(best, tokenizer)
     answerer.save(folder)
     return answerer

@@ -28,6 +28,11 @@ def record_of(pairs, validation_pairs, tokenizers, settings, model):
             f"{side}_vocabulary": f"{len(tokenizer.vocabulary):,} ids, {tokenizer.vocabulary.fingerprint:08x}"
             for side, tokenizer in tokenizers.items()
         },
+        **{
+            f"{side}_{name}": value
+            for side, tokenizer in tokenizers.items()
+            for name, value in tokenizer.settings.items()
+        },
         **dataclasses.asdict(settings),
         **described_model(model),
     }

@@ -77,13 +77,9 @@ def train_converter(
     model = DateConverter(*(len(tokenizer.vocabulary) for tokenizer in tokenizers), **model_arguments)
     batches = PairBatches(pairs, *tokenizers, settings.batch_size, settings.seed, fixed_shapes=True)
     updates = settings.epochs * batches.steps_per_epoch
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            warmed_up_cosine(settings.learning_rate, updates), beta_2=0.98, global_clipnorm=1.0
-        ),
-        loss=MaskedCrossentropy(),
-        metrics=[ExactMatch()],
-    )
+    schedule = warmed_up_cosine(settings.learning_rate, updates)
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
+    model.compile(optimizer, MaskedCrossentropy(), metrics=[ExactMatch()])
     longest = max(len(target) for _, target in [*pairs, *validation_pairs])
     converter = TextToText(model, *tokenizers, max_length=2 * longest)
     record = record_of(pairs, validation_pairs, converter.tokenizers, settings, model)

@@ -87,8 +87,8 @@ def train_translator(
         model: a translator, not compiled.
         pairs: list of `(source, target)` to learn.
         validation_pairs: list of `(source, target)` to measure on.
-        source_tokenizer: of the sources.
-        target_tokenizer: of the targets.
+        source_tokenizer: makes ids of the sources.
+        target_tokenizer: makes ids of the targets.
         folder: where checkpoints are kept and the result is saved.
         settings: a `TranslatorSettings`.
         may_change: names of what the folder's training may have been begun
@@ -128,12 +128,7 @@ def train_translator(
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
     converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
-    measures = [Validation(held_out.once())]
-    if settings.measure_bleu:
-        _, why = tokenization_of([target for _, target in validation_pairs])
-        if why and not settings.bleu_tokenize:
-            print(f"val_bleu: {why}; bleu_tokenize takes another.")
-        measures.append(Bleu(converter, validation_pairs, settings.bleu_tokenize))
+    measures = [Validation(held_out.once()), *_bleu(converter, validation_pairs, settings)]
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
         keep=settings.average,
@@ -161,6 +156,16 @@ def train_translator(
             print(sentence)
         converter.save(folder)
     return converter
+
+
+def _bleu(converter, pairs, settings):
+    """What measures BLEU, if it is to be measured."""
+    if not settings.measure_bleu:
+        return []
+    _, why = tokenization_of([target for _, target in pairs])
+    if why and not settings.bleu_tokenize:
+        print(f"val_bleu: {why}; bleu_tokenize takes another.")
+    return [Bleu(converter, pairs, settings.bleu_tokenize)]
 
 
 def _moving_average(model, settings):

@@ -10,6 +10,7 @@ for; so is a new task's: it needs no change elsewhere.
 import contextlib
 import functools
 import importlib
+import inspect
 import json
 import pathlib
 
@@ -167,6 +168,7 @@ class Task:
         Raises:
             FileNotFoundError: if the folder holds no saved task.
             TypeError: if it holds one of another kind.
+            ValueError: for what that kind's constructor does not take.
         """
         folder = pathlib.Path(folder)
         if not cls.is_saved_in(folder):
@@ -178,6 +180,10 @@ class Task:
         kind = task_class(record)
         if not issubclass(kind, cls):
             raise TypeError(f"{cls.__name__}.load: {folder} holds a {kind.__name__}. Write {kind.__name__}.load.")
+        parameters = inspect.signature(kind).parameters
+        unknown = set(more) - set(parameters)
+        if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            raise ValueError(f"{kind.__name__}.load: it takes no {', '.join(sorted(unknown))}. {folder} holds one.")
         arguments = kind.load_files(folder, record["settings"]) | more
         return kind(keras.saving.load_model(folder / _MODEL, compile=False), **arguments)
 

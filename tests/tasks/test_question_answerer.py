@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_attention import MemoryNetwork, QuestionAnswerer, WordTokenizer, cli, load
 from keras_attention.data import Story, make_story_arrays, read_stories
 from keras_attention.data.stories import hold_out
+from keras_attention.recipes import train_answerer
 
 PEOPLE, PLACES = ("Mary", "John", "Sandra"), ("bathroom", "hallway", "garden", "kitchen")
 
@@ -131,6 +132,31 @@ def test_answer_that_training_never_saw_is_named():
     tokenizer = WordTokenizer.train(["a b"])
     with pytest.raises(ValueError, match=r"every answer must be in the vocabulary. Received \['elsewhere'\]"):
         make_story_arrays([Story(["a"], "b", "elsewhere")], tokenizer)
+
+
+def test_of_several_restarts_the_best_is_kept(tmp_path, monkeypatch):
+    """The middle one; each restart leaves the number of its seed in a weight, and a result."""
+    results = {3: 0.5, 4: 0.9, 5: 0.7}
+
+    def fit(model, arrays, validation, checkpoints, settings, seed, callbacks, verbose):
+        model.embeddings[0].assign(np.full(model.embeddings[0].shape, seed))
+        checkpoints.history = [{"val_accuracy": results[seed]}]
+
+    monkeypatch.setattr("keras_attention.recipes.answerer._fit_answerer", fit)
+    monkeypatch.setattr("keras_attention.recipes.answerer.keep_best", lambda *arguments: "")
+    stories = [Story(["Mary left."], "Who?", "mary")]
+    answerer = train_answerer(stories, stories, tmp_path, restarts=3, seed=3, units=4, verbose=0)
+    for found in (answerer, load(tmp_path)):
+        assert found.model.embeddings[0].numpy()[0, 0] == 4
+
+
+def test_what_a_task_does_not_take_is_told(run, tmp_path, capsys):
+    for command in (
+        ["export", str(run), str(tmp_path), "--beam", "2"],
+        ["evaluate", "--model", str(run), "x", "--beam", "2"],
+    ):
+        assert cli.main(command) == 1
+        assert "QuestionAnswerer.load: it takes no strategy" in capsys.readouterr().err
 
 
 def test_held_out_questions_are_no_others():
