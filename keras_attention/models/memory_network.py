@@ -28,15 +28,21 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             one before, the question as the first keys, and the answers as the
             last values. `"layerwise"`: all hops embed alike, and `u` goes
             through a linear map, `u <- H u + o`.
-        max_sentences: the latest sentences that are read; older ones are not.
-        max_words: `J` below, the most words of a sentence, so that a position
-            weighs alike in all of them, as in the authors' code; None takes the
-            words of each sentence, as in the paper.
+        max_sentences: places of the memory: the latest sentences that are read;
+            older ones are not.
+        empty_places: whether a hop may attend to the places that no sentence
+            fills, whose keys and values are zero, and so read nothing; the
+            weights of the sentences sum to less than 1 then. As in the paper,
+            where stories are padded to one length.
+        max_words: the most words of a sentence, so that a position weighs alike
+            in all of them, as in the authors' code; None takes the words of
+            each sentence, as in the paper.
         positions: whether words are weighed by their position in the sentence,
-            `l_kj = 1 + (2k - d - 1)(2j - J - 1) / (d J)`, about twice the
-            paper's `(1 - j/J) - (k/d)(1 - 2j/J)`, as in the authors' code; or
-            alike, as a bag of words.
-        times: whether the age of a sentence counts, `T`.
+            `l_kj = 1 + (2k - d - 1)(2j - J - 1) / (d J)` for word j of J, about
+            twice the paper's `(1 - j/J) - (k/d)(1 - 2j/J)`, as in the authors'
+            code; or alike, as a bag of words.
+        times: whether the age of a sentence counts, `T`: the last of its J
+            words, weighed like one, as in the authors' code.
         time_noise: in training, how many empty memories there are for each
             sentence, at random, so that ages are not learned by heart.
         activation: of the query after each hop, such as `"relu"`; None in the
@@ -75,6 +81,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         hops=3,
         tying="adjacent",
         max_sentences=50,
+        empty_places=True,
         max_words=None,
         positions=True,
         times=True,
@@ -94,6 +101,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             "hops": hops,
             "tying": tying,
             "max_sentences": max_sentences,
+            "empty_places": empty_places,
             "max_words": max_words,
             "positions": positions,
             "times": times,
@@ -106,6 +114,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         self.hops = hops
         self.tying = tying
         self.max_sentences = max_sentences
+        self.empty_places = empty_places
         self.max_words = max_words
         self.positions = positions
         self.times = times
@@ -154,9 +163,11 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         later = self._later(there, training)
         mask, age = ops.logical_and(there, later < self.max_sentences), ops.minimum(later, self.max_sentences - 1)
         sides = [
-            self._sum_of_words(embedding, story) + (self._rows(self.ages[side], age) if self.times else 0.0)
+            self._sum_of_words(embedding, story, self.ages[side] if self.times else None, age)
             for side, embedding in enumerate(self.embeddings)
         ]
+        if self.empty_places:
+            sides, mask = self._with_empty_places(sides, mask)
         query, weights = self._sum_of_words(self.of_question, question), []
         for hop in range(self.hops):
             key, value = sides[hop : hop + 2] if self.tying == "adjacent" else sides
@@ -166,7 +177,13 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             query = self.activation(kept + context[:, 0])
             weights.append(of_hop)
         logits = ops.matmul(query, ops.transpose(ops.cast(self.of_answer, query.dtype)))
-        return logits, ops.concatenate(weights, axis=1)
+        return logits, ops.concatenate(weights, axis=1)[..., : ops.shape(story)[1]]
+
+    def _with_empty_places(self, sides, mask):
+        """The memory with a place of zeros, which may be read, for each that the sentences leave."""
+        left = self.max_sentences - ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+        mask = ops.concatenate([mask, ops.arange(self.max_sentences) < left], axis=1)
+        return [ops.pad(side, ((0, 0), (0, self.max_sentences), (0, 0))) for side in sides], mask
 
     def _later(self, there, training):
         """How many memories are later than each, `(batch, sentences)`, with the empty ones of the noise."""
@@ -182,21 +199,26 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         # would clip the norm of the list and not of their sum.
         return ops.cast(ops.take(embedding * 1.0, ids, axis=0), self.compute_dtype)
 
-    def _sum_of_words(self, embedding, ids):
-        """Embeddings of words, weighed and summed: `(..., words)` to `(..., units)`."""
-        says = ids > 1  # neither padding nor unknown
-        words = self._rows(embedding, ids)
-        weights = ops.cast(says, self.compute_dtype)[..., None]
-        if self.positions:
-            weights = weights * ops.cast(self._positions(ops.not_equal(ids, 0)), self.compute_dtype)
-        return ops.sum(words * weights, axis=-2)
+    def _sum_of_words(self, embedding, ids, ages=None, age=None):
+        """Embeddings of words, and of the age as their last, weighed and summed: `(..., words)` to `(..., units)`."""
+        is_word = ops.not_equal(ids, 0)
+        place = ops.cumsum(ops.cast(is_word, "float32"), axis=-1)
+        count = float(self.max_words) if self.max_words else ops.maximum(place[..., -1:], 1.0)
+        count = count + self.times
+        says = ops.cast(ids > 1, self.compute_dtype)[..., None]  # neither padding nor unknown
+        total = ops.sum(self._rows(embedding, ids) * says * self._weights_of(place, count), axis=-2)
+        if ages is not None:
+            last = ops.broadcast_to(count, ops.shape(place[..., :1]))
+            total = total + self._rows(ages, age) * self._weights_of(last, count)[..., 0, :]
+        return total
 
-    def _positions(self, is_word):
-        """`1 + (2k/d - 1 - 1/d) (2j/J - 1 - 1/J)`, `(..., words, units)`; j and k begin with 1."""
-        place = ops.cumsum(ops.cast(is_word, "float32"), axis=-1)[..., None]
-        words = self.max_words or ops.maximum(ops.max(place, axis=-2, keepdims=True), 1.0)
-        unit = ops.arange(1, self.units + 1, dtype="float32")
-        return 1.0 + (2.0 * unit - self.units - 1.0) / self.units * ((2.0 * place - words - 1.0) / words)
+    def _weights_of(self, place, count):
+        """`1 + (2k/d - 1 - 1/d) (2j/J - 1 - 1/J)`, `(..., words, units)`, for words at places j of J."""
+        if not self.positions:
+            return ops.ones((1, 1), self.compute_dtype)
+        unit = (2.0 * ops.arange(1, self.units + 1, dtype="float32") - self.units - 1.0) / self.units
+        weights = 1.0 + unit * ((2.0 * place - count - 1.0) / count)[..., None]
+        return ops.cast(weights, self.compute_dtype)
 
     def get_config(self):
         return super().get_config() | self.arguments

@@ -65,14 +65,14 @@ def train_answerer(
     every = [*stories, *validation_stories]
     texts = [text for story in every for text in [*story.sentences, story.question]]
     tokenizer = WordTokenizer.train(texts, whole=[story.answer for story in every])
-    longest = model_arguments.get("max_sentences", 50)
+    longest = model_arguments.get("max_sentences", min(50, max((len(story.sentences) for story in stories), default=1)))
     arrays = [make_story_arrays(some, tokenizer, longest) for some in (stories, validation_stories)]
-    max_words = arrays[0][0]["story"].shape[-1]
+    shape = {"max_sentences": longest, "max_words": arrays[0][0]["story"].shape[-1]}
     best, best_result = None, -1.0
     for restart in range(settings.restarts):
         seed = settings.seed + restart
         keras.utils.set_random_seed(seed)
-        model = MemoryNetwork(len(tokenizer.vocabulary), seed=seed, **({"max_words": max_words} | model_arguments))
+        model = MemoryNetwork(len(tokenizer.vocabulary), seed=seed, **(shape | model_arguments))
         place = pathlib.Path(folder) / f"restart-{restart + 1}"
         checkpoints = Checkpoints(place / "checkpoints", keep=1, monitor="val_accuracy", mode="max")
         pairs, validation_pairs = _as_pairs(stories), _as_pairs(validation_stories)

@@ -336,7 +336,7 @@ MEMORY_NETWORKS = {
         STORY_IDS, **({"units": 6, "hops": 2, "tying": "layerwise", "activation": "relu"} | kw)
     ),
     "memory network of bags of words without times": lambda **kw: MemoryNetwork(
-        STORY_IDS, **({"units": 6, "hops": 2, "positions": False, "times": False} | kw)
+        STORY_IDS, **({"units": 6, "hops": 2, "positions": False, "times": False, "empty_places": False} | kw)
     ),
 }
 

@@ -31,19 +31,23 @@ def with_weights_that_matter(model):
     return model
 
 
-def weighed(embedding, row):
-    """The sum of a sentence's words, by the formula: j and k from 1."""
-    words = [word for word in row if word]
-    units = embedding.shape[1]
+def weighed(embedding, row, age=None):
+    """The sum of a sentence's words and of its age, the last of them, by the formula: j and k from 1."""
+    vectors = [embedding[word] for word in row if word]
+    count, units = len(vectors) + 1, embedding.shape[1]
+    vectors += [] if age is None else [age]
     total = np.zeros(units)
-    for j, word in enumerate(words, start=1):
-        of_unit, of_place = 2 * np.arange(1, units + 1) - units - 1, 2 * j - len(words) - 1
-        total += (1 + of_unit * of_place / (units * len(words))) * embedding[word]
+    for j, vector in enumerate(vectors, start=1):
+        of_unit, of_place = 2 * np.arange(1, units + 1) - units - 1, 2 * j - count - 1
+        total += (1 + of_unit * of_place / (units * count)) * vector
     return total
 
 
-def test_one_hop_is_the_papers_sums():
-    model = with_weights_that_matter(MemoryNetwork(STORY_IDS, units=6, hops=1, time_noise=0))
+@pytest.mark.parametrize("places", [0, 5, 9], ids=["no empty places", "some", "many"])
+def test_one_hop_is_the_papers_sums(places):
+    model = with_weights_that_matter(
+        MemoryNetwork(STORY_IDS, 6, hops=1, time_noise=0, max_sentences=max(places, 5), empty_places=places > 0)
+    )
     inputs = story_inputs()
     logits, weights = map(array, model.attend(inputs))
     a, c = map(array, model.embeddings)
@@ -51,11 +55,13 @@ def test_one_hop_is_the_papers_sums():
     for row in range(BATCH):
         sentences = [sentence for sentence in inputs["story"][row] if sentence.any()]
         ages = range(len(sentences))[::-1]
-        keys = np.array([weighed(a, each) + age_a[age] for each, age in zip(sentences, ages, strict=True)])
-        values = np.array([weighed(c, each) + age_c[age] for each, age in zip(sentences, ages, strict=True)])
+        keys = np.array([weighed(a, each, age_a[age]) for each, age in zip(sentences, ages, strict=True)])
+        values = np.array([weighed(c, each, age_c[age]) for each, age in zip(sentences, ages, strict=True)])
         query = weighed(a, inputs["question"][row])
         scores = keys @ query
-        expected = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+        highest = max(scores.max(), 0.0)
+        empty = (max(places, 5) - len(sentences)) * np.exp(-highest) * (places > 0)  # score 0, value 0
+        expected = np.exp(scores - highest) / (np.exp(scores - highest).sum() + empty)
         assert_allclose(weights[row, 0, : len(sentences)], expected, atol=1e-4)
         assert_allclose(logits[row], c @ (query + expected @ values), rtol=1e-3, atol=1e-3)
 
@@ -93,6 +99,7 @@ def test_unknown_words_say_nothing_and_old_sentences_are_not_read(name):
 @EVERY
 def test_linear_start_has_scores_for_weights(name):
     model, inputs = with_weights_that_matter(MEMORY_NETWORKS[name](hops=1)), story_inputs()
+    model.empty_places = False  # so that the softmax is over the sentences
     probabilities = array(model.attend(inputs)[1])
     model.linear = True
     scores = array(model.attend(inputs)[1])
