@@ -105,6 +105,67 @@ class AnswererSettings(Settings):
 
 
 @dataclass(frozen=True)
+class MachineSettings(Settings):
+    """How a Turing machine is trained to compute an algorithm.
+
+    Attributes:
+        updates: how many, at most; it ends when `patience` rounds had no wrong
+            bit.
+        batch_size: sequences in an update.
+        learning_rate: of Adam.
+        clip_norm: largest global norm of the gradient, of a loss that is summed
+            over a sequence.
+        round_updates: updates in a round.
+        patience: rounds without a wrong bit in the sequences that are measured,
+            one after another, after which it ends.
+        measured: sequences that are measured after each round.
+        seed: of weights and sequences.
+
+    Reference: Collier and Beel 2018, "Implementing Neural Turing Machines".
+    """
+
+    updates: int = _setting(31_250, "how many, at most")
+    batch_size: int = _setting(32, "sequences in an update")
+    learning_rate: float = _setting(1e-3, "of Adam")
+    clip_norm: float = _setting(50.0, "largest norm of a gradient")
+    round_updates: int = _setting(500, "updates between two saves")
+    patience: int = _setting(3, "rounds without a wrong bit, after which it ends")
+    measured: int = _setting(640, "sequences that are measured after each round")
+    seed: int = _setting(0, "of weights and sequences")
+
+
+@dataclass(frozen=True)
+class RecommenderSettings(Settings):
+    """How a recommender is trained.
+
+    Attributes:
+        epochs: passes over the histories, at most.
+        batch_size: histories in an update.
+        learning_rate: of Adam, with 0.98 for the second moments, as in the
+            paper.
+        weight_decay: of Adam.
+        negatives: other items that a batch compares with those that came, in a
+            crossentropy.
+        patience: epochs without a better result, `val_ndcg` over all items,
+            after which it ends.
+        measured: most users whose validation items are ranked after each epoch.
+        seed: of weights, order and negatives.
+
+    Reference: Kang and McAuley 2018, "Self-Attentive Sequential
+        Recommendation", 3.6, which has one negative for each item.
+    """
+
+    epochs: int = _setting(100, "passes over the histories, at most")
+    batch_size: int = _setting(128, "histories in an update")
+    learning_rate: float = _setting(1e-3, "of Adam")
+    weight_decay: float = _setting(0.0, "of Adam")
+    negatives: int = _setting(200, "other items that a batch compares with those that came")
+    patience: int = _setting(10, "epochs without a better result, after which it ends")
+    measured: int = _setting(2000, "most users whose validation items are ranked after each epoch")
+    seed: int = _setting(0, "of weights, order and negatives")
+
+
+@dataclass(frozen=True)
 class TranslatorSettings(Settings):
     """How a translator is trained.
 

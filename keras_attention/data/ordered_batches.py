@@ -45,6 +45,36 @@ class ArrayBatches:
         return batches.prefetch(tf.data.AUTOTUNE)
 
 
+class MadeBatches:
+    """Batches that are made when they are needed, each of them once, so that no two are alike; see `PairBatches`.
+
+    Args:
+        make: `make(seed)`, a function that gives a batch, a structure of arrays
+            whose shapes and dtypes are always the same; the seed is a tuple.
+        steps_per_epoch: batches that count as an epoch.
+        seed: random seed that fixes the batches.
+
+    Example:
+
+    >>> batches = MadeBatches(lambda seed: np.random.default_rng(seed).normal(size=(2, 3)), steps_per_epoch=100)
+    >>> next(iter(batches.dataset())).shape
+    TensorShape([2, 3])
+    """
+
+    def __init__(self, make, steps_per_epoch, seed=0):
+        self._make = make
+        self.steps_per_epoch = steps_per_epoch
+        self.seed = seed
+
+    def dataset(self, start=0):
+        """Batches without end, those from a number on; see `PairBatches.dataset`."""
+        signature = tf.nest.map_structure(
+            lambda array: tf.TensorSpec(array.shape, array.dtype), self._make((self.seed, start))
+        )
+        made = (self._make((self.seed, number)) for number in itertools.count(start))
+        return tf.data.Dataset.from_generator(lambda: made, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+
+
 class PairBatches:
     """Batches of a fixed number of pairs, in an order that a training which was stopped goes on with.
 

@@ -13,6 +13,7 @@ from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, 
 from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.feed_forward import FeedForward, Residual
 from keras_attention.layers.gnmt_cell import GNMTCell
+from keras_attention.layers.interaction_score import InteractionScore
 from keras_attention.layers.keras_recurrent import (
     GRU,
     LSTM,
@@ -40,6 +41,7 @@ from keras_attention.layers.scores import (
 )
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
+from keras_attention.layers.turing_machine import FeedForwardCell, TuringMachine, TuringMachineCell, TuringMachineOutput
 from keras_attention.layers.unroll import unroll
 
 __all__ = [
@@ -62,10 +64,12 @@ __all__ = [
     "DotScore",
     "EncoderBlock",
     "FeedForward",
+    "FeedForwardCell",
     "FunctionScore",
     "GNMTCell",
     "GRUCell",
     "GeneralScore",
+    "InteractionScore",
     "KVCache",
     "LSTMCell",
     "LearnedPositions",
@@ -87,6 +91,9 @@ __all__ = [
     "Score",
     "SimpleRNN",
     "TimeDistributed",
+    "TuringMachine",
+    "TuringMachineCell",
+    "TuringMachineOutput",
     "alibi_slopes",
     "attend",
     "blockwise_attention",

@@ -103,14 +103,14 @@ class AttentionRNN(Layer):
             return first
         states = tuple(tree.flatten(initial_state))
         is_whole = len(states) == len(first)
-        wanted = first if is_whole else first[: self.cell.state_count]
+        wanted = first if is_whole else first[: self.cell.given_count]
         if len(states) != len(wanted) or not all(map(_are_as_wide, states, wanted)):
             raise ValueError(self._wrong_state(states))
         states = tuple(ops.cast(state, one.dtype) for state, one in zip(states, wanted, strict=True))
         return states if is_whole else self.cell.start(states, memory)
 
     def _wrong_state(self, states):
-        names = ("h",) if self.cell.state_count == 1 else ("h", "c")
+        names = ("h",) if self.cell.given_count == 1 else ("h", "c")
         shape = f"(batch, {self.cell.units})"
         return (
             f"AttentionRNN: initial_state must be {' and '.join(names)}, {'each ' if len(names) > 1 else ''}of shape "

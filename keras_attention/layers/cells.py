@@ -89,7 +89,7 @@ class BahdanauCell(DecoderCell):
 
     def build(self, inputs_shape, value_shape, key_shape=None):
         super().build(inputs_shape, value_shape, key_shape)
-        gates = self.recurrent.gate_count * self.units
+        gates = self.recurrent.projected_dim
         context = self._context_dim(value_shape, key_shape)
         self.context_projection = self._dense("context_projection", gates, context)
         self.output_dim = self.deep_output or self.units + context
@@ -200,7 +200,7 @@ class LuongCell(DecoderCell):
             )
         if self.input_feeding:
             self.fed_widths = (self.output_dim,)
-            gates = self.recurrent.gate_count * self.units
+            gates = self.recurrent.projected_dim
             self.feed_projection = self._dense("feed_projection", gates, self.output_dim)
 
     @property

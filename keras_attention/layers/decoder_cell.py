@@ -77,6 +77,11 @@ class DecoderCell(Layer):
         """Number of tensors in the recurrent state: 1 for a GRU, 2 for an LSTM."""
         return self.recurrent.state_count
 
+    @property
+    def given_count(self):
+        """How many of them, the first, may be given to `start`: all but those of a memory that a cell writes to."""
+        return self.recurrent.given_count
+
     def build(self, inputs_shape, value_shape, key_shape=None):
         self.recurrent.build((None, inputs_shape[-1]))
         if self.attention is not None and not self.attention.built:
@@ -90,13 +95,14 @@ class DecoderCell(Layer):
         """The state before the first step: that of the recurrence, what a step feeds the next, that of the attention.
 
         Args:
-            recurrent_state: tuple of `state_count` tensors `(batch, units)`.
+            recurrent_state: tuple of `given_count` tensors `(batch, units)`, or the
+                whole state of the recurrence.
             memory: what `prepare` returned.
 
         Returns:
             Tuple of tensors `(batch, any)`.
         """
-        recurrent_state = tuple(recurrent_state)
+        recurrent_state = self.recurrent.start(recurrent_state)
         fed = tuple(
             ops.zeros((ops.shape(recurrent_state[0])[0], width), self.compute_dtype) for width in self.fed_widths
         )

@@ -51,7 +51,7 @@ class GNMTCell(DecoderCell):
         context = self._context_dim(value_shape, key_shape)
         self.output_dim = self.units + context
         self.fed_widths = (context,)
-        self.context_projection = self._dense("context_projection", self.recurrent.gate_count * self.units, context)
+        self.context_projection = self._dense("context_projection", self.recurrent.projected_dim, context)
 
     def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         def step(projected_t, state):

@@ -29,9 +29,23 @@ class _HoistedCell:
         output, states = self.step(self.project(inputs), tuple(states))
         return output, list(states)
 
+    @property
+    def projected_dim(self):
+        """Width of what `project` gives."""
+        return self.gate_count * self.units
+
+    @property
+    def given_count(self):
+        """How many tensors of the state, the first, each `(batch, units)`, may be given from outside: all."""
+        return self.state_count
+
     def initial_state(self, batch_size):
         """Zeros for every tensor of the state."""
         return tuple(ops.zeros((batch_size, self.units), self.compute_dtype) for _ in range(self.state_count))
+
+    def start(self, given):
+        """The state that begins with the tensors that were given: `given_count` of them, or the whole state."""
+        return tuple(given)
 
     def _weight(self, variable):
         return ops.cast(variable, self.compute_dtype)
@@ -244,11 +258,12 @@ def run_recurrence(cell, projected, state, mask=None, reverse=False):
 
     Args:
         cell: a built `GRUCell`, `LSTMCell` or `RecurrentCell`.
-        projected: `cell.project(inputs)`, `(batch, time, gates * units)`.
-        state: tuple of `(batch, units)`.
+        projected: `cell.project(inputs)`, `(batch, time, projected_dim)`.
+        state: tuple of `(batch, any)`.
         mask: bool `(batch, time)`. Where it is False the state stands still,
             so padding changes neither a later output nor the last state, and
-            the output is the one before, as Keras' layers have it.
+            the output is the first tensor of it: of a GRU or LSTM the output
+            before, as Keras' layers have it.
         reverse: run from the last position to the first.
 
     Returns:
@@ -259,8 +274,8 @@ def run_recurrence(cell, projected, state, mask=None, reverse=False):
 
     def step(inputs_t, state):
         projected_t, live = inputs_t
-        _, new_state = cell.step(projected_t, state)
+        output, new_state = cell.step(projected_t, state)
         state = tuple(ops.where(live, new, old) for new, old in zip(new_state, state, strict=True))
-        return state[0], state
+        return ops.where(live, output, state[0]), state
 
     return unroll(step, (projected, mask[:, :, None]), state, reverse)

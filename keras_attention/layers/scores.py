@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attention.layers.additive_score import AdditiveScore
+from keras_attention.layers.interaction_score import InteractionScore
 from keras_attention.layers.products import product
 from keras_attention.layers.score import SCORES, Score, projection, register_score
 
@@ -15,6 +16,7 @@ __all__ = [
     "DotScore",
     "FunctionScore",
     "GeneralScore",
+    "InteractionScore",
     "MultiplicativeScore",
     "ReducedRankScore",
     "Score",

@@ -5,6 +5,7 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 from keras_attention.models.base import EncoderDecoder, LanguageModel
 from keras_attention.models.memory_network import MemoryNetwork
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
+from keras_attention.models.recommenders import DeepInterestNetwork, ProfileRecommender, RecommendationModel, SASRec
 from keras_attention.models.recurrent.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.recurrent.decoder import RecurrentDecoder
 from keras_attention.models.recurrent.encoder import RecurrentEncoder
@@ -19,16 +20,20 @@ __all__ = [
     "DateConverter",
     "Decoder",
     "DecoderOutput",
+    "DeepInterestNetwork",
     "Encoder",
     "EncoderDecoder",
     "EncoderOutput",
     "GNMTTranslator",
     "LanguageModel",
     "MemoryNetwork",
+    "ProfileRecommender",
+    "RecommendationModel",
     "RecurrentDecoder",
     "RecurrentEncoder",
     "RecurrentForecaster",
     "RecurrentTranslator",
+    "SASRec",
     "SeriesToSeries",
     "TransformerDecoder",
     "TransformerEncoder",

@@ -1,4 +1,4 @@
-"""The recipes that train a converter, a translator or an answerer of questions, start to end.
+"""The recipes that train a converter, a translator, an answerer of questions or a Turing machine, start to end.
 
 The command line and the examples use them; a model of your own is trained with
 plain `compile` and `fit`, as they do.
@@ -8,14 +8,19 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 
 from keras_attention.recipes.answerer import train_answerer
 from keras_attention.recipes.converter import train_converter, warmed_up_cosine
+from keras_attention.recipes.machine import train_machine
+from keras_attention.recipes.recommender import RECOMMENDERS, train_recommender
 from keras_attention.recipes.translator import OPTIMIZERS, TRANSLATORS, make_translator, train_translator
 
 __all__ = [
     "OPTIMIZERS",
+    "RECOMMENDERS",
     "TRANSLATORS",
     "make_translator",
     "train_answerer",
     "train_converter",
+    "train_machine",
+    "train_recommender",
     "train_translator",
     "warmed_up_cosine",
 ]

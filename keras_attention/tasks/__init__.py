@@ -2,8 +2,9 @@
 
 from keras_attention.tasks.forecaster import Forecaster
 from keras_attention.tasks.question_answerer import QuestionAnswerer
+from keras_attention.tasks.recommender import Recommender
 from keras_attention.tasks.task import Task, load
 from keras_attention.tasks.text_generator import TextGenerator
 from keras_attention.tasks.text_to_text import TextToText
 
-__all__ = ["Forecaster", "QuestionAnswerer", "Task", "TextGenerator", "TextToText", "load"]
+__all__ = ["Forecaster", "QuestionAnswerer", "Recommender", "Task", "TextGenerator", "TextToText", "load"]

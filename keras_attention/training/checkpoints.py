@@ -33,6 +33,8 @@ class Checkpoints(keras.callbacks.Callback):
         mode: `"min"` or `"max"`.
         patience: stop after so many rounds without a better result; None never
             stops.
+        goal: `(result, rounds)`: stop after so many rounds in a row that are at
+            least as good as that, too.
 
     Attributes:
         history: a list of the results of each round, those of earlier runs
@@ -43,7 +45,7 @@ class Checkpoints(keras.callbacks.Callback):
     `initial_epoch`.
     """
 
-    def __init__(self, folder, keep=10, monitor="val_loss", mode="min", patience=None):
+    def __init__(self, folder, keep=10, monitor="val_loss", mode="min", patience=None, goal=None):
         super().__init__()
         if mode not in ("min", "max"):
             raise ValueError(f"Checkpoints: mode must be 'min' or 'max'. Received {mode!r}.")
@@ -52,6 +54,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = mode
         self.patience = patience
+        self.goal = goal
         self.history = []
 
     @property
@@ -96,8 +99,13 @@ class Checkpoints(keras.callbacks.Callback):
 
     @property
     def finished(self):
-        """Whether patience has run out: so many rounds since the first of the best."""
+        """Whether patience has run out, so many rounds since the first of the best, or the goal is reached."""
         results = self._results()
+        if self.goal is not None:
+            good, rounds = self.goal
+            enough = -good if self.mode == "min" else good
+            if len(results) >= rounds and (results[-rounds:] >= enough).all():
+                return True
         if self.patience is None or not np.isfinite(results).any():
             return False
         return bool(len(results) - 1 - np.argmax(results) >= self.patience)

@@ -5,20 +5,24 @@ missing from them.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_attention import layers
 from keras_attention.decoding import Beam, Greedy, Sample
 from keras_attention.models import (
     DateConverter,
+    DeepInterestNetwork,
     EncoderDecoder,
     GNMTTranslator,
     LanguageModel,
     MemoryNetwork,
+    ProfileRecommender,
     RecurrentDecoder,
     RecurrentEncoder,
     RecurrentForecaster,
     RecurrentTranslator,
+    SASRec,
     SeriesToSeries,
     TransformerDecoder,
     TransformerEncoder,
@@ -51,6 +55,8 @@ ATTENTIONS = {
     "normed_bahdanau": lambda **kw: layers.Attention("normed_bahdanau", **kw),
     "function": lambda **kw: layers.Attention(squared_distance, **kw),
     "with dropout": lambda **kw: layers.Attention("general", dropout=0.5, seed=1, **kw),
+    "interaction": lambda **kw: layers.Attention(layers.InteractionScore((6, 3)), **kw),
+    "interaction in chunks": lambda **kw: layers.Attention(layers.InteractionScore((6, 3)), blockwise=True, **kw),
     "Bahdanau": lambda **kw: layers.BahdanauAttention(11, **kw),
     "Bahdanau normed": lambda **kw: layers.BahdanauAttention(11, normed=True, **kw),
     "Luong dot": lambda **kw: layers.LuongAttention("dot", **kw),
@@ -111,6 +117,26 @@ MULTI_HEADS = {
     "everything": {"kv_heads": 2, "qk_norm": True, "positions": "rotary", "sliding_window": 4, "value_dim": 3},
 }
 
+# Name: arguments of a `TuringMachineCell` of 6 units.
+TURING_MACHINES = {
+    "LSTM": {"slots": 5, "width": 4},
+    "feed-forward": {"slots": 7, "width": 3, "controller": "feed_forward", "read_heads": 2, "shifts": 2},
+    "GRU, several heads, learned memory": {
+        "slots": 4,
+        "width": 3,
+        "controller": "gru",
+        "read_heads": 2,
+        "write_heads": 3,
+        "memory": "learned",
+    },
+}
+
+
+def turing_machine(name, **kw):
+    """A cell of 6 units by its name in `TURING_MACHINES`."""
+    return layers.TuringMachineCell(6, **(TURING_MACHINES[name] | kw))
+
+
 # Name: a function of keyword arguments that makes a cell of 6 units, for values of width 6.
 CELLS = {
     "Bahdanau": lambda **kw: layers.BahdanauCell(6, **kw),
@@ -134,6 +160,8 @@ CELLS = {
     "GNMT": lambda **kw: layers.GNMTCell(6, **kw),
     "GNMT, previous context, GRU": lambda **kw: layers.GNMTCell(6, context="previous", cell="gru", **kw),
     "plain": lambda **kw: layers.PlainCell(6, **kw),
+    "Turing machine": lambda **kw: layers.PlainCell(6, cell=turing_machine("LSTM", **kw), **kw),
+    "Luong, Turing machine": lambda **kw: layers.LuongCell(6, cell=turing_machine("feed-forward", **kw), **kw),
     "plain LSTM": lambda **kw: layers.PlainCell(6, cell="lstm", **kw),
 }
 
@@ -339,6 +367,35 @@ MEMORY_NETWORKS = {
         STORY_IDS, **({"units": 6, "hops": 2, "positions": False, "times": False, "empty_places": False} | kw)
     ),
 }
+
+ITEM_IDS, USER_IDS = 11, 7
+
+# Name: a function of keyword arguments that makes a model of histories; see `with_profiles`.
+RECOMMENDATION_MODELS = {
+    "SASRec": lambda **kw: SASRec(ITEM_IDS, **({"units": 6, "max_length": 4} | kw)),
+    "SASRec, three heads": lambda **kw: SASRec(
+        ITEM_IDS, **({"units": 6, "max_length": 4, "layers": 1, "num_heads": 3, "dropout": 0.0} | kw)
+    ),
+    "profiles": lambda **kw: with_profiles(
+        ProfileRecommender(
+            ITEM_IDS, **({"units": 6, "max_length": 4, "users": (USER_IDS, 3), "item_profile_dim": 2, "rank": 4} | kw)
+        )
+    ),
+    "without profiles": lambda **kw: ProfileRecommender(
+        ITEM_IDS, **({"units": 6, "max_length": 4, "users": (USER_IDS, 3), "profiles": False} | kw)
+    ),
+    "interest": lambda **kw: DeepInterestNetwork(
+        ITEM_IDS, **({"units": 6, "max_length": 4, "attention_units": (5, 4), "hidden_units": (4,)} | kw)
+    ),
+}
+
+
+def with_profiles(model):
+    """The model with profiles that differ."""
+    generator = np.random.default_rng(0)
+    model.set_profiles(*(generator.normal(size=weight.shape) for weight in (model.user_profiles, model.item_profiles)))
+    return model
+
 
 STRATEGIES = {
     "greedy": Greedy(),

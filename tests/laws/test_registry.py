@@ -26,8 +26,9 @@ MAY_IMPORT = {
     "conversion": set(),
     "forecast": set(),
     "answer": set(),
-    "export": {"answer", "conversion", "forecast"},
-    "tasks": {"models", "decoding", "text", "answer", "conversion", "forecast", "export"},
+    "recommend": set(),
+    "export": {"answer", "conversion", "forecast", "recommend"},
+    "tasks": {"models", "decoding", "text", "answer", "conversion", "forecast", "recommend", "export"},
     "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
     "testing": set(),
@@ -67,8 +68,14 @@ def test_every_decoder_cell_is_under_the_laws():
 
 
 def test_every_model_is_under_the_laws():
-    tables = (cases.MODELS, cases.LANGUAGE_MODELS, cases.FORECASTERS, cases.MEMORY_NETWORKS)
-    made = {type(make()) for table in tables for make in table.values()}
+    tables = (
+        cases.MODELS,
+        cases.LANGUAGE_MODELS,
+        cases.FORECASTERS,
+        cases.MEMORY_NETWORKS,
+        cases.RECOMMENDATION_MODELS,
+    )
+    made = {type(make()) for table in tables for make in table.values()} | {models.RecommendationModel}
     assert public_subclasses(models, keras.Model) <= made
 
 

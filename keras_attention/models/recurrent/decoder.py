@@ -106,7 +106,7 @@ class RecurrentDecoder(Decoder):
         self.bridges = [
             Bridge(
                 one.units,
-                one.state_count,
+                one.given_count,
                 kind="copy" if bridge == "each" else bridge,
                 direction=index if bridge == "each" else None,
                 dtype=self.dtype_policy,

@@ -121,13 +121,13 @@ class RecurrentEncoder(Encoder):
             outputs = ops.concatenate([outputs for outputs, _ in runs], axis=-1) if len(runs) > 1 else runs[0][0]
             if self.residual and layer > 0 and outputs.shape[-1] == inputs.shape[-1]:
                 outputs = outputs + inputs
-            states.append(tuple(state for _, state in runs))
+            states.append(tuple(state[: cell.given_count] for cell, (_, state) in zip(cells, runs, strict=True)))
         summary = states[-1] if self.bidirectional != "first" else tuple(directions[-1] for directions in states)
         return EncoderOutput(self._drop_outputs(outputs, training=training), mask, summary)
 
     def compute_output_shape(self, source_shape):
         outputs, mask, _ = super().compute_output_shape(source_shape)
-        state = ((source_shape[0], self.units),) * self.cells[0].state_count
+        state = ((source_shape[0], self.units),) * self.cells[0].given_count
         count = self.layers if self.bidirectional == "first" else self._directions[-1]
         return EncoderOutput(outputs, mask, (state,) * count)
 

@@ -1,0 +1,428 @@
+"""Models that say what comes after a history of items: by profiles, by target attention, by self-attention."""
+
+import keras
+from keras import ops
+
+from keras_attention.layers.attention import Attention
+from keras_attention.layers.checked_inputs import ChecksInputs
+from keras_attention.layers.interaction_score import InteractionScore
+from keras_attention.layers.layer import Dropout
+from keras_attention.layers.masks import cleaned
+from keras_attention.layers.normalization import LayerNormalization
+from keras_attention.layers.scores import ReducedRankScore
+from keras_attention.layers.transformer import EncoderBlock
+
+_BARRED = -1e9
+
+
+class RecommendationModel(ChecksInputs, keras.Model):
+    """Base of the models that recommend items.
+
+    Args:
+        vocabulary_size: ids of items; 0 is padding, 1 an unknown one, 2 and 3
+            are none.
+        units: width of the items' embeddings.
+        max_length: the latest items of a history that are read.
+
+    Call args:
+        inputs: dict of
+
+            - `history`: integers `(batch, length)`, the oldest first; padding is
+              0 and may stand anywhere.
+            - `user`: integers `(batch,)`, for a model that `has_users`.
+            - `next` and `negatives` (optional): `(batch, length)`, the item
+              after each of the history, 0 for none; or `(batch, 1)`, the one
+              after the last, of a model that does not predict
+              `every_position`. And `(count,)`, ids of other items. With them
+              the model is trained; see Returns.
+        training: whether to drop.
+
+    Returns:
+        Scores of all ids for the item after the history,
+        `(batch, vocabulary_size)`. With `next` logits
+        `(batch, length, 1 + count)`: of the item that came, and of the others,
+        for a crossentropy whose right class is always 0.
+
+    `attend(inputs)` gives the scores and the weights of the attention, of which
+    the last axis is the history. `popularity`, `(vocabulary_size,)`, is not
+    trained: what is recommended where a history has no item.
+    """
+
+    has_users = False
+    every_position = True
+    weights_by_item = False
+
+    def __init__(self, vocabulary_size, units, max_length, **kwargs):
+        super().__init__(**kwargs)
+        for name, size in (("vocabulary_size", vocabulary_size - 4), ("units", units), ("max_length", max_length)):
+            if size < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be at least {5 if name == 'vocabulary_size' else 1}. Received "
+                    f"{size + 4 if name == 'vocabulary_size' else size}."
+                )
+        self.vocabulary_size = vocabulary_size
+        self.units = units
+        self.max_length = max_length
+
+    def _embedding(self, name, rows, width, stddev=0.01, trainable=True):
+        initializer = keras.initializers.RandomNormal(stddev=stddev) if trainable else "zeros"
+        return self.add_weight(shape=(rows, width), initializer=initializer, name=name, trainable=trainable)
+
+    def build(self, input_shape=None):
+        """Creates all weights."""
+        if self.built:
+            return
+        self.items = self._embedding("items", self.vocabulary_size, self.units, self.units**-0.5)
+        self.popularity = self.add_weight(
+            shape=(self.vocabulary_size,), initializer="zeros", name="popularity", trainable=False
+        )
+        self._build_parts()
+        self.built = True
+
+    def _build_parts(self):
+        raise NotImplementedError(f"{type(self).__name__} must define _build_parts().")
+
+    def call(self, inputs, training=False):
+        if "next" not in inputs:
+            return self.attend(inputs, training)[0]
+        logits = self._of_candidates(inputs, ops.cast(inputs["next"], "int32"), inputs["negatives"], training)
+        same = ops.equal(inputs["next"][..., None], ops.cast(inputs["negatives"], inputs["next"].dtype))
+        others = ops.where(same, ops.cast(_BARRED, "float32"), logits[..., 1:])
+        return ops.concatenate([logits[..., :1], others], axis=-1)
+
+    def attend(self, inputs, training=False):
+        """`(scores, weights)`: float32 `(batch, vocabulary_size)` and `(batch, ..., history)`.
+
+        Of a model with `weights_by_item` the second axis of the weights is that
+        of the scores.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define attend(inputs).")
+
+    def _of_candidates(self, inputs, following, negatives, training):
+        """Logits of the items that followed, and of others: float32 `(batch, length, 1 + count)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define _of_candidates(...).")
+
+    def _kept(self, history):
+        """Ids, and which of them are read: the last `max_length` items."""
+        history = ops.cast(history, "int32")
+        is_item = history > 3
+        count = ops.cast(is_item, "int32")
+        later = ops.flip(ops.cumsum(ops.flip(count, axis=1), axis=1), axis=1) - count
+        return history, ops.logical_and(is_item, later < self.max_length)
+
+    def _rows(self, embedding, ids):
+        return ops.cast(ops.take(embedding, ids, axis=0), self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {
+            "vocabulary_size": self.vocabulary_size,
+            "units": self.units,
+            "max_length": self.max_length,
+        }
+
+
+class _ByProduct(RecommendationModel):
+    """A model whose scores are products of what it knows of a history with the items' embeddings, and a bias."""
+
+    def _vectors(self, inputs, training):
+        """What is known after each position: `(batch, length, units)`, the weights, and which positions are read."""
+        raise NotImplementedError(f"{type(self).__name__} must define _vectors(inputs, training).")
+
+    def _build_parts(self):
+        self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="bias")
+
+    def attend(self, inputs, training=False):
+        vectors, weights, mask = self._vectors(inputs, training)
+        at = ops.max(ops.where(mask, ops.arange(ops.shape(mask)[1]), 0), axis=1)
+        last = ops.take_along_axis(vectors, at[:, None, None], axis=1)[:, 0]
+        scores = ops.matmul(last, ops.transpose(ops.cast(self.items, last.dtype)))
+        return ops.cast(scores, "float32") + ops.cast(self.bias, "float32"), self._weights_at(weights, at)
+
+    def _weights_at(self, weights, at):
+        """Of weights `(batch, ..., length, history)` those of one query: `(batch, ..., history)`."""
+        at = ops.reshape(at, (-1, *[1] * (len(weights.shape) - 1)))
+        return ops.take_along_axis(weights, at, axis=-2)[..., 0, :]
+
+    def _of_candidates(self, inputs, following, negatives, training):
+        vectors, _, _ = self._vectors(inputs, training)
+        right = ops.sum(vectors * self._rows(self.items, following), axis=-1, keepdims=True)
+        others = ops.matmul(vectors, ops.transpose(self._rows(self.items, negatives)))
+        bias = [ops.take(self.bias, following)[..., None], ops.take(self.bias, negatives)]
+        return ops.concatenate(
+            [ops.cast(one, "float32") + ops.cast(of, "float32") for one, of in zip((right, others), bias, strict=True)],
+            axis=-1,
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class SASRec(_ByProduct):
+    """Self-attentive sequential recommendation: a causal Transformer over the items of a history.
+
+    `h = blocks(sqrt(units) E[history] + positions)`, and the score of an item
+    after the history is `E[item] . h` of its last position. The blocks norm
+    before each sublayer.
+
+    Args:
+        vocabulary_size, units, max_length: see `RecommendationModel`.
+        layers: number of blocks.
+        num_heads: attention heads of a block.
+        dropout: fraction dropped of the embeddings, of each sublayer's output,
+            of the attention and of the hidden layer.
+
+    Call args and Returns: see `RecommendationModel`. The weights are those of
+        the last item, `(batch, layers, heads, history)`.
+
+    Example:
+
+    >>> model = SASRec(vocabulary_size=9, units=4, max_length=5)
+    >>> scores, weights = model.attend({"history": np.array([[5, 6, 0]])})
+    >>> scores.shape, weights.shape
+    (TensorShape([1, 9]), TensorShape([1, 2, 1, 3]))
+
+    Reference: Kang and McAuley 2018, "Self-Attentive Sequential Recommendation".
+    """
+
+    def __init__(
+        self, vocabulary_size, units=50, max_length=50, layers=2, num_heads=1, dropout=0.5, seed=None, **kwargs
+    ):
+        super().__init__(vocabulary_size, units, max_length, **kwargs)
+        self.layers_count = layers
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.seed = seed
+        arguments = {"dtype": self.dtype_policy}
+        self.embedding_dropout = Dropout(dropout, seed=seed, **arguments)
+        self.blocks = [
+            EncoderBlock(
+                num_heads,
+                units,
+                dropout=dropout,
+                attention_dropout=dropout,
+                activation_dropout=dropout,
+                seed=None if seed is None else seed + index,
+                name=f"block_{index}",
+                **arguments,
+            )
+            for index in range(layers)
+        ]
+        self.final_norm = LayerNormalization(epsilon=1e-6, **arguments)
+        self.build()
+
+    def _build_parts(self):
+        super()._build_parts()
+        self.positions = self._embedding("positions", self.max_length, self.units)
+        for part in (*self.blocks, self.final_norm):
+            part.build((None, None, self.units))
+
+    def _vectors(self, inputs, training):
+        history, mask = self._kept(inputs["history"])
+        place = ops.maximum(ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1, 0)
+        outputs = self._rows(self.items, history) * self.units**0.5 + self._rows(self.positions, place)
+        outputs = self.embedding_dropout(cleaned(outputs, mask), training=training)
+        weights = []
+        for block in self.blocks:
+            outputs, of_block = block(
+                outputs, mask=mask, use_causal_mask=True, training=training, return_attention_scores=True
+            )
+            weights.append(of_block)
+        return self.final_norm(outputs), ops.stack(weights, axis=1), mask
+
+    def get_config(self):
+        own = {"layers": self.layers_count, "num_heads": self.num_heads, "dropout": self.dropout, "seed": self.seed}
+        return super().get_config() | own
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class ProfileRecommender(_ByProduct):
+    """A user's profile asks the profiles of the items of a history, and reads their embeddings.
+
+    `context = softmax((U p_u) . (V P)) E[history]`: query, keys and values are
+    three things of three widths, a user's profile, items' profiles and items'
+    embeddings. What is known of the user then is `tanh(W [context ; p_u])`, and
+    the score of an item its product with the item's embedding.
+
+    Args:
+        vocabulary_size, units, max_length: see `RecommendationModel`.
+        users: `(count, width)` of the profiles of users, of which the first four
+            rows are no users; that of id 1 stands for an unknown one.
+        item_profile_dim: width of the profiles of items.
+        rank: width in which they are compared.
+        profiles: with False there are no profiles: a learned query asks the
+            items' embeddings.
+        dropout: fraction of the embeddings dropped, in training.
+
+    `set_profiles(users, items)` gives it the profiles, which are not trained.
+
+    Call args and Returns: see `RecommendationModel`. The weights are
+        `(batch, history)`.
+
+    Example:
+
+    >>> model = ProfileRecommender(vocabulary_size=9, units=4, users=(6, 3), item_profile_dim=2)
+    >>> model.set_profiles(np.ones((6, 3)), np.ones((9, 2)))
+    >>> scores, weights = model.attend({"history": np.array([[5, 6, 0]]), "user": np.array([4])})
+    >>> scores.shape, weights.shape
+    (TensorShape([1, 9]), TensorShape([1, 3]))
+    """
+
+    has_users = True
+
+    def __init__(
+        self,
+        vocabulary_size,
+        units=64,
+        max_length=200,
+        users=(5, 1),
+        item_profile_dim=1,
+        rank=16,
+        profiles=True,
+        dropout=0.3,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(vocabulary_size, units, max_length, **kwargs)
+        self.users = tuple(users)
+        self.item_profile_dim = item_profile_dim
+        self.rank = rank
+        self.profiles = profiles
+        self.dropout = dropout
+        self.seed = seed
+        self.attention = Attention(ReducedRankScore(rank), dtype=self.dtype_policy, name="attention")
+        self.projection = keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="projection")
+        self.drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.build()
+
+    def _build_parts(self):
+        super()._build_parts()
+        self.user_profiles = self._embedding("user_profiles", *self.users, trainable=False)
+        self.item_profiles = self._embedding(
+            "item_profiles", self.vocabulary_size, self.item_profile_dim, trainable=False
+        )
+        self.query = self._embedding("query", 1, self.users[1], 1.0) if not self.profiles else None
+        key_dim = self.item_profile_dim if self.profiles else self.units
+        self.attention.build((None, None, self.users[1]), (None, None, self.units), (None, None, key_dim))
+        self.projection.build((None, None, self.units + (self.users[1] if self.profiles else 0)))
+
+    def set_profiles(self, users, items):
+        """Gives the model the profiles of users, `(count, width)`, and of items, `(vocabulary_size, width)`."""
+        self.user_profiles.assign(users)
+        self.item_profiles.assign(items)
+
+    def _vectors(self, inputs, training):
+        history, mask = self._kept(inputs["history"])
+        value = self.drop(self._rows(self.items, history), training=training)
+        key = self._rows(self.item_profiles, history) if self.profiles else value
+        batch, length = ops.shape(history)
+        users = ops.cast(inputs["user"], "int32")
+        profile = self._rows(self.user_profiles, users) if self.profiles else self._rows(self.query, users * 0)
+        query = ops.broadcast_to(profile[:, None], (batch, length, self.users[1]))
+        context, weights = self.attention(query, value, key, value_mask=mask, use_causal_mask=True, training=training)
+        known = [context, query] if self.profiles else [context]
+        return self.projection(ops.concatenate(known, axis=-1)), weights, mask
+
+    def get_config(self):
+        return super().get_config() | {
+            "users": self.users,
+            "item_profile_dim": self.item_profile_dim,
+            "rank": self.rank,
+            "profiles": self.profiles,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_attention")
+class DeepInterestNetwork(RecommendationModel):
+    """Each item that may come asks the history: target attention.
+
+    The interest in an item is the sum of the history's embeddings, weighted by
+    an `InteractionScore` of the item and each of them; a network of item,
+    interest and their product gives the score. A user thus has another vector
+    for each item, and all items cost as many passes over the history.
+
+    Args:
+        vocabulary_size, units, max_length: see `RecommendationModel`.
+        attention_units: widths of the score's hidden layers.
+        hidden_units: widths of the network's.
+        dropout: fraction of the embeddings dropped, in training.
+
+    Call args and Returns: see `RecommendationModel`; it predicts the item after
+        the last. The weights are by item, `(batch, vocabulary_size, history)`.
+
+    Example:
+
+    >>> model = DeepInterestNetwork(vocabulary_size=9, units=4)
+    >>> scores, weights = model.attend({"history": np.array([[5, 6, 0]])})
+    >>> scores.shape, weights.shape
+    (TensorShape([1, 9]), TensorShape([1, 9, 3]))
+
+    Reference: Zhou et al. 2018, "Deep Interest Network for Click-Through Rate
+        Prediction"; the weights are normalised, as in the authors' code.
+    """
+
+    every_position = False
+    weights_by_item = True
+
+    def __init__(
+        self,
+        vocabulary_size,
+        units=32,
+        max_length=50,
+        attention_units=(80, 40),
+        hidden_units=(80, 40),
+        dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(vocabulary_size, units, max_length, **kwargs)
+        self.attention_units = tuple(attention_units)
+        self.hidden_units = tuple(hidden_units)
+        self.dropout = dropout
+        self.seed = seed
+        arguments = {"dtype": self.dtype_policy}
+        self.attention = Attention(InteractionScore(self.attention_units), name="attention", **arguments)
+        self.hidden = [
+            keras.layers.Dense(width, activation="relu", name=f"hidden_{index}", **arguments)
+            for index, width in enumerate(self.hidden_units)
+        ]
+        self.output_layer = keras.layers.Dense(1, use_bias=False, name="output", **arguments)
+        self.drop = Dropout(dropout, seed=seed, **arguments)
+        self.build()
+
+    def _build_parts(self):
+        self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="bias")
+        shape = (None, None, self.units)
+        self.attention.build(shape, shape)
+        width = 3 * self.units
+        for layer in (*self.hidden, self.output_layer):
+            layer.build((None, None, width))
+            width = layer.units
+
+    def attend(self, inputs, training=False):
+        return self._compared(inputs, ops.arange(self.vocabulary_size)[None], training)
+
+    def _of_candidates(self, inputs, following, negatives, training):
+        batch = ops.shape(following)[0]
+        negatives = ops.broadcast_to(ops.cast(negatives, "int32")[None], (batch, ops.shape(negatives)[0]))
+        return self._compared(inputs, ops.concatenate([following, negatives], axis=1), training)[0][:, None]
+
+    def _compared(self, inputs, candidates, training):
+        """Scores of candidates, `(batch or 1, count)`, and their weights."""
+        history, mask = self._kept(inputs["history"])
+        value = self.drop(self._rows(self.items, history), training=training)
+        asked = self._rows(self.items, candidates)
+        asked = ops.broadcast_to(asked, (ops.shape(history)[0], *ops.shape(asked)[1:]))
+        context, weights = self.attention(asked, value, value_mask=mask, training=training)
+        outputs = ops.concatenate([asked, context, asked * context], axis=-1)
+        for layer in self.hidden:
+            outputs = layer(outputs)
+        scores = ops.cast(self.output_layer(outputs)[..., 0], "float32")
+        return scores + ops.cast(ops.take(self.bias, candidates), "float32"), weights
+
+    def get_config(self):
+        return super().get_config() | {
+            "attention_units": self.attention_units,
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
