@@ -4,6 +4,10 @@
 questions (`../shared/data/babi`), of which a tenth is held out; of several seeds the one that is best there is tested.
 `--joint` learns all twenty together. Each training leaves its scores in its folder, so that several processes may share
 the tasks; what is in the folder at the end goes into `results/babi.json` or `results/babi_joint.json`.
+
+`python benchmarks/literature.py machines` trains Turing machines to copy, to recall and to sort, and tests them on longer
+sequences too. `python benchmarks/literature.py sasrec` trains SASRec on Amazon's games (`../shared/data/sasrec`), and
+ranks what was held out among all items, and among a hundred as the paper does.
 """
 
 import argparse
@@ -11,9 +15,11 @@ import json
 import pathlib
 import time
 
+import numpy as np
 from harness import ROOT, environment, save
 
 DATA = ROOT.parent / "shared/data/babi"
+GAMES = ROOT.parent / "shared/data/sasrec/Video.txt.gz"
 # Sukhbaatar et al. 2015, table 1: three hops, position encoding, linear start, random noise; 1,000 questions a task.
 PUBLISHED = [
     0.0,
@@ -44,14 +50,19 @@ JOINT = {"units": 50, "epochs": 60, "halve_every": 15, "linear_epochs": 30}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", choices=("babi",))
+    parser.add_argument("work", choices=("babi", "machines", "sasrec"))
     parser.add_argument(
         "--runs", type=pathlib.Path, default=pathlib.Path("runs/literature"), help="folder of trainings"
     )
     parser.add_argument("--tasks", type=int, nargs="+", default=list(range(1, 21)))
-    parser.add_argument("--seeds", type=int, default=10, help="trainings of each task")
-    parser.add_argument("--joint", action="store_true", help="all tasks together")
+    parser.add_argument("--seeds", type=int, default=10, help="trainings of each of bAbI's tasks")
+    parser.add_argument("--joint", action="store_true", help="all of bAbI's tasks together")
+    parser.add_argument("--machines", nargs="+", default=list(MACHINES), choices=MACHINES, help="what is learned")
     options = parser.parse_args()
+    {"babi": babi, "machines": machines, "sasrec": sasrec}[options.work](options)
+
+
+def babi(options):
     for seed in range(options.seeds):  # all tasks with one seed before any with two
         for tasks in [options.tasks] if options.joint else [[task] for task in options.tasks]:
             name = "joint" if options.joint else str(tasks[0])
@@ -109,6 +120,56 @@ def show(trainings, joint):
         of_these = sum(published[task - 1] for task in chosen) / count
         print(f"mean published {of_these:.1f}  ours {sum(chosen.values()) / count:.1f}  "
               f"mean of seeds {sum(mean.values()) / count:.1f}")  # fmt: skip
+
+
+# What is trained, and on what it is tested; a memory of 128 x 20, one head that reads and one that writes.
+MACHINES = {
+    "copy": ({"task": {"lengths": (1, 20)}}, [{"lengths": (n, n)} for n in (20, 40, 60, 80, 100, 120)]),
+    "repeat_copy": (
+        {"task": {"lengths": (1, 10), "repeats": (1, 10)}},
+        [{"lengths": (10, 10), "repeats": (n, n)} for n in (10, 20)],
+    ),
+    "associative_recall": ({"task": {"items": (2, 6)}}, [{"items": (n, n)} for n in (6, 12, 20)]),
+    "priority_sort": ({"read_heads": 4, "write_heads": 4}, [{}]),
+}
+
+
+def machines(options):
+    """Wrong bits of a sequence, the mean of 200, of one training each."""
+    from keras_attention.data import ALGORITHMS, wrong_bits
+    from keras_attention.recipes import train_machine
+
+    results = []
+    for name in options.machines:
+        arguments, tests = MACHINES[name]
+        folder, began = options.runs / name, time.process_time()
+        machine = train_machine(name, folder, verbose=2, **arguments)
+        rounds = [json.loads(line) for line in (folder / "checkpoints/history.jsonl").open()]
+        result = {"algorithm": name, "updates": rounds[-1]["updates"], "cpu_seconds": time.process_time() - began}
+        for test in tests:
+            sequences = ALGORITHMS[name](200, **test, seed=7)
+            wrong = wrong_bits(machine.predict(sequences.inputs, batch_size=50, verbose=0)["bits"], sequences)
+            result[json.dumps(test)] = {"wrong_bits": float(wrong.mean()), "right": float((wrong == 0).mean())}
+        print(result, flush=True)
+        results.append(result)
+    save("machines", "python benchmarks/literature.py machines", results)
+
+
+def sasrec(options):
+    """Hit rate and NDCG of the first ten, of one training."""
+    from keras_attention.data import leave_one_out, read_histories
+    from keras_attention.recipes import train_recommender
+
+    histories, validation, test = leave_one_out(read_histories(GAMES))
+    began = time.process_time()
+    recommender = train_recommender(histories, validation, options.runs / "sasrec", verbose=2, epochs=200)
+    result = {"users": len(histories), "items": len(recommender.items) - 4, "cpu_seconds": time.process_time() - began}
+    drawn = np.random.default_rng(0).permutation(len(test))[:10_000]  # as the authors do
+    result["sampled"] = recommender.evaluate([test[index] for index in drawn], sampled=100)
+    result["full"] = recommender.evaluate(test)
+    result["published"] = {"sampled": {"hit_rate": 0.7410, "ndcg": 0.5360}}
+    print(result, flush=True)
+    save("sasrec", "python benchmarks/literature.py sasrec", [result])
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ class MachineSettings(Settings):
     learning_rate: float = _setting(1e-3, "of Adam")
     clip_norm: float = _setting(50.0, "largest norm of a gradient")
     round_updates: int = _setting(500, "updates between two saves")
-    patience: int = _setting(3, "rounds without a wrong bit, after which it ends")
+    patience: int = _setting(10, "rounds without a wrong bit, after which it ends")
     measured: int = _setting(640, "sequences that are measured after each round")
     seed: int = _setting(0, "of weights and sequences")
 
