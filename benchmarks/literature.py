@@ -5,9 +5,9 @@ questions (`../shared/data/babi`), of which a tenth is held out; of several seed
 `--joint` learns all twenty together. Each training leaves its scores in its folder, so that several processes may share
 the tasks; what is in the folder at the end goes into `results/babi.json` or `results/babi_joint.json`.
 
-`python benchmarks/literature.py machines` trains Turing machines to copy, to recall and to sort, and tests them on longer
-sequences too. `python benchmarks/literature.py sasrec` trains SASRec on Amazon's games (`../shared/data/sasrec`), and
-ranks what was held out among all items, and among a hundred as the paper does.
+`python benchmarks/literature.py machines` trains Turing machines to copy, to recall and to sort, and tests them on
+longer sequences too. `python benchmarks/literature.py sasrec` trains SASRec on Amazon's games
+(`../shared/data/sasrec`), and ranks what was held out among all items, and among a hundred as the paper does.
 """
 
 import argparse

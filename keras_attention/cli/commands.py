@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 
-from keras_attention.cli import questions, serve, translation
+from keras_attention.cli import questions, recommendations, serve, translation
 from keras_attention.cli.common import (
     Formatter,
     add_run,
@@ -83,6 +83,7 @@ def _add_train(commands):
 
     translation.add_train_translation(kinds)
     questions.add_train_questions(kinds)
+    recommendations.add_train_recommendations(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         add_run(kind, folder)
         kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
@@ -206,12 +207,17 @@ def _evaluate(options):
     from keras_attention.answer import AnswersQuestions
     from keras_attention.bleu import corpus_scores, tokenization_of
     from keras_attention.data.pairs import read_corpus
+    from keras_attention.recommend import Recommends
     from keras_attention.tasks import load
 
     converter = load(options.model, strategy_of(options))
-    if isinstance(converter, AnswersQuestions):
-        _evaluate_answers(converter, options)
-        return
+    for kind, evaluate in (
+        (AnswersQuestions, questions.evaluate_answerer),
+        (Recommends, recommendations.evaluate_recommender),
+    ):
+        if isinstance(converter, kind):
+            evaluate(converter, options)
+            return
     pairs = read_corpus(options.file, options.reference)
     evaluation = converter.evaluate(pairs, options.batch_size)
     if options.output:
@@ -228,16 +234,6 @@ def _evaluate(options):
     print(f"exact match {evaluation.exact_match:.2%} of {len(pairs):,} pairs")
     for source, expected, received in evaluation.mistakes[: options.show]:
         print(f"  {source!r}: expected {expected!r}, received {received!r}")
-
-
-def _evaluate_answers(answerer, options):
-    from keras_attention.data.stories import read_stories
-
-    stories = read_stories(options.file)
-    accuracy, mistakes = answerer.evaluate(stories, options.batch_size)
-    print(f"right answers {accuracy:.2%} of {len(stories):,} questions")
-    for story, received in mistakes[: options.show]:
-        print(f"  {story.question!r}: expected {story.answer!r}, received {received!r}")
 
 
 def _plot(options):

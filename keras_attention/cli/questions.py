@@ -1,4 +1,4 @@
-"""The subcommand `train questions`.
+"""The subcommand `train questions`, and `evaluate` of what it trained.
 
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
@@ -49,3 +49,14 @@ def _train_questions(options):
         **{name: getattr(options, name) for name in MODEL_ARGUMENTS},
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
+
+
+def evaluate_answerer(answerer, options):
+    """Compares answers with those in a file of stories."""
+    from keras_attention.data.stories import read_stories
+
+    stories = read_stories(options.file)
+    accuracy, mistakes = answerer.evaluate(stories, options.batch_size)
+    print(f"right answers {accuracy:.2%} of {len(stories):,} questions")
+    for story, received in mistakes[: options.show]:
+        print(f"  {story.question!r}: expected {story.answer!r}, received {received!r}")
