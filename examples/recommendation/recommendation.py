@@ -1,11 +1,11 @@
 """Recommends films: a user's profile asks the films that the user has seen; beside it, what most people see.
 
-Run it: `python examples/recommendation/recommendation.py`; `--help` lists the flags. Without `--data` it generates films
-and users; `--data` takes a folder, or a wheel of RecBole (`pip download recbole --no-deps`), that holds MovieLens-100k.
+Run it: `python examples/recommendation/recommendation.py`; `--help` lists the flags. Without `--data` it generates
+films and users; `--data` takes a folder, or a wheel of RecBole (`pip download recbole --no-deps`), that holds
+MovieLens-100k.
 """
 
 import argparse
-import io
 import pathlib
 import zipfile
 
@@ -70,7 +70,7 @@ def _table(data, name):
             text = wheel.read(f"recbole/dataset_example/{FILES}{name}").decode("utf-8")
     else:
         text = (data / f"{FILES}{name}").read_text(encoding="utf-8")
-    first, *lines = io.StringIO(text).read().splitlines()
+    first, *lines = text.splitlines()
     names = [column.partition(":")[0] for column in first.split("\t")]
     return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
 
