@@ -380,7 +380,9 @@ class DeepInterestNetwork(RecommendationModel):
         self.dropout = dropout
         self.seed = seed
         arguments = {"dtype": self.dtype_policy}
-        self.attention = Attention(InteractionScore(self.attention_units), name="attention", **arguments)
+        # All items ask at once: a few at a time, in memory that does not grow with them.
+        score = InteractionScore(self.attention_units)
+        self.attention = Attention(score, blockwise=True, name="attention", **arguments)
         self.hidden = [
             keras.layers.Dense(width, activation="relu", name=f"hidden_{index}", **arguments)
             for index, width in enumerate(self.hidden_units)

@@ -1,0 +1,21 @@
+"""Dates as people write them in any locale of CLDR, and what is no date, each with its answer, right by construction."""
+
+from keras_attention.data.world_dates.generate import (
+    LANGUAGES,
+    REFUSAL,
+    all_locales,
+    babel_dates,
+    generate_world_dates,
+    hint_of,
+    is_for_test,
+)
+
+__all__ = [
+    "LANGUAGES",
+    "REFUSAL",
+    "all_locales",
+    "babel_dates",
+    "generate_world_dates",
+    "hint_of",
+    "is_for_test",
+]

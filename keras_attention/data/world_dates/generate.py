@@ -1,0 +1,243 @@
+"""Pairs of a text and its answer: a date as it is written, the refusal, in proportions that can be said."""
+
+import calendar
+import datetime
+import functools
+import random
+import unicodedata
+import zlib
+
+from babel import localedata
+
+from keras_attention.data.world_dates import writers
+from keras_attention.data.world_dates.locales import locale_of, month_names, order_of
+from keras_attention.data.world_dates.refusals import REFUSALS, several
+from keras_attention.data.world_dates.surroundings import (
+    cased,
+    in_other_characters,
+    mistyped,
+    with_iso_time,
+    with_time,
+    with_words,
+)
+
+REFUSAL = "?"
+
+# The languages that most people speak, first and second language together (Ethnologue 2024), as CLDR calls them.
+LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
+             "ko", "it")  # fmt: skip
+
+# Marks before a text that say how it is to be read. They are of Unicode's private use area, so that no text has them.
+DAY_FIRST, MONTH_FIRST, LANGUAGE, LANGUAGE_END = "\ue000", "\ue001", "\ue002", "\ue003"
+
+_WRITERS = (
+    (0.33, writers.by_babel),
+    (0.08, writers.by_another_pattern),
+    (0.06, writers.by_skeleton),
+    (0.17, writers.by_numbers),
+    (0.02, writers.by_eight_digits),
+    (0.05, writers.by_iso),
+    (0.2, writers.by_name),
+    (0.05, writers.by_words),
+    (0.01, writers.by_roman_month),
+    (0.02, writers.by_han),
+    (0.01, writers.by_buddhist_year),
+)
+# These write numbers alone, so that a mistyped word or another script is not theirs.
+_OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
+
+
+@functools.cache
+def all_locales():
+    """Every locale of CLDR that Babel has and that is a language: identifiers, sorted."""
+    return tuple(name for name in sorted(localedata.locale_identifiers()) if name != "root")
+
+
+@functools.cache
+def _locales_by_language(locales):
+    found = {}
+    for name in locales:
+        found.setdefault(locale_of(name).language, []).append(name)
+    return found
+
+
+@functools.cache
+def _every_month_name():
+    names = {form.lower() for name in all_locales() for forms in month_names(name).values() for form in forms}
+    return names | {name.rstrip(".") for name in names}
+
+
+def is_for_test(text, share=50):
+    """Whether a text is left to tests: one in `share`, by its characters, whatever their case and width."""
+    normal = unicodedata.normalize("NFKC", text).casefold()
+    return zlib.crc32(normal.encode("utf-8", "surrogatepass")) % share == 0
+
+
+def hint_of(locale=None, day_first=None):
+    """The marks before a text of a locale, or of an order of day and month; both may be known.
+
+    Args:
+        locale: identifier; None is not known.
+        day_first: True, False; None is the locale's, or not known.
+    """
+    if day_first is None and locale is not None:
+        day_first = {"dmy": True, "mdy": False}.get(order_of(locale))
+    order = "" if day_first is None else DAY_FIRST if day_first else MONTH_FIRST
+    return order + ("" if locale is None else f"{LANGUAGE}{locale_of(locale).language}{LANGUAGE_END}")
+
+
+def answer_of(date, two_digits):
+    """`2024-03-05`, or `24-03-05` of a year that is written with two digits."""
+    return f"{date.year % 100:02d}-{date:%m-%d}" if two_digits else f"{date.year:04d}-{date:%m-%d}"
+
+
+def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, for_test=False):
+    """Pairs of a text and its answer, as people of all locales may write it.
+
+    A locale is drawn of those of the twenty most spoken languages (half of the
+    texts, one in ten English) or of all alike, then a date and a way to write
+    it; then perhaps a weekday, sometimes wrong, a time, words around it, digits
+    of the script, missing accents, and in one of forty a mistyped letter. What
+    is no date is refused: words, numbers, parts of dates, impossible and
+    relative ones, those of calendars that are not known, and two dates.
+
+    Args:
+        count: number of pairs.
+        seed: of the draws.
+        locales: identifiers; None has all of CLDR.
+        refusals: fraction that is no date.
+        hints: fraction that begins with the marks of `hint_of`.
+        for_test: whether to give texts that are left to tests, of which there
+            are none otherwise; see `is_for_test`.
+
+    Returns:
+        List of `(text, answer)`; the answer is an ISO date, the same with two
+        digits of the year where the text has but two, `24-03-05`, or `REFUSAL`.
+
+    Needs the package `num2words`, for numbers in words.
+    """
+    generator = random.Random(seed)
+    locales = all_locales() if locales is None else tuple(locales)
+    by_language = _locales_by_language(locales)
+    spoken = [language for language in LANGUAGES if language in by_language]
+    pairs = []
+    while len(pairs) < count:
+        kind = generator.random()
+        if kind < 0.1 and "en" in by_language:
+            locale = generator.choice(by_language["en"])
+        elif kind < 0.5 and spoken:
+            locale = generator.choice(by_language[generator.choice(spoken)])
+        else:
+            locale = generator.choice(locales)
+        pair = _no_date(generator, locale) if generator.random() < refusals else _date(generator, locale)
+        if pair is None:
+            continue
+        text, answer = pair
+        if is_for_test(text) != for_test or len(text) > 80:
+            continue
+        if generator.random() < hints:
+            text = _hinted(generator, locale, text, answer)
+        pairs.append((text, answer))
+    return pairs
+
+
+def babel_dates(count, seed=0, locales=None, first=datetime.date(1970, 1, 1), last=datetime.date(2025, 12, 31)):
+    """What Babel writes of dates in its formats and those of "datalogue", one in four in upper or in lower case.
+
+    Args:
+        count: number of texts.
+        seed: of the draws.
+        locales: identifiers; None has all of CLDR.
+        first, last: the dates.
+
+    Returns:
+        List of `(text, answer, locale)`, texts that are left to tests alone.
+    """
+    generator = random.Random(seed)
+    locales = all_locales() if locales is None else tuple(locales)
+    found = []
+    while len(found) < count:
+        locale, date = generator.choice(locales), _day(generator, first, last)
+        text, two_digits = writers.by_babel(generator, locale, date)
+        text = generator.choice((str, str, str.upper, str.lower))(text)
+        if is_for_test(text):
+            found.append((text, answer_of(date, two_digits), locale))
+    return found
+
+
+def _day(generator, first, last):
+    return first + datetime.timedelta(days=generator.randint(0, (last - first).days))
+
+
+def _random_date(generator):
+    kind = generator.random()
+    years = (
+        (1950, 2049) if kind < 0.6 else (1990, 2035) if kind < 0.87 else (1700, 1949) if kind < 0.96 else (2050, 2199)
+    )
+    if generator.random() < 0.03:  # a leap day, of which there are few
+        leap = [year for year in range(years[0], years[1] + 1) if calendar.isleap(year)]
+        return datetime.date(generator.choice(leap), 2, 29)
+    return _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
+
+
+def _date(generator, locale):
+    date = _random_date(generator)
+    (write,) = generator.choices([each for _, each in _WRITERS], [share for share, _ in _WRITERS])
+    if write is writers.by_words and generator.random() < 0.5:
+        locale = "en"
+    written = write(generator, locale, date)
+    if written is None:
+        return None
+    text, two_digits = written
+    if two_digits and not 1950 <= date.year <= 2049:
+        date = date.replace(year=1950 + (date.year - 1950) % 100, day=min(date.day, 28))
+        written = write(generator, locale, date)
+        if written is None:
+            return None
+        text, two_digits = written
+    if not two_digits and date.year >= 2400:
+        return None
+    if write not in _OWN_SCRIPT and "weekday" and generator.random() < 0.08:
+        text = writers.with_weekday(generator, locale, date, text)
+    around = generator.random()
+    if write in (writers.by_iso, writers.by_eight_digits) and around < 0.35:
+        text = with_iso_time(generator, text)
+    elif around < 0.1:
+        text = with_time(generator, text)
+    elif around < 0.2:
+        text = with_words(generator, text)
+    text = cased(generator, text)
+    if write not in _OWN_SCRIPT:
+        if generator.random() < 0.04:
+            text = mistyped(generator, text, _every_month_name().__contains__)
+        if generator.random() < 0.3:
+            text = in_other_characters(generator, locale, text)
+    return text, answer_of(date, two_digits)
+
+
+def _no_date(generator, locale):
+    date = _random_date(generator)
+    if generator.random() < 0.1:
+
+        def write():
+            written = None
+            while written is None:
+                written = generator.choice((writers.by_babel, writers.by_name, writers.by_iso))(
+                    generator, locale, _random_date(generator)
+                )
+            return written[0]
+
+        text = several(generator, locale, date, write)
+    else:
+        text = generator.choice(REFUSALS)(generator, locale, date)
+    if generator.random() < 0.1:
+        text = with_words(generator, text)
+    return cased(generator, text), REFUSAL
+
+
+def _hinted(generator, locale, text, answer):
+    """The text with a hint that is right: of the locale, of the order, or of both."""
+    order = order_of(locale)
+    if generator.random() < 0.5:
+        return hint_of(locale) + text
+    return hint_of(day_first={"dmy": True, "mdy": False}.get(order)) + text

@@ -1,0 +1,109 @@
+"""What is known of a locale: names of months and weekdays, the order of numbers, digits of its own."""
+
+import functools
+import re
+import unicodedata
+
+from babel import Locale
+
+# The digit zero of CLDR's numbering systems that count as ASCII does.
+ZEROS = {
+    "arab": "٠",
+    "arabext": "۰",
+    "beng": "০",
+    "deva": "०",
+    "gujr": "૦",
+    "guru": "੦",
+    "khmr": "០",
+    "knda": "೦",
+    "laoo": "໐",
+    "mlym": "൦",
+    "mymr": "၀",
+    "orya": "୦",
+    "tamldec": "௦",
+    "telu": "౦",
+    "thai": "๐",
+    "tibt": "༠",
+    "nkoo": "߀",
+    "olck": "᱐",
+    "adlm": "\U0001e950",
+    "cakm": "\U00011136",
+    "mtei": "꯰",
+    "hmnp": "\U0001e140",
+}
+# What people of a language write beside, or instead of, the digits that CLDR has for it.
+_MORE_DIGITS = {
+    "ar": "arab", "fa": "arabext", "ur": "arabext", "ps": "arabext", "ckb": "arab", "sd": "arab", "bn": "beng",
+    "as": "beng", "hi": "deva", "mr": "deva", "ne": "deva", "gu": "gujr", "pa": "guru", "km": "khmr", "kn": "knda",
+    "lo": "laoo", "ml": "mlym", "my": "mymr", "or": "orya", "ta": "tamldec", "te": "telu", "th": "thai", "dz": "tibt",
+}  # fmt: skip
+
+
+class Names:
+    """Names of months or weekdays of a locale: a list of forms for each, the most usual first."""
+
+    def __init__(self, forms):
+        self.forms = forms
+
+    def __getitem__(self, index):
+        return self.forms[index]
+
+
+@functools.cache
+def locale_of(identifier):
+    """The `Locale` of an identifier."""
+    return Locale.parse(identifier)
+
+
+@functools.cache
+def month_names(identifier):
+    """Forms of the name of each month, from 1: a dict of lists; one that is a number is none."""
+    return _names(locale_of(identifier).months, range(1, 13))
+
+
+@functools.cache
+def weekday_names(identifier):
+    """Forms of the name of each weekday, from 0, Monday: a dict of lists."""
+    return _names(locale_of(identifier).days, range(7))
+
+
+def _names(names, numbers):
+    found = {}
+    for number in numbers:
+        forms = []
+        for context in ("format", "stand-alone"):
+            for width in ("wide", "abbreviated"):
+                name = names.get(context, {}).get(width, {}).get(number)
+                if name and name not in forms and re.search(r"[^\W\d_]", name):
+                    forms.append(name)
+        found[number] = forms
+    return found
+
+
+@functools.cache
+def order_of(identifier):
+    """The order of day, month and year in the locale's short format: `"dmy"`, `"mdy"` or `"ymd"`."""
+    pattern = locale_of(identifier).date_formats["short"].pattern
+    letters = re.sub(r"'[^']*'", "", pattern)
+    order = "".join(dict.fromkeys(letter.lower() for letter in letters if letter in "dMyL")).replace("l", "m")
+    return order if order in ("dmy", "mdy", "ymd") else "dmy"
+
+
+@functools.cache
+def digits_of(identifier):
+    """Digits of a script of its own that the locale's people write: a string of ten; None where they have none."""
+    system = locale_of(identifier).default_numbering_system
+    if system == "hanidec":
+        return "〇一二三四五六七八九"
+    zero = ZEROS.get(system) or ZEROS.get(_MORE_DIGITS.get(locale_of(identifier).language))
+    return None if zero is None else "".join(chr(ord(zero) + number) for number in range(10))
+
+
+def in_digits(text, digits):
+    """A text with its ASCII digits replaced."""
+    return text.translate({ord("0") + number: digit for number, digit in enumerate(digits)})
+
+
+def without_accents(text):
+    """A text as it is typed where the keyboard has no accents."""
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if unicodedata.category(letter) != "Mn")

@@ -1,0 +1,167 @@
+"""What is no date: words, numbers, impossible dates, parts of dates, relative ones, other calendars, several dates."""
+
+import calendar
+
+from keras_attention.data.world_dates.locales import month_names, weekday_names
+from keras_attention.data.world_dates.surroundings import time_of_day
+
+_WORDS = """hello world thank you main street avenue road order number invoice total price item page chapter version test
+foo bar none null unknown n/a nan tbd pending yes no maybe please contact info about home search login user name address
+phone email city country state code id ref amount qty size color blue red green one two three first second last next
+summer winter spring autumn the a of and in for with from quick brown fox jumps over lazy dog lorem ipsum dolor sit amet
+bonjour merci rue avenue hola gracias calle guten tag danke strasse ciao grazie via привет спасибо улица 你好 谢谢 街道
+こんにちは ありがとう 안녕하세요 감사합니다 مرحبا شكرا שלום תודה नमस्ते धन्यवाद สวัสดี ขอบคุณ xin chào cảm ơn merhaba teşekkürler
+march may august june mars mai decade century year month day week hour minute birthday anniversary deadline""".split()
+_RELATIVE = """today|tomorrow|yesterday|now|in {n} days|{n} days ago|{n} weeks ago|next week|last month|next Monday|last
+Friday|this morning|{n} hours ago|{n} minutes ago|a week ago|the day after tomorrow|tonight|in an hour|end of month|next
+year|heute|morgen|gestern|vor {n} Tagen|in {n} Wochen|nächste Woche|letzten Monat|übermorgen|aujourd'hui|demain|hier|il y a
+{n} jours|dans {n} jours|la semaine prochaine|hoy|mañana|ayer|hace {n} días|en {n} semanas|la próxima semana|hoje|amanhã|
+ontem|há {n} dias|oggi|domani|ieri|{n} giorni fa|vandaag|gisteren|{n} dagen geleden|сегодня|завтра|вчера|{n} дней назад|
+через {n} дня|dziś|jutro|wczoraj|{n} dni temu|bugün|yarın|dün|{n} gün önce|今天|明天|昨天|{n}天前|今日|明日|昨日|{n}日前|오늘|
+내일|어제|{n}일 전|اليوم|غدا|أمس|منذ {n} أيام|היום|מחר|אתמול|आज|कल|วันนี้|พรุ่งนี้|เมื่อวาน|hôm nay|ngày mai|hôm qua|hari ini|besok|
+kemarin|i dag|i morgen|i går|idag|igår|tänään|huomenna|eilen|dnes|zítra|včera|σήμερα|αύριο|χθες|ma|holnap|tegnap""".replace(
+    "\n", " "
+).split("|")
+_HIJRI = ("محرم", "صفر", "ربيع الأول", "ربيع الآخر", "جمادى الأولى", "جمادى الآخرة", "رجب", "شعبان", "رمضان", "شوال",
+          "ذو القعدة", "ذو الحجة", "Muharram", "Safar", "Rajab", "Shaban", "Ramadan", "Shawwal", "Dhu al-Hijjah",
+          "Ramazan", "Zilhicce", "Rabi al-Awwal")  # fmt: skip
+_JALALI = ("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور", "مهر", "آبان", "آذر", "دی", "بهمن", "اسفند",
+           "Farvardin", "Ordibehesht", "Khordad", "Tir", "Mordad", "Shahrivar", "Mehr", "Aban", "Azar", "Dey", "Bahman",
+           "Esfand", "حمل", "ثور", "جوزا", "سرطان")  # fmt: skip
+_HEBREW = ("תשרי", "חשוון", "כסלו", "טבת", "שבט", "אדר", "ניסן", "אייר", "סיוון", "תמוז", "אב", "אלול", "Tishri", "Kislev",
+           "Shevat", "Adar", "Nisan", "Iyar", "Sivan", "Tammuz", "Elul")  # fmt: skip
+_MARKS = "/.-:,;#!?&*()[]{}<>|~+=%$€@_\"'"
+
+
+def words(generator, identifier, date):
+    """A few words, some with numbers."""
+    some = [generator.choice(_WORDS) for _ in range(generator.randint(1, 5))]
+    if generator.random() < 0.4:
+        some.insert(generator.randrange(len(some) + 1), str(generator.randrange(10 ** generator.randint(1, 5))))
+    return " ".join(some)
+
+
+def letters(generator, identifier, date):
+    """Letters and marks at random."""
+    alphabet = generator.choice(("abcdefghijklmnopqrstuvwxyz", _MARKS, "abcdefghij0123456789", _MARKS + "0123456789"))
+    return "".join(generator.choice(alphabet) for _ in range(generator.randint(0, 14)))
+
+
+def numbers(generator, identifier, date):
+    """Numbers that are no dates: of telephones, versions, amounts, addresses of the internet, seconds since 1970."""
+    n = generator.randrange
+    return generator.choice(
+        (
+            lambda: str(n(10 ** generator.randint(1, 7))),
+            lambda: str(n(10**9, 2 * 10**9)),
+            lambda: f"{n(1000)}-{n(1000):03d}-{n(10000):04d}",
+            lambda: f"+{n(1, 99)} {n(100, 1000)} {n(10**6)}",
+            lambda: f"({n(100, 1000)}) {n(100, 1000)}-{n(1000, 10000)}",
+            lambda: f"{n(10)}.{n(30)}.{n(10)}",
+            lambda: f"v{n(10)}.{n(30)}.{n(100)}",
+            lambda: f"{n(256)}.{n(256)}.{n(256)}.{n(256)}",
+            lambda: f"${n(1000)}.{n(100):02d}",
+            lambda: f"{n(1000)},{n(1000):03d}.{n(100):02d}",
+            lambda: f"{n(100)}%",
+            lambda: (
+                f"{n(1, 1000)} {generator.choice(_WORDS)} {generator.choice(('Street', 'St.', 'Rd', 'Ave', 'straße'))}"
+            ),
+            lambda: f"{n(1, 100)}/{n(1, 100)}",
+            lambda: f"{n(1, 32)}.{n(1, 13)}.",
+            lambda: f"{n(1900, 2100)}",
+            lambda: f"{n(1900, 2100)}-{n(1, 13):02d}",
+            lambda: f"{n(1, 13):02d}/{n(1900, 2100)}",
+            lambda: f"{n(1900, 2100)}-W{n(1, 54):02d}",
+            lambda: f"{n(1900, 2100)}/{n(1900, 2100)}",
+            lambda: f"{n(10)} {n(10)} {n(10)}",
+            lambda: f"{n(100)}:{n(60):02d}",
+            lambda: f"#{n(10**6)}",
+            lambda: f"{n(100)}.{n(1000)}",
+            lambda: f"{n(100, 1000)}-{n(10, 100)}-{n(10000):04d}",
+            lambda: f"{n(10)}-{n(10000)}-{n(10000):04d}-{n(10)}",
+            lambda: f"{n(1, 13)}/{n(1, 32)}",
+            lambda: f"{n(13, 100)}:{n(60, 100)}",
+            lambda: f"{n(10**11, 10**13)}",
+        )
+    )()
+
+
+def impossible(generator, identifier, date):
+    """A date that is none: 31 February, month 13, day 0 or 32."""
+    year = date.year
+    kind = generator.random()
+    if kind < 0.45:  # a day that its month has not
+        month = generator.choice((2, 2, 2, 4, 6, 9, 11))
+        last = calendar.monthrange(year, month)[1]
+        day = generator.randint(last + 1, 31)
+    elif kind < 0.7:
+        month, day = generator.randint(1, 12), generator.choice((0, 32, 33, 34, 35, 36, 38, 40, 45, 50, 56, 61, 77, 99))
+    else:
+        month, day = (
+            generator.choice((0, 13, 14, 15, 16, 17, 18, 19, 20, 24, 28, 30, 31, 50)),
+            generator.randint(13, 31),
+        )
+    forms = month_names(identifier).get(month)
+    if forms and generator.random() < 0.6:
+        name = generator.choice(forms)
+        return generator.choice(
+            ("{d} {m} {y}", "{m} {d}, {y}", "{d}. {m} {y}", "{d}-{m}-{y}", "{d} de {m} de {y}")
+        ).format(d=day, m=name, y=year)
+    separator = generator.choice("/.-- ")
+    if generator.random() < 0.25 and month > 12 and day > 12:
+        return separator.join((str(month), str(day), f"{year % 100:02d}")) if year % 100 > 12 else "13/13/13"
+    if month == 0 or month > 12 or generator.random() < 0.5:
+        return separator.join((f"{year:04d}", f"{month:02d}", f"{day:02d}"))
+    return separator.join((f"{day:02d}", f"{month:02d}", f"{year:04d}"))
+
+
+def part(generator, identifier, date):
+    """A part of a date: month and year, day and month, a weekday, a month, a time."""
+    months, weekdays = month_names(identifier)[date.month], weekday_names(identifier)[date.weekday()]
+    month = generator.choice(months or ["March"])
+    weekday = generator.choice(weekdays or ["Monday"])
+    form = generator.choice(("{m} {y}", "{d} {m}", "{m} {d}", "{w}", "{m}", "{w} {c}", "{c}", "{w}, {d} {m}", "{y}", "{d}",
+                             "{y} {m}", "{d}. {m}", "{w} {d}", "{m} {c}", "{w}, {m} {d}"))  # fmt: skip
+    return form.format(m=month, y=date.year, d=date.day, w=weekday, c=time_of_day(generator))
+
+
+def relative(generator, identifier, date):
+    """`tomorrow`, `vor 3 Tagen`, with or without a time; and what CLDR calls such days in the locale."""
+    text = generator.choice(_RELATIVE).format(n=generator.randint(1, 30)).strip()
+    return f"{text} {time_of_day(generator)}" if generator.random() < 0.15 else text
+
+
+def of_another_calendar(generator, identifier, date):
+    """A date of a calendar that is not answered: Islamic, Persian, Hebrew."""
+    months, years, eras = generator.choice(
+        (
+            (_HIJRI, (1300, 1460), ("", "", " هـ", " AH", " H")),
+            (_JALALI, (1280, 1420), ("", "", " ه.ش", " AP", " SH")),
+            (_HEBREW, (5600, 5800), ("", "", " AM")),
+        )
+    )
+    day, year = generator.randint(1, 29), generator.randint(*years)
+    form = generator.choice(("{d} {m} {y}{e}", "{d} {m} {y}{e}", "{m} {d}, {y}{e}", "{y} {m} {d}", "{y}/{n}/{d}{e}", "{d}/{n}/{y}{e}"))  # fmt: skip
+    return form.format(d=day, m=generator.choice(months), y=year, e=generator.choice(eras), n=generator.randint(1, 12))
+
+
+def several(generator, identifier, date, write):
+    """Two dates, which is one too many: `write` writes one."""
+    between = generator.choice((" - ", "–", " to ", " and ", " bis ", " until ", " / ", ", ", " au ", " al ", " — ", " & ",
+                                " или ", " or ", "~", "至", "から", " a ", ";"))  # fmt: skip
+    return f"{write()}{between}{write()}"
+
+
+REFUSALS = (
+    words,
+    words,
+    letters,
+    numbers,
+    numbers,
+    impossible,
+    impossible,
+    impossible,
+    part,
+    relative,
+    of_another_calendar,
+)

@@ -1,0 +1,121 @@
+"""What stands around a date: times, words, brackets; and how it is mistyped."""
+
+from keras_attention.data.world_dates.locales import digits_of, in_digits, without_accents
+
+_BEFORE = ("Date: {}", "date {}", "Due: {}", "due {}", "DOB: {}", "born {}", "Born on {}", "on {}", "On {}", "since {}",
+           "Posted {}", "posted on {}", "Published: {}", "Published on {}", "Updated {}", "Last updated: {}", "as of {}",
+           "until {}", "by {}", "from {}", "Invoice date: {}", "Expires {}", "Valid until {}", "Created: {}", "Modified: {}",
+           "Released: {}", "Release date: {}", "Joined {}", "Meeting on {}", "Deadline: {}", "Event: {}", "le {}", "Le {}",
+           "du {}", "publié le {}", "Date : {}", "am {}", "vom {}", "Datum: {}", "den {}", "ab dem {}", "bis {}", "el {}",
+           "El {}", "Fecha: {}", "desde el {}", "em {}", "Data: {}", "del {}", "il {}", "op {}", "Datum {}", "от {}", "с {}",
+           "Дата: {}", "до {}", "dnia {}", "z dnia {}", "dne {}", "den {}", "Tanggal {}", "pada {}", "Tarih: {}", "ngày {}",
+           "Ngày {}", "วันที่ {}", "日期：{}", "日付：{}", "날짜: {}", "تاريخ: {}", "بتاريخ {}", "תאריך: {}", "दिनांक {}",
+           "Updated: {}", "Effective {}", "{} -", "- {}", "* {}", "# {}", "~{}", "({})", "[{}]", "<{}>", "\"{}\"", "'{}'",
+           "  {}  ", "{}.", "{},", "{};", "{}:", "{} |", "| {}", "/{}", "=> {}", "{}\t", "Version of {}", "Report {}",
+           "photo {}", "The contract of {}", "signed {}", "Berlin, {}", "London, {}", "Paris, le {}", "Wien, am {}")  # fmt: skip
+_BEHIND = ("{} (updated)", "{} by admin", "{} - present", "{} onwards", "{} edition", "{} meeting", "{} at noon", "{} um",
+           "{} г.", "{} года", "{} р.", "{} Uhr", "{} kl.", "{} in London", "{}, London", "{} issue", "{} report",
+           "{} (Monday)", "{} gegen Mittag", "{} UTC", "{} GMT", "{} r.", "{} AD", "{} CE", "{} n. Chr.")  # fmt: skip
+_ZONES = ("", "", "", "Z", " UTC", " GMT", " EST", " PST", "+00:00", "+02:00", "-05:00", " +0200", " -0300", " CET",
+          " (UTC)", " GMT+2", "+0530", " PDT", " MSK", "-0700")  # fmt: skip
+_HALVES = ("AM", "PM", "am", "pm", "a.m.", "p.m.", " AM", " PM", " a.m.", "a. m.")
+
+
+def time_of_day(generator):
+    """A time, such as `10:30`, `10:30:15.123+02:00`, `3 PM`, `15 Uhr 30`."""
+    hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
+    kind = generator.random()
+    if kind < 0.35:
+        text = f"{hour:02d}:{minute:02d}"
+    elif kind < 0.6:
+        text = f"{hour:02d}:{minute:02d}:{second:02d}"
+    elif kind < 0.68:
+        fraction = generator.randrange(10 ** generator.choice((1, 3, 6)))
+        text = f"{hour:02d}:{minute:02d}:{second:02d}{generator.choice('.,')}{fraction}"
+    elif kind < 0.85:
+        minutes = f":{minute:02d}" if generator.random() < 0.8 else ""
+        seconds = f":{second:02d}" if minutes and generator.random() < 0.2 else ""
+        return f"{hour % 12 or 12}{minutes}{seconds} {generator.choice(_HALVES).strip()}".replace(
+            " ", generator.choice(("", " "))
+        )
+    elif kind < 0.93:
+        return generator.choice(("{h} Uhr", "{h}h{m:02d}", "{h}.{m:02d}", "{h}時{m:02d}分", "{h}시 {m:02d}분", "{h}点{m:02d}分",
+                                 "kl. {h}.{m:02d}", "{h} h", "{h}:{m:02d} Uhr", "{h}:{m:02d} hs")).format(h=hour, m=minute)  # fmt: skip
+    else:
+        text = f"{hour}:{minute:02d}"
+    return text + generator.choice(_ZONES)
+
+
+def with_time(generator, text):
+    """The date with a time behind it, or before."""
+    time = time_of_day(generator)
+    form = generator.choice(("{t} {c}",) * 5 + ("{t}, {c}", "{t} - {c}", "{t} at {c}", "{t} @ {c}", "{c} {t}", "{c}, {t}",
+                             "{t} um {c}", "{t} à {c}", "{t} a las {c}", "{t} в {c}", "{t}  {c}", "{t} ({c})", "{c} on {t}",
+                             "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}"))  # fmt: skip
+    return form.format(t=text, c=time)
+
+
+def with_iso_time(generator, text):
+    """`2024-03-05T10:30:00Z`, for a date that is written so."""
+    hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
+    colon = ":" if "-" in text else ""
+    fraction = generator.choice(("", "", f".{generator.randrange(1000):03d}", f".{generator.randrange(10**6):06d}"))
+    zone = generator.choice(("", "Z", "Z", "+00:00", "+02:00", "-0500", "+0000"))
+    seconds = "" if generator.random() < 0.2 else f"{colon}{second:02d}{fraction}"
+    return f"{text}{generator.choice(('T', 'T', 'T', 't', ' '))}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
+
+
+def with_words(generator, text):
+    """The date with words, a label or brackets around it."""
+    return generator.choice(_BEFORE if generator.random() < 0.8 else _BEHIND).format(text)
+
+
+def cased(generator, text):
+    """The text in another case, one time in three."""
+    return generator.choice((str, str, str, str, str.upper, str.lower, str.lower, str.title))(text)
+
+
+def in_other_characters(generator, identifier, text):
+    """Digits of the locale's script, full width, missing accents, odd spaces."""
+    kind = generator.random()
+    digits = digits_of(identifier)
+    if digits and kind < 0.5:
+        text = in_digits(text, digits)
+    elif kind < 0.015:
+        text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
+    if generator.random() < 0.08:
+        text = without_accents(text)
+    if generator.random() < 0.03:
+        text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "")))
+    return text
+
+
+def mistyped(generator, text, is_name):
+    """The text with one letter of one long word left out, doubled, replaced or exchanged with the next.
+
+    Args:
+        generator: random numbers.
+        text: what is written.
+        is_name: whether a word in lower case is the name of a month somewhere:
+            no name becomes another's.
+    """
+    words = text.split(" ")
+    long = [place for place, word in enumerate(words) if len(word) >= 5 and word.isalpha()]
+    if not long:
+        return text
+    place = generator.choice(long)
+    word = words[place]
+    at = generator.randrange(1, len(word) - 1)
+    kind = generator.randrange(4)
+    if kind == 0:
+        new = word[:at] + word[at + 1 :]
+    elif kind == 1:
+        new = word[:at] + word[at] + word[at:]
+    elif kind == 2:
+        new = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    else:
+        new = word[:at] + generator.choice(word) + word[at + 1 :]
+    if is_name(new.lower()):
+        return text
+    words[place] = new
+    return " ".join(words)

@@ -1,0 +1,257 @@
+"""Ways to write a date. Each writer is given random numbers, a locale and a date, and gives `(text, two_digits)`.
+
+`two_digits` says that the year is written with two, so that which century is
+meant is not in the text. A writer that cannot write the date gives None.
+"""
+
+import contextlib
+import functools
+import re
+
+from babel.dates import format_date
+
+from keras_attention.data.world_dates.locales import (
+    digits_of,
+    in_digits,
+    locale_of,
+    month_names,
+    order_of,
+    weekday_names,
+)
+
+NAMED = ("short", "medium", "long", "full")
+# The formats of "datalogue", with `y`, the year, where it has `Y`, that of the ISO week.
+DATALOGUE = (
+    *NAMED,
+    *("d MMM y", "d MMMM y", "dd MMM y", "d MMM, y", "d MMMM, y", "dd, MMM y", "d MM yy", "MMMM d y", "MMMM d, y"),
+    "dd.MM.yy",
+)
+_MORE = ("EEE, d MMM y", "EEEE d MMMM y", "EEE d MMM yy", "d. MMMM y", "d MMM yy", "MMM d, y", "MMM d yy", "y MMM d",
+         "y MMMM d", "d-MMM-y", "d-MMM-yy", "dd-MMM-y", "d/MMM/y", "dMMMy", "ddMMMyy", "y-MMM-dd", "MMM-d-y", "d.MMM.y",
+         "EEEE, MMMM d, y", "MMM d y", "dd/MM/yy", "dd.MM.y", "y/MM/dd", "MMMM dd, y", "EEE MMM d y")  # fmt: skip
+_SEPARATORS = ("/", "/", "/", ".", ".", "-", "-", " ", ". ", " / ", " - ", "．", "／", "－", "，", "⁄", "·", "_", ", ")
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
+# How the languages write a day as an ordinal number.
+_ORDINALS = {
+    "fr": lambda day: "1er" if day == 1 else str(day),
+    "es": lambda day: f"{day}º" if day == 1 else str(day),
+    "pt": lambda day: f"{day}º",
+    "it": lambda day: f"{day}º",
+    "ca": lambda day: f"{day}",
+    "de": lambda day: f"{day}.",
+    "nl": lambda day: f"{day}e",
+    "ru": lambda day: f"{day}-го",
+    "uk": lambda day: f"{day}-го",
+    "sv": lambda day: f"{day}:e",
+    "ga": lambda day: f"{day}ú",
+    "el": lambda day: f"{day}η",
+}
+
+
+def english_ordinal(number):
+    """`1st`, `2nd`, `3rd`, `4th`."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+@functools.cache
+def two_digits_in(pattern, identifier):
+    """Whether a format writes the year with two digits in a locale."""
+    if pattern in NAMED:
+        pattern = locale_of(identifier).date_formats[pattern].pattern
+    return re.sub(r"'[^']*'", "", pattern).count("y") == 2
+
+
+def by_babel(generator, identifier, date, patterns=DATALOGUE):
+    """One of Babel's formats."""
+    pattern = generator.choice(patterns)
+    return format_date(date, pattern, locale_of(identifier)), two_digits_in(pattern, identifier)
+
+
+def by_another_pattern(generator, identifier, date):
+    """A pattern that people use."""
+    return by_babel(generator, identifier, date, _MORE)
+
+
+@functools.cache
+def _skeletons(identifier):
+    skeletons = locale_of(identifier).datetime_skeletons
+    return [
+        skeletons[name].pattern
+        for name in ("yMMMd", "yMMMEd", "yMd", "yMEd", "GyMMMd", "GyMMMEd", "GyMd", "yMMMMd", "yMMMMEEEEd")
+        if name in skeletons
+    ]
+
+
+def by_skeleton(generator, identifier, date):
+    """A pattern that CLDR has for the locale beside the four named ones, some of them with an era."""
+    patterns = _skeletons(identifier)
+    return by_babel(generator, identifier, date, patterns) if patterns else None
+
+
+def by_numbers(generator, identifier, date):
+    """Numbers in the order of the locale, or of any other where the day tells it from the month."""
+    order = order_of(identifier)
+    if generator.random() < 0.25:
+        order = "ymd"
+    elif date.day > 12 and generator.random() < 0.3:
+        order = generator.choice(("dmy", "mdy"))
+    short = order != "ymd" and generator.random() < 0.3
+    separator = generator.choice(_SEPARATORS)
+    if separator == "_" and short:
+        separator = "-"
+    pad = generator.choice(("02d", "02d", "d"))
+    year = f"{date.year % 100:02d}" if short else f"{date.year:04d}"
+    if short and generator.random() < 0.1:
+        year = generator.choice("'’") + year  # noqa: RUF001
+    parts = {"d": format(date.day, pad), "m": format(date.month, pad), "y": year}
+    text = separator.join(parts[letter] for letter in order)
+    if generator.random() < 0.05:
+        text += separator.strip()
+    return text, short
+
+
+def by_eight_digits(generator, identifier, date):
+    """`20240305`."""
+    return f"{date:%Y%m%d}" if date.year >= 1900 else f"{date.year:04d}-{date:%m%d}", False
+
+
+def by_iso(generator, identifier, date):
+    """`2024-03-05`, or with another stroke."""
+    stroke = generator.choice("---−–‐")  # noqa: RUF001
+    return f"{date.year:04d}{stroke}{date:%m}{stroke}{date:%d}", False
+
+
+def by_name(generator, identifier, date):
+    """Day, a form of the month's name, and year, in any order that people use, with whatever between."""
+    forms = month_names(identifier)[date.month]
+    if not forms:
+        return None
+    name = generator.choice(forms)
+    if name.endswith(".") and generator.random() < 0.6:
+        name = name[:-1]
+    short = generator.random() < 0.12
+    year = f"{date.year % 100:02d}" if short else str(date.year)
+    if short and generator.random() < 0.5:
+        year = "'" + year
+    language = locale_of(identifier).language
+    day = str(date.day) if generator.random() < 0.75 else f"{date.day:02d}"
+    if generator.random() < 0.35:
+        if language == "en":
+            day = english_ordinal(date.day)
+        elif language in _ORDINALS:
+            day = _ORDINALS[language](date.day)
+    forms = ["{d} {m} {y}", "{d} {m} {y}", "{m} {d}, {y}", "{m} {d} {y}", "{y} {m} {d}", "{d}-{m}-{y}", "{d}/{m}/{y}",
+             "{d}{m}{y}", "{d}.{m}.{y}", "{d} {m}, {y}", "{y}-{m}-{d}", "{m}-{d}-{y}", "{d}, {m} {y}", "{m}/{d}/{y}",
+             "{d} / {m} / {y}", "{d} {m} {y}.", "{m} {d} , {y}", "{d},{m},{y}", "{y}, {m} {d}"]  # fmt: skip
+    form = generator.choice(forms)
+    if short and form.startswith("{y}"):
+        return None  # 24 March 5: which is the day?
+    if language == "en" and generator.random() < 0.12:
+        form = generator.choice(("the {d} of {m}, {y}", "{d} of {m} {y}", "{m} the {d}, {y}", "the {d} of {m} {y}"))
+        day = english_ordinal(date.day)
+    if language in ("es", "pt", "gl", "ast") and generator.random() < 0.3:
+        form = generator.choice(("{d} de {m} de {y}", "{d} de {m} del {y}", "{d} de {m}, {y}", "{d} {m} de {y}"))
+    return form.format(d=day, m=name, y=year), short
+
+
+def with_weekday(generator, identifier, date, text):
+    """The text with a weekday before or behind it, sometimes a wrong one."""
+    number = date.weekday() if generator.random() < 0.85 else generator.randrange(7)
+    forms = weekday_names(identifier)[number]
+    if not forms:
+        return text
+    name = generator.choice(forms)
+    if name.endswith(".") and generator.random() < 0.6:
+        name = name[:-1]
+    return generator.choice(("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})", "{w}. {t}")).format(w=name, t=text)  # fmt: skip
+
+
+@functools.cache
+def _in_words(number, language, kind):
+    from num2words import num2words
+
+    with contextlib.suppress(NotImplementedError, TypeError, ValueError, IndexError, KeyError):
+        return str(num2words(number, lang=language, to=kind))
+    return None
+
+
+WORD_LANGUAGES = ("am", "ar", "az", "be", "ca", "cs", "da", "de", "en", "en", "en", "es", "fa", "fi", "fr", "he", "hu",
+                  "id", "it", "ko", "lt", "lv", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "tg", "tr",
+                  "uk")  # fmt: skip
+
+
+def by_words(generator, identifier, date):
+    """The day, and perhaps the year, in words: `november fourth 2019`, `twenty-first of May nineteen seventy-nine`."""
+    language = locale_of(identifier).language
+    if language not in WORD_LANGUAGES:
+        return None
+    forms = month_names(identifier)[date.month]
+    day = _in_words(date.day, language, generator.choice(("ordinal", "ordinal", "cardinal")))
+    if not forms or day is None:
+        return None
+    year = str(date.year)
+    if generator.random() < 0.4 and 1900 <= date.year < 2100:
+        year = _in_words(date.year, language, generator.choice(("year", "cardinal"))) or year
+    if language == "en":
+        form = generator.choice(("{m} {d} {y}", "{m} {d}, {y}", "{d} of {m} {y}", "the {d} of {m}, {y}", "{d} {m} {y}"))
+    elif language in ("es", "pt"):
+        form = generator.choice(("{d} de {m} de {y}", "{d} {m} {y}"))
+    else:
+        form = generator.choice(("{d} {m} {y}", "{d} {m} {y}", "{y} {m} {d}"))
+    if language == "en" and generator.random() < 0.5:
+        day = day.replace("-", " ")
+    return form.format(d=day, m=forms[0], y=year), False
+
+
+def by_roman_month(generator, identifier, date):
+    """`5.III.2024`."""
+    separator = generator.choice((".", ". ", " ", "/", "-"))
+    month = _ROMAN[date.month - 1]
+    return separator.join((str(date.day), month, str(date.year))), False
+
+
+_HAN = "〇一二三四五六七八九"
+
+
+def _han(number):
+    """A number below a hundred as it is counted: 二十一."""
+    tens, ones = divmod(number, 10)
+    return ("" if tens == 0 else "十" if tens == 1 else _HAN[tens] + "十") + (_HAN[ones] if ones else "")
+
+
+def by_han(generator, identifier, date):
+    """`二〇二四年三月五日`, and years of an era: `令和6年3月5日`, `民國113年3月5日`."""
+    marks = generator.choice((("年", "月", "日"), ("年", "月", "日"), ("年", "月", "号"), ("年", "月", "號")))
+    of_era = japanese_year(date)
+    kind = generator.random()
+    if kind < 0.35:
+        year, month, day = "".join(_HAN[int(digit)] for digit in f"{date.year:04d}"), _han(date.month), _han(date.day)
+    elif kind < 0.75 and of_era is not None:
+        era, number = of_era
+        year = era + ("元" if number == 1 and generator.random() < 0.7 else str(number))
+        month, day = date.month, date.day
+    elif kind < 0.9 and date.year > 1945:
+        year, month, day = f"{generator.choice(('民國', '民国', '中華民國'))}{date.year - 1911}", date.month, date.day
+    else:
+        year, month, day = date.year, date.month, date.day
+    between = generator.choice(("", "", "", " "))
+    return between.join((f"{year}{marks[0]}", f"{month}{marks[1]}", f"{day}{marks[2]}")), False
+
+
+def japanese_year(date):
+    """Era and year of a date in Japan since 1873: `("令和", 6)`; None before."""
+    eras = (("令和", (2019, 5, 1)), ("平成", (1989, 1, 8)), ("昭和", (1926, 12, 25)), ("大正", (1912, 7, 30)),
+            ("明治", (1873, 1, 1)))  # fmt: skip
+    for era, begin in eras:
+        if (date.year, date.month, date.day) >= begin:
+            return era, date.year - (1867 if era == "明治" else begin[0] - 1)
+    return None
+
+
+def by_buddhist_year(generator, identifier, date):
+    """In Thai, with the year since Buddha: `5 มีนาคม 2567`, `5 มี.ค. พ.ศ. 2567`."""
+    name = generator.choice(month_names("th")[date.month])
+    era = generator.choice(("", "", "พ.ศ. ", "พ.ศ.", "พุทธศักราช "))
+    text = f"{date.day} {name} {era}{date.year + 543}"
+    return (in_digits(text, digits_of("th")) if generator.random() < 0.3 else text), False
