@@ -162,7 +162,9 @@ def sasrec(options):
 
     histories, validation, test = leave_one_out(read_histories(GAMES))
     began = time.process_time()
-    recommender = train_recommender(histories, validation, options.runs / "sasrec", verbose=2, epochs=200)
+    recommender = train_recommender(
+        histories, validation, options.runs / "sasrec", items={each.item for each in test}, verbose=2, epochs=200
+    )
     result = {"users": len(histories), "items": len(recommender.items) - 4, "cpu_seconds": time.process_time() - began}
     drawn = np.random.default_rng(0).permutation(len(test))[:10_000]  # as the authors do
     result["sampled"] = recommender.evaluate([test[index] for index in drawn], sampled=100)

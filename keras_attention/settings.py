@@ -74,6 +74,29 @@ class ConverterSettings(Settings):
 
 
 @dataclass(frozen=True)
+class WorldDatesSettings(Settings):
+    """How the converter of the dates of all locales is trained.
+
+    Attributes:
+        count: pairs that are generated, of which each update takes some.
+        updates: how many, in all.
+        tokens: positions in a batch; see `TokenBatches`.
+        learning_rate: peak of the schedule.
+        round_updates: updates between two saves.
+        measured: pairs that are measured after each round.
+        seed: of data, weights and order.
+    """
+
+    count: int = _setting(3_000_000, "pairs to generate")
+    updates: int = _setting(24_000, "how many")
+    tokens: int = _setting(6144, "positions in a batch")
+    learning_rate: float = _setting(2e-3, "peak learning rate")
+    round_updates: int = _setting(1000, "updates between two saves")
+    measured: int = _setting(4000, "pairs that are measured after each round")
+    seed: int = _setting(0, "of data, weights and order")
+
+
+@dataclass(frozen=True)
 class AnswererSettings(Settings):
     """How an answerer of questions is trained.
 

@@ -44,6 +44,7 @@ def _train_recommendations(options):
         options.folder,
         settings_of(options, RecommenderSettings),
         options.model,
+        items={each.item for each in test},
         may_change=options.may_change,
         verbose=progress(),
         **{name: getattr(options, name) for name in ("units", "max_length", "dropout")},

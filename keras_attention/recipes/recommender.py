@@ -26,6 +26,7 @@ def train_recommender(
     folder,
     settings=None,
     model="sasrec",
+    items=(),
     user_profiles=None,
     item_profiles=None,
     may_change=(),
@@ -46,6 +47,7 @@ def train_recommender(
         settings: a `RecommenderSettings`.
         model: `"sasrec"`, `"interest"` (`DeepInterestNetwork`) or `"profiles"`
             (`ProfileRecommender`).
+        items: further items of the catalogue, which nobody has chosen so far.
         user_profiles: dict of vectors by user, for `"profiles"`.
         item_profiles: dict of vectors by item, for `"profiles"`; items that
             nobody chose may be among them.
@@ -75,7 +77,7 @@ def train_recommender(
     folder = pathlib.Path(folder)
     counts = collections.Counter(item for items in histories.values() for item in items)
     counts.update({each.item: 0 for each in validation})
-    counts.update(dict.fromkeys(item_profiles or (), 0))
+    counts.update(dict.fromkeys([*items, *(item_profiles or ())], 0))
     items = Vocabulary.of_counts(counts)
     users = Vocabulary(histories)
     kind = RECOMMENDERS[model]

@@ -165,6 +165,20 @@ def normalize(text):
     return tf.strings.strip(text)
 
 
+def fold(text):
+    """`normalize`, and without case: `tf_text.case_fold_utf8`.
+
+    Args:
+        text: string tensor of any shape.
+
+    Example:
+
+    >>> fold(tf.constant(["3. MÄRZ 2024"])).numpy()[0].decode()
+    '3. märz 2024'
+    """
+    return tf_text.case_fold_utf8(normalize(text))
+
+
 def valid_utf8(text):
     """Strings with U+FFFD where bytes are not UTF-8."""
     return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
@@ -176,7 +190,7 @@ def one_line(text):
 
 
 # What becomes of texts first, by the name that a tokenizer is given.
-NORMALIZATIONS = {None: one_line, "NFKC": normalize}
+NORMALIZATIONS = {None: one_line, "NFKC": normalize, "NFKC_Casefold": fold}
 
 
 def some_texts(owner, texts):

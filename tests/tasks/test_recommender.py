@@ -142,6 +142,13 @@ def test_the_other_models_are_trained_alike(model, tmp_path, eagerly):
     assert 0 <= recommender.evaluate(validation)["ndcg"] <= 1
 
 
+def test_what_nobody_chose_is_in_the_catalogue(tmp_path, eagerly):
+    histories, validation, _ = leave_one_out(chains(12))
+    recommender = train_recommender(histories, validation, tmp_path, items=["gin"], epochs=1, units=4, verbose=0)
+    assert "gin" in recommender.items.tokens
+    assert recommender.evaluate([HeldOut("ada", ["tea"], "gin", [])])["hit_rate"] == 1.0  # of eight
+
+
 def test_what_makes_no_sense_is_refused(tmp_path):
     histories, validation, test = leave_one_out(chains(12))
     with pytest.raises(ValueError, match=r"model must be one of 'sasrec', 'interest', 'profiles'\. Received 'mf'"):

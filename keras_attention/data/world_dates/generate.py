@@ -11,7 +11,7 @@ from babel import localedata
 
 from keras_attention.data.world_dates import writers
 from keras_attention.data.world_dates.locales import locale_of, month_names, order_of
-from keras_attention.data.world_dates.refusals import REFUSALS, several
+from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
     in_other_characters,
@@ -39,10 +39,13 @@ _WRITERS = (
     (0.05, writers.by_iso),
     (0.2, writers.by_name),
     (0.05, writers.by_words),
+    (0.01, writers.by_clock),
     (0.01, writers.by_roman_month),
     (0.02, writers.by_han),
     (0.01, writers.by_buddhist_year),
 )
+# Words that a date may stand among; those of the refusals that are names of months do not.
+_PLAIN_WORDS = [word for word in WORDS if word not in ("march", "may", "august", "june", "mars", "mai")]
 # These write numbers alone, so that a mistyped word or another script is not theirs.
 _OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
 
@@ -197,7 +200,7 @@ def _date(generator, locale):
         text, two_digits = written
     if not two_digits and date.year >= 2400:
         return None
-    if write not in _OWN_SCRIPT and "weekday" and generator.random() < 0.08:
+    if write not in _OWN_SCRIPT and generator.random() < 0.08:
         text = writers.with_weekday(generator, locale, date, text)
     around = generator.random()
     if write in (writers.by_iso, writers.by_eight_digits) and around < 0.35:
@@ -205,7 +208,7 @@ def _date(generator, locale):
     elif around < 0.1:
         text = with_time(generator, text)
     elif around < 0.2:
-        text = with_words(generator, text)
+        text = with_words(generator, text, _PLAIN_WORDS)
     text = cased(generator, text)
     if write not in _OWN_SCRIPT:
         if generator.random() < 0.04:
@@ -231,7 +234,7 @@ def _no_date(generator, locale):
     else:
         text = generator.choice(REFUSALS)(generator, locale, date)
     if generator.random() < 0.1:
-        text = with_words(generator, text)
+        text = with_words(generator, text, _PLAIN_WORDS)
     return cased(generator, text), REFUSAL
 
 

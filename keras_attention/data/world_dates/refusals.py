@@ -5,13 +5,149 @@ import calendar
 from keras_attention.data.world_dates.locales import month_names, weekday_names
 from keras_attention.data.world_dates.surroundings import time_of_day
 
-_WORDS = """hello world thank you main street avenue road order number invoice total price item page chapter version test
-foo bar none null unknown n/a nan tbd pending yes no maybe please contact info about home search login user name address
-phone email city country state code id ref amount qty size color blue red green one two three first second last next
-summer winter spring autumn the a of and in for with from quick brown fox jumps over lazy dog lorem ipsum dolor sit amet
-bonjour merci rue avenue hola gracias calle guten tag danke strasse ciao grazie via привет спасибо улица 你好 谢谢 街道
-こんにちは ありがとう 안녕하세요 감사합니다 مرحبا شكرا שלום תודה नमस्ते धन्यवाद สวัสดี ขอบคุณ xin chào cảm ơn merhaba teşekkürler
-march may august june mars mai decade century year month day week hour minute birthday anniversary deadline""".split()
+WORDS = [
+    "hello",
+    "world",
+    "thank",
+    "you",
+    "main",
+    "street",
+    "avenue",
+    "road",
+    "order",
+    "number",
+    "invoice",
+    "total",
+    "price",
+    "item",
+    "page",
+    "chapter",
+    "version",
+    "test",
+    "foo",
+    "bar",
+    "none",
+    "null",
+    "unknown",
+    "n/a",
+    "nan",
+    "tbd",
+    "pending",
+    "yes",
+    "no",
+    "maybe",
+    "please",
+    "contact",
+    "info",
+    "about",
+    "home",
+    "search",
+    "login",
+    "user",
+    "name",
+    "address",
+    "phone",
+    "email",
+    "city",
+    "country",
+    "state",
+    "code",
+    "id",
+    "ref",
+    "amount",
+    "qty",
+    "size",
+    "color",
+    "blue",
+    "red",
+    "green",
+    "one",
+    "two",
+    "three",
+    "first",
+    "second",
+    "last",
+    "next",
+    "summer",
+    "winter",
+    "spring",
+    "autumn",
+    "the",
+    "a",
+    "of",
+    "and",
+    "in",
+    "for",
+    "with",
+    "from",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "lazy",
+    "dog",
+    "lorem",
+    "ipsum",
+    "dolor",
+    "sit",
+    "amet",
+    "bonjour",
+    "merci",
+    "rue",
+    "avenue",
+    "hola",
+    "gracias",
+    "calle",
+    "guten",
+    "tag",
+    "danke",
+    "strasse",
+    "ciao",
+    "grazie",
+    "via",
+    "привет",
+    "спасибо",
+    "улица",
+    "你好",
+    "谢谢",
+    "街道",
+    "こんにちは",
+    "ありがとう",
+    "안녕하세요",
+    "감사합니다",
+    "مرحبا",
+    "شكرا",
+    "שלום",
+    "תודה",
+    "नमस्ते",
+    "धन्यवाद",
+    "สวัสดี",
+    "ขอบคุณ",
+    "xin",
+    "chào",
+    "cảm",
+    "ơn",
+    "merhaba",
+    "teşekkürler",
+    "march",
+    "may",
+    "august",
+    "june",
+    "mars",
+    "mai",
+    "decade",
+    "century",
+    "year",
+    "month",
+    "day",
+    "week",
+    "hour",
+    "minute",
+    "birthday",
+    "anniversary",
+    "deadline",
+]
 _RELATIVE = """today|tomorrow|yesterday|now|in {n} days|{n} days ago|{n} weeks ago|next week|last month|next Monday|last
 Friday|this morning|{n} hours ago|{n} minutes ago|a week ago|the day after tomorrow|tonight|in an hour|end of month|next
 year|heute|morgen|gestern|vor {n} Tagen|in {n} Wochen|nächste Woche|letzten Monat|übermorgen|aujourd'hui|demain|hier|il y a
@@ -35,7 +171,7 @@ _MARKS = "/.-:,;#!?&*()[]{}<>|~+=%$€@_\"'"
 
 def words(generator, identifier, date):
     """A few words, some with numbers."""
-    some = [generator.choice(_WORDS) for _ in range(generator.randint(1, 5))]
+    some = [generator.choice(WORDS) for _ in range(generator.randint(1, 5))]
     if generator.random() < 0.4:
         some.insert(generator.randrange(len(some) + 1), str(generator.randrange(10 ** generator.randint(1, 5))))
     return " ".join(some)
@@ -44,7 +180,8 @@ def words(generator, identifier, date):
 def letters(generator, identifier, date):
     """Letters and marks at random."""
     alphabet = generator.choice(("abcdefghijklmnopqrstuvwxyz", _MARKS, "abcdefghij0123456789", _MARKS + "0123456789"))
-    return "".join(generator.choice(alphabet) for _ in range(generator.randint(0, 14)))
+    text = "".join(generator.choice(alphabet) for _ in range(generator.randint(0, 14)))
+    return text if sum(letter.isdecimal() for letter in text) < 4 else "".join(x for x in text if not x.isdecimal())
 
 
 def numbers(generator, identifier, date):
@@ -64,7 +201,7 @@ def numbers(generator, identifier, date):
             lambda: f"{n(1000)},{n(1000):03d}.{n(100):02d}",
             lambda: f"{n(100)}%",
             lambda: (
-                f"{n(1, 1000)} {generator.choice(_WORDS)} {generator.choice(('Street', 'St.', 'Rd', 'Ave', 'straße'))}"
+                f"{n(1, 1000)} {generator.choice(WORDS)} {generator.choice(('Street', 'St.', 'Rd', 'Ave', 'straße'))}"
             ),
             lambda: f"{n(1, 100)}/{n(1, 100)}",
             lambda: f"{n(1, 32)}.{n(1, 13)}.",
@@ -82,6 +219,8 @@ def numbers(generator, identifier, date):
             lambda: f"{n(1, 13)}/{n(1, 32)}",
             lambda: f"{n(13, 100)}:{n(60, 100)}",
             lambda: f"{n(10**11, 10**13)}",
+            lambda: f"{n(2200, 10000)}{n(13, 100)}{n(32, 100)}",
+            lambda: f"{n(32):02d}{n(13):02d}{n(1950, 2050)}",
         )
     )()
 

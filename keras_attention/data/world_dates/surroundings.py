@@ -40,7 +40,8 @@ def time_of_day(generator):
         )
     elif kind < 0.93:
         return generator.choice(("{h} Uhr", "{h}h{m:02d}", "{h}.{m:02d}", "{h}時{m:02d}分", "{h}시 {m:02d}분", "{h}点{m:02d}分",
-                                 "kl. {h}.{m:02d}", "{h} h", "{h}:{m:02d} Uhr", "{h}:{m:02d} hs")).format(h=hour, m=minute)  # fmt: skip
+                                 "kl. {h}.{m:02d}", "{h} h", "{h}:{m:02d} Uhr", "{h}:{m:02d} hs", "{h}h{m:02d}m", "{h}:{m:02d} hrs", "{h:02d}{m:02d} hours",
+                                 "{h}:{m:02d} o'clock", "{h:02d}:{m:02d} ч", "午後{h}時", "오후 {h}시", "{h}:{m:02d}:00 GMT+0100 (CET)")).format(h=hour, m=minute)  # fmt: skip
     else:
         text = f"{hour}:{minute:02d}"
     return text + generator.choice(_ZONES)
@@ -65,9 +66,23 @@ def with_iso_time(generator, text):
     return f"{text}{generator.choice(('T', 'T', 'T', 't', ' '))}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
 
 
-def with_words(generator, text):
-    """The date with words, a label or brackets around it."""
-    return generator.choice(_BEFORE if generator.random() < 0.8 else _BEHIND).format(text)
+def with_words(generator, text, words):
+    """The date with words, a label or brackets around it.
+
+    Args:
+        generator: random numbers.
+        text: the date.
+        words: list of words that may stand before or behind it.
+    """
+    kind = generator.random()
+    if kind < 0.65:
+        return generator.choice(_BEFORE).format(text)
+    if kind < 0.8:
+        return generator.choice(_BEHIND).format(text)
+    some = " ".join(generator.choice(words) for _ in range(generator.randint(1, 4)))
+    return generator.choice(
+        ("{w} {t}", "{w}: {t}", "{t} {w}", "{t}, {w}", "{t} - {w}", "{w} ({t})", "{t} {w}.", "{w}, {t}")
+    ).format(w=some, t=text)
 
 
 def cased(generator, text):

@@ -103,7 +103,7 @@ def by_numbers(generator, identifier, date):
     pad = generator.choice(("02d", "02d", "d"))
     year = f"{date.year % 100:02d}" if short else f"{date.year:04d}"
     if short and generator.random() < 0.1:
-        year = generator.choice("'’") + year  # noqa: RUF001
+        year = generator.choice("'’") + year
     parts = {"d": format(date.day, pad), "m": format(date.month, pad), "y": year}
     text = separator.join(parts[letter] for letter in order)
     if generator.random() < 0.05:
@@ -118,7 +118,7 @@ def by_eight_digits(generator, identifier, date):
 
 def by_iso(generator, identifier, date):
     """`2024-03-05`, or with another stroke."""
-    stroke = generator.choice("---−–‐")  # noqa: RUF001
+    stroke = generator.choice("---−–‐")
     return f"{date.year:04d}{stroke}{date:%m}{stroke}{date:%d}", False
 
 
@@ -147,12 +147,30 @@ def by_name(generator, identifier, date):
     form = generator.choice(forms)
     if short and form.startswith("{y}"):
         return None  # 24 March 5: which is the day?
+    if any(letter.isdecimal() for letter in name) and "{d}{m}" in form:
+        form = "{d} {m} {y}"
     if language == "en" and generator.random() < 0.12:
         form = generator.choice(("the {d} of {m}, {y}", "{d} of {m} {y}", "{m} the {d}, {y}", "the {d} of {m} {y}"))
         day = english_ordinal(date.day)
     if language in ("es", "pt", "gl", "ast") and generator.random() < 0.3:
         form = generator.choice(("{d} de {m} de {y}", "{d} de {m} del {y}", "{d} de {m}, {y}", "{d} {m} de {y}"))
     return form.format(d=day, m=name, y=year), short
+
+
+def by_clock(generator, identifier, date):
+    """As computers print it, with the time before the year: `Thu Sep 25 10:36:28 UTC 2003`."""
+    months, weekdays = month_names(identifier)[date.month], weekday_names(identifier)[date.weekday()]
+    if not months or not weekdays:
+        return None
+    hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
+    zone = generator.choice(("", "", " UTC", " GMT", " CET", " EST", " +0200", " PDT", " BRT"))
+    form = generator.choice(("{w} {m} {d} {c}{z} {y}", "{w} {m} {d:>2} {c}{z} {y}", "{m} {d} {c}{z} {y}", "{w} {d} {m} {c}{z} {y}",
+                             "{m} {d}, {c}{z}, {y}"))  # fmt: skip
+    text = form.format(
+        w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=f"{hour:02d}:{minute:02d}:{second:02d}", z=zone,
+        y=date.year,
+    )  # fmt: skip
+    return text, False
 
 
 def with_weekday(generator, identifier, date, text):
@@ -164,7 +182,8 @@ def with_weekday(generator, identifier, date, text):
     name = generator.choice(forms)
     if name.endswith(".") and generator.random() < 0.6:
         name = name[:-1]
-    return generator.choice(("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})", "{w}. {t}")).format(w=name, t=text)  # fmt: skip
+    form = generator.choice(("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})"))
+    return form.format(w=name, t=text)
 
 
 @functools.cache

@@ -1,0 +1,82 @@
+"""The recipe for the converter of the dates of all locales, which the package ships."""
+
+import contextlib
+import dataclasses
+import pathlib
+
+import keras
+
+from keras_attention.data.token_batches import TokenBatches
+from keras_attention.data.world_dates import generate_world_dates
+from keras_attention.models import DateConverter
+from keras_attention.recipes.begins import split_given
+from keras_attention.recipes.converter import warmed_up_cosine
+from keras_attention.settings import WorldDatesSettings
+from keras_attention.tasks import TextToText
+from keras_attention.text import CharacterTokenizer
+from keras_attention.training.checkpoints import Checkpoints
+from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
+from keras_attention.training.runs import begun, described_model, fit_rounds, keep_best
+
+SIZES = {"units": 128, "encoder_units": 128, "embedding_dim": 48}
+LONGEST = 84
+
+
+def train_world_dates(folder, settings=None, locales=None, may_change=(), callbacks=(), verbose="auto", **given):
+    """Trains the converter of dates of all locales, and can be stopped at any moment.
+
+    See `generate_world_dates` for what it learns from, and `train_converter`
+    for what is kept in the folder.
+
+    Args:
+        folder: where checkpoints are kept and the result is saved.
+        settings: a `WorldDatesSettings`.
+        locales: identifiers to learn; None has all of CLDR.
+        may_change: see `train_converter`.
+        callbacks: Keras callbacks.
+        verbose: as in `fit`.
+        **given: fields of `WorldDatesSettings`, instead of the record; and
+            arguments of `DateConverter`.
+
+    Returns:
+        A `TextToText` from a text, perhaps with the marks of `hint_of`, to the
+        answer.
+    """
+    settings, model_arguments = split_given(WorldDatesSettings, settings, given)
+    keras.utils.set_random_seed(settings.seed)
+    pairs = generate_world_dates(settings.count, settings.seed, locales)
+    validation = generate_world_dates(settings.measured, settings.seed, locales, for_test=True)
+    sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
+    targets = CharacterTokenizer.train(["0123456789-?"])
+    model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
+    arguments = {"tokens": settings.tokens, "seed": settings.seed, "bucket_width": 8, "max_length": LONGEST}
+    batches = TokenBatches(pairs, sources, targets, **arguments)
+    measured = TokenBatches(validation, sources, targets, **arguments)
+    schedule = warmed_up_cosine(settings.learning_rate, settings.updates, 0.05)
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
+    model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
+    converter = TextToText(model, sources, targets, max_length=10)
+    checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
+    record = {
+        "locales": "all" if locales is None else sorted(locales),
+        **dataclasses.asdict(settings),
+        **described_model(model),
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(begun(folder, "train_world_dates", record, checkpoints, may_change))
+        fit_rounds(
+            "train_world_dates",
+            model,
+            batches,
+            checkpoints,
+            settings.updates,
+            settings.round_updates,
+            callbacks=callbacks,
+            verbose=verbose,
+            validation_data=measured.once(),
+        )
+        sentence = keep_best(model, checkpoints)
+    if verbose:
+        print(sentence)
+    converter.save(folder)
+    return converter
