@@ -1,6 +1,7 @@
 """Search in graph: it knows a step function and a state, no model class."""
 
+from keras_attention.decoding.constraint import Constraint, ConstraintTables
 from keras_attention.decoding.loop import SearchResult, search
 from keras_attention.decoding.strategies import Beam, Greedy, Sample
 
-__all__ = ["Beam", "Greedy", "Sample", "SearchResult", "search"]
+__all__ = ["Beam", "Constraint", "ConstraintTables", "Greedy", "Sample", "SearchResult", "search"]

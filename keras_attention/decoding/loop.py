@@ -34,7 +34,7 @@ class SearchResult(NamedTuple):
     finished: Any
 
 
-def search(step, memory, state, strategy, start, end, max_length, forbidden=(), prefix=None):
+def search(step, memory, state, strategy, start, end, max_length, forbidden=(), prefix=None, constraint=None):
     """Finds outputs that a step function finds probable.
 
     Args:
@@ -54,6 +54,8 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         forbidden: ids that no hypothesis may hold.
         prefix: ids that every hypothesis of an item begins with, `(batch,
             length)`, 0 where it is free; or None.
+        constraint: `ConstraintTables` of what a hypothesis may be; or None. The
+            probabilities are those of the model among what is allowed.
 
     Returns:
         `SearchResult(ids, log_probs, emissions, finished)`. With a strategy
@@ -61,6 +63,8 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         `(rows, ..., source)`.
     """
     width = strategy.width
+    if constraint is not None:
+        step, state = constraint.around(step, state)
     batch = tf.shape(tf.nest.flatten(state)[0])[0]
     state = beams.growing(beams.repeat(state, width))
 

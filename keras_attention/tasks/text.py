@@ -4,11 +4,13 @@ A result is a text, its log-probability, its tokens, and how much each of them
 attended to each token that it was made from; see `Conversion`.
 """
 
+import functools
 from typing import ClassVar
 
 import tensorflow as tf
 
 from keras_attention.conversion import Converter
+from keras_attention.decoding.constraint import Constraint
 from keras_attention.decoding.loop import search
 from keras_attention.decoding.strategies import Sample, deserialize_strategy, serialize_strategy
 from keras_attention.export.saved_converter import SavedConverter
@@ -29,6 +31,7 @@ class TextTask(Converter, Task):
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
         max_length: most tokens of a result, its end not counted. A result that
             did not end by itself has so many, and is not `finished`.
+        constraint: a `Constraint` of what a result may be; or None.
     """
 
     # The names under which tokenizers are saved: the arguments that they were given as.
@@ -36,8 +39,9 @@ class TextTask(Converter, Task):
     input_specs: ClassVar = {"text": tf.TensorSpec([None], tf.string)}
     saved_class = SavedConverter
 
-    def __init__(self, model, tokenizers, target_tokenizer, strategy, max_length):
+    def __init__(self, model, tokenizers, target_tokenizer, strategy, max_length, constraint=None):
         super().__init__(model)
+        self.constraint = Constraint.from_config(constraint) if isinstance(constraint, dict) else constraint
         for name, tokenizer in tokenizers.items():
             setattr(self, name, tokenizer)
         self._target_tokenizer = target_tokenizer
@@ -99,7 +103,15 @@ class TextTask(Converter, Task):
             max_length=self.max_length + 1,
             forbidden=self._forbidden,
             prefix=prefix,
+            constraint=self._tables,
         )
+
+    @functools.cached_property
+    def _tables(self):
+        if self.constraint is None:
+            return None
+        tokenizer = self._target_tokenizer
+        return self.constraint.over(tokenizer.added_texts, tokenizer.vocabulary.end_id, tokenizer.first_texts)
 
     def _results(self, ids, texts, log_probs, finished, weights):
         """Of the hypotheses of each item, `(batch, n_best, length)`, best first, what every signature has.
@@ -135,6 +147,7 @@ class TextTask(Converter, Task):
             "tokenizers": {side: described_tokenizer(tokenizer) for side, tokenizer in self.tokenizers.items()},
             "strategy": serialize_strategy(self.strategy),
             "max_length": self.max_length,
+            **({} if self.constraint is None else {"constraint": self.constraint.get_config()}),
         }
 
     def save_files(self, folder):

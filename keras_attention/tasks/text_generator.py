@@ -22,6 +22,7 @@ class TextGenerator(TextTask):
             `Conversion` says whether it ended by itself, or there.
         max_prompt_length: tokens of a prompt that are read, the last ones; None
             reads all.
+        constraint: a `Constraint` of what a result may be; or None.
 
     Call args:
         texts: a prompt, or a list, tuple, array or tensor of prompts; an empty
@@ -52,7 +53,7 @@ class TextGenerator(TextTask):
 
     sides: ClassVar = {"target": "tokenizer"}
 
-    def __init__(self, model, tokenizer, strategy=Greedy(), max_length=64, max_prompt_length=None):
+    def __init__(self, model, tokenizer, strategy=Greedy(), max_length=64, max_prompt_length=None, constraint=None):
         check_vocabulary("TextGenerator", model.target_vocabulary_size, tokenizer, "target")
         if getattr(strategy, "coverage_penalty", 0.0):
             raise ValueError(
@@ -61,7 +62,7 @@ class TextGenerator(TextTask):
             )
         if max_prompt_length is not None and max_prompt_length < 1:
             raise ValueError(f"TextGenerator: max_prompt_length must be at least 1. Received {max_prompt_length}.")
-        super().__init__(model, {"tokenizer": tokenizer}, tokenizer, strategy, max_length)
+        super().__init__(model, {"tokenizer": tokenizer}, tokenizer, strategy, max_length, constraint)
         self.max_prompt_length = max_prompt_length
 
     def compute(self, text):

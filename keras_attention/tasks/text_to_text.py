@@ -26,6 +26,8 @@ class TextToText(TextTask):
             off, and the `Conversion` says so. None reads all.
         head_weights: whether to return the weights of each layer and head
             beside their mean, for models that have several.
+        constraint: a `Constraint` of what a result may be, such as
+            `Constraint.from_regex(r"\\d{4}-\\d\\d-\\d\\d")`; or None.
 
     Call args:
         texts: a string, or a list, tuple, array or tensor of strings.
@@ -63,11 +65,12 @@ class TextToText(TextTask):
         max_length=64,
         max_source_length=None,
         head_weights=False,
+        constraint=None,
     ):
         check_vocabulary("TextToText", model.source_vocabulary_size, source_tokenizer, "source")
         check_vocabulary("TextToText", model.target_vocabulary_size, target_tokenizer, "target")
         tokenizers = {"source_tokenizer": source_tokenizer, "target_tokenizer": target_tokenizer}
-        super().__init__(model, tokenizers, target_tokenizer, strategy, max_length)
+        super().__init__(model, tokenizers, target_tokenizer, strategy, max_length, constraint)
         self.max_source_length = max_source_length
         self.head_weights = head_weights
 

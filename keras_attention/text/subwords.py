@@ -172,6 +172,13 @@ class SentencePieceTokenizer(Tokenizer):
         not_merged = {*SPECIAL_TOKENS, *(self.vocabulary.tokens[index] for index in bytes_of)}
         return BpeDropout({token: index for token, index in ids.items() if token not in not_merged}, bytes_of)
 
+    @property
+    def first_texts(self):
+        return [text.removeprefix(" ") for text in self.added_texts]
+
+    def _added(self, token):
+        return "" if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else token.replace("▁", " ")
+
     def detokenize(self, ids):
         flat = tf.reshape(tf.cast(ids, tf.int32), [-1, tf.shape(ids)[-1]])
         return tf.reshape(
@@ -255,6 +262,13 @@ class WordPieceTokenizer(Tokenizer):
 
     def tokenize(self, text):
         return self._pieces.tokenize(self._words(text)).merge_dims(-2, -1)
+
+    @property
+    def first_texts(self):
+        return [text.removeprefix(" ") for text in self.added_texts]
+
+    def _added(self, token):
+        return token[2:] if token.startswith("##") else " " + token.removeprefix("\\")
 
     def detokenize(self, ids):
         joined = tf.strings.reduce_join(self.tokens(ids), axis=-1, separator=" ")

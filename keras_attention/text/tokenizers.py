@@ -11,7 +11,7 @@ from typing import ClassVar
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_attention.text.vocabulary import Vocabulary
+from keras_attention.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
 class Tokenizer:
@@ -62,6 +62,22 @@ class Tokenizer:
     def tokens(self, ids):
         """Tokens of ids, shaped alike; empty from the first end id on."""
         return tf.where(self.vocabulary.before_end(ids), self.vocabulary.tokens_of(ids), "")
+
+    @property
+    def added_texts(self):
+        """What each id adds to a text: a list of strings; the special ones add none."""
+        return [""] * len(SPECIAL_TOKENS) + [
+            self._added(token) for token in self.vocabulary.tokens[len(SPECIAL_TOKENS) :]
+        ]
+
+    @property
+    def first_texts(self):
+        """The same of an id that is the first."""
+        return self.added_texts
+
+    def _added(self, token):
+        """What a token adds to a text that is not its first."""
+        return token
 
     def save(self, folder, side):
         """Writes the tokenizer's file into a folder; `side`, source or target, begins its name."""

@@ -36,5 +36,12 @@ class WordTokenizer(Tokenizer):
         lower = tf.strings.lower(valid_utf8(text), encoding="utf-8")
         return tf.strings.split(tf.strings.regex_replace(lower, r"[^\pL\pM\pN]+", " "))
 
+    @property
+    def first_texts(self):
+        return [text.removeprefix(" ") for text in self.added_texts]
+
+    def _added(self, token):
+        return " " + token
+
     def detokenize(self, ids):
         return tf.strings.strip(tf.strings.reduce_join(self.tokens(ids), axis=-1, separator=" "))
