@@ -101,12 +101,12 @@ class AnswererSettings(Settings):
     """How an answerer of questions is trained.
 
     Attributes:
-        epochs: passes over the questions.
+        epochs: passes over the questions, after those of the linear start.
         batch_size: questions in an update.
         learning_rate: of the first epochs; half of it with a linear start, as
             the authors have it.
-        halve_every: epochs after which the learning rate is halved, again and
-            again.
+        halve_every: epochs, after the linear start, after which the learning
+            rate is halved, again and again.
         linear_epochs: epochs of the linear start, in which the attention has no
             softmax; 0 has none.
         clip_norm: largest norm of a gradient, of each weight by itself.

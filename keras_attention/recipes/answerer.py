@@ -49,19 +49,13 @@ def train_answerer(
         A `QuestionAnswerer`, which is also saved in the folder.
 
     Raises:
-        ValueError: if one of the lists is empty, for a linear start as long as
-            the training, or for a folder that holds a training which was begun
-            with something else.
+        ValueError: if one of the lists is empty, or for a folder that holds a
+            training which was begun with something else.
         FloatingPointError: if the loss is not a number any more.
 
     Reference: Sukhbaatar et al. 2015, "End-To-End Memory Networks", 4.2.
     """
     settings, model_arguments = split_given(AnswererSettings, settings, given)
-    if settings.linear_epochs >= settings.epochs:
-        raise ValueError(
-            "train_answerer: the linear start must end before the training does. Received linear_epochs="
-            f"{settings.linear_epochs}, epochs={settings.epochs}."
-        )
     every = [*stories, *validation_stories]
     texts = [text for story in every for text in [*story.sentences, story.question]]
     tokenizer = WordTokenizer.train(texts, whole=[story.answer for story in every])
@@ -94,15 +88,15 @@ def train_answerer(
 def _fit_answerer(model, arrays, validation, checkpoints, settings, seed, callbacks, verbose):
     """The linear start, and the rest."""
     batches = ArrayBatches(*arrays, settings.batch_size, seed)
-    schedule = keras.optimizers.schedules.ExponentialDecay(
-        settings.learning_rate * (0.5 if settings.linear_epochs else 1.0),
-        settings.halve_every * batches.steps_per_epoch,
-        0.5,
-        staircase=True,
+    rate = settings.learning_rate * (0.5 if settings.linear_epochs else 1.0)
+    ends = range(settings.halve_every, settings.epochs, settings.halve_every)  # counted from the end of the linear start
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [(settings.linear_epochs + end) * batches.steps_per_epoch for end in ends],
+        [rate * 0.5**halved for halved in range(len(ends) + 1)],
     )
     optimizer = keras.optimizers.SGD(schedule, clipnorm=settings.clip_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
-    for linear, epochs in ((True, settings.linear_epochs), (False, settings.epochs)):
+    for linear, epochs in ((True, settings.linear_epochs), (False, settings.linear_epochs + settings.epochs)):
         model.linear = linear
         model.compile(optimizer, loss, metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
         fit_rounds(
