@@ -89,7 +89,9 @@ def _fit_answerer(model, arrays, validation, checkpoints, settings, seed, callba
     """The linear start, and the rest."""
     batches = ArrayBatches(*arrays, settings.batch_size, seed)
     rate = settings.learning_rate * (0.5 if settings.linear_epochs else 1.0)
-    ends = range(settings.halve_every, settings.epochs, settings.halve_every)  # counted from the end of the linear start
+    ends = range(
+        settings.halve_every, settings.epochs, settings.halve_every
+    )  # counted from the end of the linear start
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [(settings.linear_epochs + end) * batches.steps_per_epoch for end in ends],
         [rate * 0.5**halved for halved in range(len(ends) + 1)],
