@@ -52,6 +52,7 @@ _PUBLIC = {
     "SentencePieceTokenizer": "text",
     "WordPieceTokenizer": "text",
     "WordTokenizer": "text",
+    "DateReader": "tasks",
     "Forecaster": "tasks",
     "QuestionAnswerer": "tasks",
     "Recommender": "tasks",

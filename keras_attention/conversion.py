@@ -104,8 +104,9 @@ def _single_spaced(text):
 class Converter:
     """What every converter is: callable on strings, over a function on batches.
 
-    Subclasses define `convert_batch(texts, prefixes=None)`, from lists of bytes
-    to the dict of arrays that `conversions_from` takes.
+    Subclasses define `convert_batch(texts, **more)`, from lists of bytes, and of
+    whatever else was given for each text, to the dict of arrays that
+    `conversions_from` takes.
     """
 
     keeps_spaces = True
@@ -129,15 +130,21 @@ class Converter:
             ValueError: if there are prefixes, but not one for each text.
         """
         flat, is_one = self._flat(texts)
-        prefixes = None if prefix is None else self._prefixes(prefix, len(flat))
-        order = sorted(range(len(flat)), key=lambda index: len(flat[index]))
-        conversions = [None] * len(flat)
-        for begin in range(0, len(flat), batch_size):
-            rows = order[begin : begin + batch_size]
-            sides = [[side[row] for row in rows] for side in (flat, prefixes) if side is not None]
-            for row, conversion in zip(rows, conversions_from(self.convert_batch(*sides)), strict=True):
-                conversions[row] = conversion
+        more = {} if prefix is None else {"prefix": self._prefixes(prefix, len(flat))}
+        conversions = self._convert(flat, more, batch_size)
         return conversions[0] if is_one else conversions
+
+    def _convert(self, texts, more, batch_size):
+        """A list of conversions; `more` is a dict of lists of what else each text has."""
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        conversions = [None] * len(texts)
+        for begin in range(0, len(texts), batch_size):
+            rows = order[begin : begin + batch_size]
+            some = {name: [values[row] for row in rows] for name, values in more.items()}
+            found = self.convert_batch([texts[row] for row in rows], **some)
+            for row, conversion in zip(rows, conversions_from(found), strict=True):
+                conversions[row] = conversion
+        return conversions
 
     def evaluate(self, pairs, batch_size=1024):
         """Compares results with expected ones.

@@ -24,10 +24,10 @@ class SavedConverter(Converter, SavedTask):
         """Whether a result has every space of the target that it learned."""
         return (task_of(self.folder) or {}).get("keeps_spaces", True)
 
-    def convert_batch(self, texts, prefixes=None):
-        """A list of strings to a dict of arrays, as the string signature gives them."""
-        if prefixes is not None:
+    def convert_batch(self, texts, **more):
+        """A list of strings, and of what else each has, to a dict of arrays, as the string signature gives them."""
+        if "prefix" in more:
             raise ValueError(
                 "SavedConverter: an export takes no prefix. Load the folder that `keras-attention train` left instead."
             )
-        return self.run(text=tf.constant(texts, tf.string, shape=[len(texts)]))
+        return self.run(text=tf.constant(texts, tf.string, shape=[len(texts)]), **more)

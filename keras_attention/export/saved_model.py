@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_attention.export.defaults import write_defaults
 from keras_attention.export.saved_task import IDENTITY, versions
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.export.warmup import WarmupRequest, write_warmup_requests
@@ -61,7 +62,7 @@ def export_saved_model(task, folder, examples=()):
     try:
         _write(task, staging / "saved_model", staging)
         _check(task, staging / "saved_model", task.checks(examples), staging)
-        warmup = [WarmupRequest(SIGNATURE, inputs) for inputs in task.warmup()]
+        warmup = [WarmupRequest(SIGNATURE, task.with_defaults(inputs)) for inputs in task.warmup()]
         write_warmup_requests(staging / "saved_model", folder.resolve().name, warmup)
         (staging / "saved_model" / IDENTITY).write_text(json.dumps(task.identity) + "\n", encoding="utf-8")
         return _publish(staging / "saved_model", folder)
@@ -78,13 +79,16 @@ def _write(task, place, staging):
         archive.track(table)
     # What `track` is given is only saved where the graph reads it, and the graph holds such a model itself.
     archive._tf_trackable.files = [tf.saved_model.Asset(str(file)) for file in exported.files]
-    specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in exported.input_specs.items()}
+    hints = {name: exported.optional_specs[name] for name in exported.defaults}
+    specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in (exported.input_specs | hints).items()}
 
     def compute(*tensors):
         return exported.compute(**dict(zip(specs, tensors, strict=True)))
 
     archive.add_endpoint(SIGNATURE, compute, input_signature=list(specs.values()))
     archive.write_out(str(place), verbose=False)
+    if hints:
+        write_defaults(place, {name: (value, hints[name].dtype) for name, value in exported.defaults.items()})
 
 
 def _check(task, place, requests, staging):
@@ -92,8 +96,8 @@ def _check(task, place, requests, staging):
     inputs, outputs = staging / "inputs", staging / "outputs.npz"
     inputs.mkdir()
     for index, request in enumerate(requests):
-        for name, array in request.items():
-            tensor = tf.convert_to_tensor(array, task.input_specs[name].dtype)
+        for name, array in task.with_defaults(request).items():
+            tensor = tf.convert_to_tensor(array, (task.input_specs | task.optional_specs)[name].dtype)
             (inputs / f"{index:06}.{name}").write_bytes(tf.io.serialize_tensor(tensor).numpy())
     script = pathlib.Path(__file__).with_name("fresh_process.py")
     run = subprocess.run(

@@ -6,6 +6,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that an export uses
 
+from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.signature import SIGNATURE
 
 # Beside the SavedModel: which task it is of.
@@ -59,6 +60,7 @@ class SavedTask:
             )
         self._loaded = tf.saved_model.load(str(self.folder))
         self._signature = self._loaded.signatures[SIGNATURE]
+        self._defaults = read_defaults(self.folder).get(SIGNATURE, {})
 
     @property
     def input_specs(self):
@@ -68,6 +70,7 @@ class SavedTask:
     def run(self, **inputs):
         """The signature on arrays: a dict of arrays."""
         specs = self.input_specs
+        inputs = filled(inputs, self._defaults)
         if set(inputs) != set(specs):
             raise ValueError(
                 f"{type(self).__name__}: the export in {self.folder} takes {', '.join(sorted(specs))}. Received "

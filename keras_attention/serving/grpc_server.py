@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from keras_attention.export.signature import SIGNATURE
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.protocol import RequestError, are_inputs
 
 _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND, 503: grpc.StatusCode.UNAVAILABLE}
 
@@ -59,10 +59,11 @@ def _inputs(servable, name, request):
     if name not in servable.signatures:
         raise RequestError(400, f'Serving signature name: "{name}" not found in signature def')
     specs = servable.signatures[name].inputs
-    if request.inputs.keys() != specs.keys():
+    if not are_inputs(request.inputs, specs):
         raise RequestError(400, f"inputs must be {', '.join(specs)}. Received {', '.join(request.inputs)}.")
-    inputs = {key: tf.make_ndarray(request.inputs[key]) for key in specs}
-    for key, spec in specs.items():
+    inputs = {key: tf.make_ndarray(request.inputs[key]) for key in request.inputs}
+    for key in inputs:
+        spec = specs[key]
         dtype, shape = tf.dtypes.as_dtype(request.inputs[key].dtype).name, inputs[key].shape
         if dtype != spec.dtype or not spec.accepts(shape):
             raise RequestError(

@@ -37,10 +37,13 @@ class TensorSpec(NamedTuple):
     Attributes:
         dtype: name of a numpy type, or `"string"`.
         shape: sizes, None where any will do; None if even the rank is open.
+        default: an array of one row, which each row is where a request leaves
+            the input out; None if it must not.
     """
 
     dtype: str
     shape: Any
+    default: Any = None
 
     def accepts(self, shape):
         """Whether an array of this shape is one."""
@@ -92,7 +95,7 @@ def parse_request(body, signatures):
     specs = signatures[name]
     by_row = present == ["instances"]
     columns = _columns_of_rows(content["instances"], specs) if by_row else _columns(content["inputs"], specs)
-    return PredictRequest(name, {key: to_array(key, columns[key], specs[key]) for key in specs}, by_row)
+    return PredictRequest(name, {key: to_array(key, columns[key], specs[key]) for key in columns}, by_row)
 
 
 def to_array(name, values, spec):
@@ -153,6 +156,16 @@ def format_error(message):
     return dump({"error": message})
 
 
+def required_of(specs):
+    """Names of the inputs that a request must have."""
+    return [name for name, spec in specs.items() if spec.default is None]
+
+
+def are_inputs(names, specs):
+    """Whether names are those of all inputs that must be there, and of no others than there are."""
+    return set(required_of(specs)) <= set(names) <= set(specs)
+
+
 def _columns_of_rows(instances, specs):
     """Lists of values by input name."""
     if not isinstance(instances, list):
@@ -161,33 +174,34 @@ def _columns_of_rows(instances, specs):
         raise RequestError(400, "'instances' must hold at least one instance")
     named = isinstance(instances[0], dict) and not _is_b64(instances[0])
     if not named:
-        if len(specs) != 1:
+        if len(required_of(specs)) != 1:
             raise RequestError(
                 400, f"The signature has several inputs, so each instance must be an object of: {', '.join(specs)}."
             )
-        return {name: instances for name in specs}
+        return {name: instances for name in required_of(specs)}
+    names = instances[0].keys()
     for index, instance in enumerate(instances):
-        if not isinstance(instance, dict) or instance.keys() != specs.keys():
+        if not isinstance(instance, dict) or instance.keys() != names or not are_inputs(instance, specs):
             received = ", ".join(map(repr, instance)) if isinstance(instance, dict) else _kind(instance)
             raise RequestError(
                 400, f"Instance {index} must be an object of the inputs {', '.join(map(repr, specs))}. "
                 f"Received {received[:200]}.",
             )  # fmt: skip
-    return {name: [instance[name] for instance in instances] for name in specs}
+    return {name: [instance[name] for instance in instances] for name in names}
 
 
 def _columns(inputs, specs):
     """Values by input name."""
     if isinstance(inputs, dict) and not _is_b64(inputs):
-        if inputs.keys() != specs.keys():
+        if not are_inputs(inputs, specs):
             raise RequestError(
                 400, f"'inputs' must name {', '.join(map(repr, specs))}. "
                 f"Received {', '.join(map(repr, inputs))[:200] or 'nothing'}.",
             )  # fmt: skip
         return inputs
-    if len(specs) != 1:
+    if len(required_of(specs)) != 1:
         raise RequestError(400, f"The signature has several inputs, so 'inputs' must name them: {', '.join(specs)}.")
-    return {name: inputs for name in specs}
+    return {name: inputs for name in required_of(specs)}
 
 
 def _shape(name, values):

@@ -15,9 +15,10 @@ import tensorflow_text  # noqa: F401  registers the ops that an export uses
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 
+from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
-from keras_attention.serving.protocol import RequestError, TensorSpec
+from keras_attention.serving.protocol import RequestError, TensorSpec, required_of
 
 # Strings of more bytes are computed apart: the others of a batch would be padded to them.
 LONG = 512
@@ -73,8 +74,10 @@ class Servable:
         self.version = version
         self.folder = pathlib.Path(folder)
         self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
+        defaults = read_defaults(folder)
         self.signatures = {
-            key: _signature(function, max_batch_size, max_queue) for key, function in self._loaded.signatures.items()
+            key: _signature(function, defaults.get(key, {}), max_batch_size, max_queue)
+            for key, function in self._loaded.signatures.items()
         }
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
@@ -93,6 +96,8 @@ class Servable:
             inputs: arrays by name.
         """
         signature = self.signatures[signature_name]
+        defaults = {name: spec.default for name, spec in signature.inputs.items() if spec.default is not None}
+        inputs = filled(inputs, defaults)
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in signature.inputs.items()}
         return Prediction(self.name, signature, tensors, _is_long(inputs))
 
@@ -160,10 +165,13 @@ class Prediction:
         return self._signature.call(**self._tensors)
 
 
-def _signature(function, *batching):
-    inputs = {name: _spec(spec) for name, spec in function.structured_input_signature[1].items()}
+def _signature(function, defaults, *batching):
+    inputs = {
+        name: _spec(spec)._replace(default=defaults.get(name))
+        for name, spec in function.structured_input_signature[1].items()
+    }
     outputs = {name: _spec(spec) for name, spec in function.structured_outputs.items()}
-    is_text = is_text_signature(inputs, outputs)
+    is_text = is_text_signature(required_of(inputs), outputs)
     apart = is_text or _keeps_rows_apart(inputs, outputs)
     batched = _batched(function, *batching) if apart else None
     return Signature(inputs, outputs, function, batched, is_text)

@@ -13,6 +13,7 @@ import importlib
 import inspect
 import json
 import pathlib
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -65,8 +66,20 @@ class Task:
 
     @property
     def optional_specs(self):
-        """What `compute` also takes, in Python alone: an export does not."""
+        """What `compute` also takes, in Python; an export takes those of `defaults` alone."""
         return {}
+
+    # Of `optional_specs` those that an export takes too, `(batch,)`, each with what it is where it is left out.
+    defaults: ClassVar = {}
+
+    def with_defaults(self, inputs):
+        """Inputs, arrays by name, with the `defaults` of those that are left out."""
+        rows = len(next(iter(inputs.values())))
+        return inputs | {
+            name: np.array([value] * rows, object if isinstance(value, str) else None)
+            for name, value in self.defaults.items()
+            if name not in inputs
+        }
 
     def compute(self, **inputs):
         """The whole line, in graph: tensors by name to a dict of tensors, batch first."""

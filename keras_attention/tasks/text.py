@@ -62,12 +62,11 @@ class TextTask(Converter, Task):
         """The tokenizers by their side."""
         return {side: getattr(self, name) for side, name in self.sides.items()}
 
-    def convert_batch(self, texts, prefixes=None):
-        """A list of strings to a dict of arrays, as the string signature gives them."""
-        if prefixes is None:
-            return self.run(text=texts)
-        self._check_prefixes(prefixes)
-        return self.run(text=texts, prefix=prefixes)
+    def convert_batch(self, texts, **more):
+        """A list of strings, and of what else each has, to a dict of arrays, as the string signature gives them."""
+        if "prefix" in more:
+            self._check_prefixes(more["prefix"])
+        return self.run(text=texts, **more)
 
     def _check_prefixes(self, prefixes):
         """Raises a ValueError for a prefix that no result can begin with."""

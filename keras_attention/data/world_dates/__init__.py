@@ -2,20 +2,20 @@
 
 from keras_attention.data.world_dates.generate import (
     LANGUAGES,
-    REFUSAL,
     all_locales,
     babel_dates,
     generate_world_dates,
     hint_of,
     is_for_test,
+    locale_hints,
 )
 
 __all__ = [
     "LANGUAGES",
-    "REFUSAL",
     "all_locales",
     "babel_dates",
     "generate_world_dates",
     "hint_of",
     "is_for_test",
+    "locale_hints",
 ]

@@ -20,15 +20,11 @@ from keras_attention.data.world_dates.surroundings import (
     with_time,
     with_words,
 )
-
-REFUSAL = "?"
+from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONTH_FIRST, REFUSAL
 
 # The languages that most people speak, first and second language together (Ethnologue 2024), as CLDR calls them.
 LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
              "ko", "it")  # fmt: skip
-
-# Marks before a text that say how it is to be read. They are of Unicode's private use area, so that no text has them.
-DAY_FIRST, MONTH_FIRST, LANGUAGE, LANGUAGE_END = "\ue000", "\ue001", "\ue002", "\ue003"
 
 _WRITERS = (
     (0.33, writers.by_babel),
@@ -92,6 +88,11 @@ def hint_of(locale=None, day_first=None):
 def answer_of(date, two_digits):
     """`2024-03-05`, or `24-03-05` of a year that is written with two digits."""
     return f"{date.year % 100:02d}-{date:%m-%d}" if two_digits else f"{date.year:04d}-{date:%m-%d}"
+
+
+def locale_hints():
+    """What is known of every locale: dict of `(language, day_first)` by identifier, as `DateReader` takes it."""
+    return {name: (locale_of(name).language, {"dmy": True, "mdy": False}.get(order_of(name))) for name in all_locales()}
 
 
 def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, for_test=False):

@@ -1,0 +1,61 @@
+"""Inputs of a signature that a client may leave out: what they are then, as the SavedModel itself says.
+
+TensorFlow Serving reads the defaults of a signature; TensorFlow in Python does
+not, so that what loads an export there fills them in.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from keras_attention.export.signature import SIGNATURE
+
+_FILE = "saved_model.pb"
+
+
+def write_defaults(folder, defaults):
+    """Writes what inputs are where a client leaves them out.
+
+    Args:
+        folder: of the SavedModel.
+        defaults: dict of `(value, dtype)` by the name of the input, whose shape
+            is `(batch,)`: one row, which stands for each.
+    """
+    file = pathlib.Path(folder) / _FILE
+    saved = _read(file)
+    for graph in saved.meta_graphs:
+        for name, (value, dtype) in defaults.items():
+            graph.signature_def[SIGNATURE].defaults[name].CopyFrom(tf.make_tensor_proto([value], dtype))
+    file.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def read_defaults(folder):
+    """What inputs are where they are left out: dict of arrays of one row by name, by the name of the signature."""
+    file = pathlib.Path(folder) / _FILE
+    return {
+        name: {key: tf.make_ndarray(value) for key, value in definition.defaults.items()}
+        for graph in _read(file).meta_graphs
+        for name, definition in graph.signature_def.items()
+    }
+
+
+def filled(inputs, defaults):
+    """Inputs with those that were left out, a row for each row of the others.
+
+    Args:
+        inputs: dict of arrays.
+        defaults: dict of arrays of one row.
+    """
+    missing = [name for name in defaults if name not in inputs]
+    if not missing or not inputs:
+        return inputs
+    rows = len(next(iter(inputs.values())))
+    return inputs | {name: np.repeat(defaults[name], rows, axis=0) for name in missing}
+
+
+def _read(file):
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString(file.read_bytes())
+    return saved
