@@ -1,0 +1,190 @@
+"""Dates of all locales: answers are right by construction, refusals are no dates, tests are apart."""
+
+import datetime
+import itertools
+import random
+import re
+
+import pytest
+
+from keras_attention.data.world_dates import (
+    all_locales,
+    babel_dates,
+    generate,
+    generate_world_dates,
+    hint_of,
+    is_for_test,
+    locale_hints,
+    refusals,
+    writers,
+)
+from keras_attention.data.world_dates.locales import digits_of, in_digits, month_names, order_of, without_accents
+from keras_attention.data.world_dates.surroundings import mistyped
+from keras_attention.tasks.date_reader import VALID
+
+pytest.importorskip("num2words")
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return generate_world_dates(6000, seed=3)
+
+
+def test_a_seed_fixes_the_pairs(pairs):
+    assert generate_world_dates(500, seed=3) == pairs[:500]
+    assert generate_world_dates(500, seed=4) != pairs[:500]
+
+
+def test_every_answer_is_a_valid_date_or_the_refusal(pairs):
+    assert all(VALID.allows(answer) for _, answer in pairs)
+    refused = sum(answer == "?" for _, answer in pairs) / len(pairs)
+    assert 0.15 < refused < 0.25
+
+
+def test_what_is_left_to_tests_is_not_learned(pairs):
+    marks = re.compile("^[\ue000\ue001]?(\ue002.*?\ue003)?")
+    learned = {marks.sub("", text) for text, _ in pairs}
+    assert not any(map(is_for_test, learned))
+    apart = generate_world_dates(300, seed=3, for_test=True)
+    assert all(is_for_test(marks.sub("", text)) for text, _ in apart)
+    assert all(is_for_test(text) for text, _, _ in babel_dates(50))
+    assert is_for_test("5 May 2024") == is_for_test("５ MAY 2024")  # noqa: RUF001  case and width do not matter
+
+
+def test_every_locale_is_there_and_they_can_be_chosen():
+    assert len(all_locales()) > 1000
+    some = generate_world_dates(300, seed=1, locales=["de"], refusals=0.0, hints=0.0)
+    german = [
+        text.lower()
+        for text, _ in some
+        if re.search("januar|februar|märz|mai|juni|juli|oktober|dezember", text.lower())
+    ]
+    assert len(german) > 50
+
+
+DATES = [datetime.date(2024, 3, 5), datetime.date(1999, 12, 31), datetime.date(1950, 2, 28), datetime.date(2008, 2, 29)]
+
+
+@pytest.mark.parametrize("date", DATES, ids=str)
+@pytest.mark.parametrize("identifier", ["en_US", "de", "ko", "hu", "en_GB"])
+def test_numbers_are_in_an_order_that_gives_the_date(identifier, date):
+    generator = random.Random(0)
+    for _ in range(300):
+        text, two_digits = writers.by_numbers(generator, identifier, date)
+        numbers = re.findall(r"\d+", text)
+        assert len(numbers) == 3, text
+        year = f"{date.year % 100:02d}" if two_digits else str(date.year)
+        readings = {order for order in ("dmy", "mdy", "ymd")
+                    if all(int(number) == {"d": date.day, "m": date.month, "y": int(year)}[letter]
+                           for letter, number in zip(order, numbers, strict=True))}  # fmt: skip
+        assert readings, text
+        if date.day <= 12 and not text.startswith(year):
+            assert order_of(identifier) in readings or order_of(identifier) == "ymd"
+
+
+def dates_in(text):
+    """Every way in which three numbers of a text are a date."""
+    found = []
+    numbers = re.findall(r"\d+", text)
+    for three in zip(numbers, numbers[1:], numbers[2:], strict=False):
+        for order in itertools.permutations(three):
+            year, month, day = order
+            if order[0] not in (three[0], three[2]) or len(year) not in (2, 4) or len(month) > 2 or len(day) > 2:
+                continue
+            for century in ("", "19", "20") if len(year) == 2 else ("",):
+                try:
+                    if 1500 < int(century + year) < 2400:
+                        found.append(datetime.date(int(century + year), int(month), int(day)))
+                except ValueError:
+                    pass
+    return found
+
+
+def test_the_oracle_of_the_next_test_sees_dates():
+    assert dates_in("5/3/2024")
+    assert dates_in("on 24-03-05 at")
+    assert not dates_in("31/02/2024")
+
+
+def test_what_is_impossible_is_no_date():
+    generator = random.Random(1)
+    for _ in range(4000):
+        text = refusals.impossible(generator, generator.choice(["en", "de", "ru"]), generate._random_date(generator))
+        if not re.search(r"[^\W\d_]", text):
+            assert not dates_in(text), text
+        else:
+            day = int(min(re.findall(r"\d+", text), key=len))
+            names = {name: month for month, forms in month_names("en").items() for name in forms}
+            for name, month in names.items():
+                if re.search(rf"\b{name}\b", text):
+                    year = int(max(re.findall(r"\d+", text), key=len))
+                    with pytest.raises(ValueError, match=r"day|month"):
+                        datetime.date(year, month, day)
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(refusals.REFUSALS), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+)
+def test_no_refusal_is_a_date_of_three_numbers(kind):
+    if kind in (refusals.of_another_calendar, refusals.part):
+        pytest.skip("has a year of another calendar, or a time")
+    generator = random.Random(2)
+    for _ in range(1500):
+        text = kind(generator, generator.choice(all_locales()), generate._random_date(generator))
+        if not re.search(r"[^\W\d_]", text) and not re.fullmatch(r"\d{4,}|[\d.]+\.[\d.]+\.[\d.]+\.\d+", text):
+            assert not dates_in(text), text
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ((2024, 3, 5), ("令和", 6)),
+        ((2019, 5, 1), ("令和", 1)),
+        ((2019, 4, 30), ("平成", 31)),
+        ((1989, 1, 7), ("昭和", 64)),
+        ((1926, 12, 25), ("昭和", 1)),
+        ((1912, 7, 29), ("明治", 45)),
+        ((1912, 7, 30), ("大正", 1)),
+        ((1873, 1, 1), ("明治", 6)),
+        ((1872, 12, 31), None),
+    ],
+)
+def test_eras_of_japan_begin_and_end_on_their_days(date, expected):
+    assert writers.japanese_year(datetime.date(*date)) == expected
+
+
+def test_other_ways_to_count():
+    assert [writers._han(number) for number in (3, 10, 11, 20, 31)] == ["三", "十", "十一", "二十", "三十一"]
+    text, _ = writers.by_buddhist_year(random.Random(0), "th", datetime.date(2024, 3, 5))
+    assert "2567" in text or in_digits("2567", digits_of("th")) in text
+    assert writers.english_ordinal(11) == "11th"
+    assert [writers.english_ordinal(number) for number in (1, 2, 3, 13, 21, 22)] == [
+        "1st",
+        "2nd",
+        "3rd",
+        "13th",
+        "21st",
+        "22nd",
+    ]
+    assert without_accents("février") == "fevrier"
+
+
+def test_a_mistyped_month_is_no_other_month():
+    names = {"march", "mars", "merch"}
+    generator = random.Random(0)
+    for _ in range(300):
+        text = mistyped(generator, "5 march 2024", names.__contains__)
+        word = text.split()[1]
+        assert text.split()[::2] == ["5", "2024"]
+        assert word == "march" or word not in names
+
+
+def test_hints_are_those_of_the_locale():
+    known = locale_hints()
+    assert known["en_US"] == ("en", False)
+    assert known["de_AT"] == ("de", True)
+    assert known["ko"] == ("ko", None)
+    assert hint_of("en_US") == "\ue001\ue002en\ue003"
+    assert hint_of("en_US", day_first=True) == "\ue000\ue002en\ue003"
+    assert hint_of(day_first=False) == "\ue001"
+    assert hint_of("hu") == "\ue002hu\ue003"
