@@ -67,10 +67,10 @@ class ConverterSettings(Settings):
         seed: of the weights and the order of the pairs.
     """
 
-    epochs: int = _setting(3, "passes over the pairs")
-    batch_size: int = _setting(128, "pairs in an update")
+    epochs: int = _setting(3, "number of training epochs")
+    batch_size: int = _setting(128, "batch size")
     learning_rate: float = _setting(4e-3, "peak learning rate")
-    seed: int = _setting(0, "of data, weights and order")
+    seed: int = _setting(0, "random seed of data, weights and order")
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class WorldDatesSettings(Settings):
         seed: of data, weights and order.
     """
 
-    count: int = _setting(3_000_000, "pairs to generate")
-    updates: int = _setting(24_000, "how many")
-    tokens: int = _setting(6144, "positions in a batch")
+    count: int = _setting(3_000_000, "number of training pairs to generate")
+    updates: int = _setting(24_000, "number of training updates")
+    tokens: int = _setting(6144, "batch size in tokens, padding included")
     learning_rate: float = _setting(2e-3, "peak learning rate")
-    round_updates: int = _setting(1000, "updates between two saves")
-    measured: int = _setting(4000, "pairs that are measured after each round")
-    seed: int = _setting(0, "of data, weights and order")
+    round_updates: int = _setting(1000, "updates between two checkpoints")
+    measured: int = _setting(4000, "number of validation pairs")
+    seed: int = _setting(0, "random seed of data, weights and order")
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ class AnswererSettings(Settings):
     Reference: Sukhbaatar et al. 2015, "End-To-End Memory Networks", 4.2.
     """
 
-    epochs: int = _setting(100, "passes over the questions")
-    batch_size: int = _setting(32, "questions in an update")
-    learning_rate: float = _setting(0.01, "of the first epochs; half of it with a linear start")
-    halve_every: int = _setting(25, "epochs after which the learning rate is halved, again and again")
-    linear_epochs: int = _setting(20, "epochs in which the attention has no softmax; 0 has none", type=natural)
-    clip_norm: float = _setting(40.0, "largest norm of a gradient")
-    restarts: int = _setting(1, "models that are trained, of which the best on the validation questions is kept")
-    seed: int = _setting(0, "of data, weights, order and noise")
+    epochs: int = _setting(100, "number of training epochs after the linear start")
+    batch_size: int = _setting(32, "batch size")
+    learning_rate: float = _setting(0.01, "initial learning rate; half of it with a linear start")
+    halve_every: int = _setting(25, "epochs between two halvings of the learning rate")
+    linear_epochs: int = _setting(20, "epochs of the linear start, without the softmax; 0 for none", type=natural)
+    clip_norm: float = _setting(40.0, "maximum gradient norm")
+    restarts: int = _setting(1, "number of restarts; the best on the validation questions is kept")
+    seed: int = _setting(0, "random seed of data, weights, order and noise")
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ class MachineSettings(Settings):
     Reference: Collier and Beel 2018, "Implementing Neural Turing Machines".
     """
 
-    updates: int = _setting(31_250, "how many, at most")
-    batch_size: int = _setting(32, "sequences in an update")
-    learning_rate: float = _setting(1e-3, "of Adam")
-    clip_norm: float = _setting(50.0, "largest norm of a gradient")
-    round_updates: int = _setting(500, "updates between two saves")
-    patience: int = _setting(10, "rounds without a wrong bit, after which it ends")
-    measured: int = _setting(640, "sequences that are measured after each round")
-    seed: int = _setting(0, "of weights and sequences")
+    updates: int = _setting(31_250, "maximum number of training updates")
+    batch_size: int = _setting(32, "batch size")
+    learning_rate: float = _setting(1e-3, "learning rate of Adam")
+    clip_norm: float = _setting(50.0, "maximum gradient norm")
+    round_updates: int = _setting(500, "updates between two checkpoints")
+    patience: int = _setting(10, "error-free rounds after which training stops")
+    measured: int = _setting(640, "number of validation sequences")
+    seed: int = _setting(0, "random seed of weights and sequences")
 
 
 @dataclass(frozen=True)
@@ -178,14 +178,14 @@ class RecommenderSettings(Settings):
         Recommendation", 3.6, which has one negative for each item.
     """
 
-    epochs: int = _setting(100, "passes over the histories, at most")
-    batch_size: int = _setting(128, "histories in an update")
-    learning_rate: float = _setting(1e-3, "of Adam")
-    weight_decay: float = _setting(0.0, "of Adam")
-    negatives: int = _setting(200, "other items that a batch compares with those that came")
-    patience: int = _setting(10, "epochs without a better result, after which it ends")
-    measured: int = _setting(2000, "most users whose validation items are ranked after each epoch")
-    seed: int = _setting(0, "of weights, order and negatives")
+    epochs: int = _setting(100, "maximum number of training epochs")
+    batch_size: int = _setting(128, "batch size")
+    learning_rate: float = _setting(1e-3, "learning rate of Adam")
+    weight_decay: float = _setting(0.0, "weight decay of AdamW")
+    negatives: int = _setting(200, "number of negative items per batch")
+    patience: int = _setting(10, "early stopping: epochs without improvement")
+    measured: int = _setting(2000, "maximum number of users to validate on after each epoch")
+    seed: int = _setting(0, "random seed of weights, order and negatives")
 
 
 @dataclass(frozen=True)
@@ -222,25 +222,28 @@ class TranslatorSettings(Settings):
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """
 
-    updates: int = _setting(8000, "how many")
-    tokens: int = _setting(4096, "positions in a batch")
-    optimizer: str = _setting("adam", "which moves the weights", choices=("adam", "muon"))
-    learning_rate: float | None = _setting(None, "highest of the schedule; else (units * warmup) ** -0.5", type=float)
-    warmup: int = _setting(4000, "updates until then")
-    cooldown: int = _setting(0, "updates at the end over which it falls to zero")
-    label_smoothing: float = _setting(0.1, "taken from the right token")
-    clip_norm: float | None = _setting(25.0, "largest norm of a gradient")
+    updates: int = _setting(8000, "number of training updates")
+    tokens: int = _setting(4096, "batch size in tokens, padding included")
+    optimizer: str = _setting("adam", "optimizer", choices=("adam", "muon"))
+    learning_rate: float | None = _setting(None, "peak learning rate (default: (units * warmup) ** -0.5)", type=float)
+    warmup: int = _setting(4000, "warm-up updates")
+    cooldown: int = _setting(0, "final updates over which the learning rate decays to zero")
+    label_smoothing: float = _setting(0.1, "label smoothing")
+    clip_norm: float | None = _setting(25.0, "maximum gradient norm")
     ema_momentum: float | None = _setting(
-        None, "momentum of a moving average of the weights, which takes the place of that mean", flag="ema", type=float
+        None,
+        "momentum of an exponential moving average of the weights, used instead of averaging",
+        flag="ema",
+        type=float,
     )
-    round_updates: int | None = _setting(None, "updates between two saves; else one pass", type=int)
-    average: int = _setting(10, "rounds around the best whose weights are averaged, if that is better than the best")
-    patience: int | None = _setting(10, "rounds without a better result; then it ends")
-    measure_bleu: bool = _setting(False, "measure BLEU after each round, and let patience look at it", flag="bleu")
+    round_updates: int | None = _setting(None, "updates between two checkpoints (default: one epoch)", type=int)
+    average: int = _setting(10, "checkpoints around the best to average, if that is better")
+    patience: int | None = _setting(10, "early stopping: rounds without improvement")
+    measure_bleu: bool = _setting(False, "measure BLEU after each round and use it for early stopping", flag="bleu")
     bleu_tokenize: str | None = _setting(
-        None, "sacrebleu's name of how BLEU finds words; else by script", type=str, choices=BLEU_TOKENIZATIONS
+        None, "sacrebleu tokenizer (default: chosen by script)", type=str, choices=BLEU_TOKENIZATIONS
     )
-    max_length: int = _setting(256, "tokens of a sentence; longer pairs are left out")
-    max_ratio: float | None = _setting(None, "of the lengths of a pair; others are left out", type=float)
-    subword_dropout: float = _setting(0.0, "fraction of the merges left out at random; 0.1 in the paper")
-    seed: int = _setting(0, "of weights and order")
+    max_length: int = _setting(256, "maximum sentence length in tokens; longer pairs are skipped")
+    max_ratio: float | None = _setting(None, "maximum length ratio of a pair; others are skipped", type=float)
+    subword_dropout: float = _setting(0.0, "BPE-dropout rate; 0.1 in the paper")
+    seed: int = _setting(0, "random seed of weights and order")

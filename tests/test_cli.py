@@ -5,11 +5,13 @@ import importlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
+import keras_attention
 from keras_attention import Sample, cli
 from keras_attention.cli import commands
 from keras_attention.cli.common import strategy_of
@@ -50,12 +52,36 @@ except SystemExit as end:
     assert done.returncode == (0 if "--help" in arguments else 2)
 
 
-@pytest.mark.parametrize("command", ["train dates", "train pairs", "convert", "evaluate", "plot", "export"])
-def test_every_flag_has_a_line_of_help(command, capsys):
+COMMANDS = (
+    "train dates", "train pairs", "train translation", "train questions", "train recommendations", "vocabulary",
+    "convert", "translate", "evaluate", "plot", "export", "serve",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_has_a_line_of_help_and_every_command_an_example(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([*command.split(), "--help"])
     text = capsys.readouterr().out
     assert not re.search(r"^  --?\S+( \S+)?\n  -", text, re.MULTILINE)
+    (example,) = re.findall(r"^examples?:\n  (.*)$", text, re.MULTILINE)[:1]
+    words = shlex.split(example.partition(" < ")[0])
+    assert words[: 1 + len(command.split())] == ["keras-attention", *command.split()]
+    commands.build_parser().parse_args(words[1:])  # it is one
+
+
+def test_a_wrong_flag_shows_the_usage_of_its_own_command(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "pairs", "file.tsv", "--nonsense"])
+    text = capsys.readouterr().err
+    assert text.startswith("usage: keras-attention train pairs")
+    assert "unrecognized arguments: --nonsense" in text
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"keras-attention {keras_attention.__version__}\n"
 
 
 def test_strings_are_converted_in_a_fresh_process_with_nothing_on_standard_error(exported):

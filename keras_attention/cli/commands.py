@@ -12,9 +12,10 @@ import signal
 import sys
 import tempfile
 
+from keras_attention import __version__
 from keras_attention.cli import questions, recommendations, serve, translation
 from keras_attention.cli.common import (
-    Formatter,
+    add_command,
     add_run,
     add_settings,
     add_strategy,
@@ -31,7 +32,9 @@ DEFAULT_MODEL = "saved_models/date_converter"
 
 def main(arguments=None):
     """Runs the command line; returns the exit status."""
-    options = build_parser().parse_args(arguments)
+    options, unknown = build_parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's settings
     try:
@@ -50,6 +53,7 @@ def main(arguments=None):
 def build_parser():
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(prog="keras-attention", description="Attention models from string to string.")
+    parser.add_argument("--version", action="version", version=f"keras-attention {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     translation.add_vocabulary(commands)
     _add_train(commands)
@@ -63,22 +67,30 @@ def build_parser():
 
 
 def _add_train(commands):
-    train = commands.add_parser("train", help="train a converter")
+    train = commands.add_parser("train", help="train a model")
     kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
 
-    dates = kinds.add_parser(
-        "dates", help="dates as people write them, to ISO dates, generated from CLDR data", formatter_class=Formatter
+    dates = add_command(
+        kinds,
+        "dates",
+        "a converter of written dates to ISO dates, on generated pairs",
+        "train dates --locales en_US,de,fr --count 50000 --run runs/dates",
     )
-    dates.add_argument("--count", type=positive, default=25_000, help="pairs to generate")
-    dates.add_argument("--locales", default="en_US", help="CLDR locales, with commas between them")
+    dates.add_argument("--count", type=positive, default=25_000, help="number of training pairs to generate")
+    dates.add_argument("--locales", default="en_US", help="comma-separated CLDR locales, such as en_US,de,ko")
     dates.set_defaults(run=_train_dates, source_normalization="NFKC")
 
-    pairs = kinds.add_parser("pairs", help="your own pairs of short strings", formatter_class=Formatter)
-    pairs.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
-    pairs.add_argument(
-        "--source-normalization", choices=("NFKC",), help="bring sources into this form of Unicode; else as they are"
+    pairs = add_command(
+        kinds,
+        "pairs",
+        "a converter of short strings, on your own pairs",
+        "train pairs names.tsv --epochs 20 --run runs/names",
     )
-    pairs.add_argument("--validation", metavar="FILE", help="pairs to measure on, instead of some of FILE")
+    pairs.add_argument("file", metavar="FILE", help="pairs file: source, tab, target on each line; plain or .gz")
+    pairs.add_argument(
+        "--source-normalization", choices=("NFKC",), help="Unicode normalization of the sources (default: none)"
+    )
+    pairs.add_argument("--validation", metavar="FILE", help="validation pairs (default: a held-out part of FILE)")
     pairs.set_defaults(run=_train_pairs)
 
     translation.add_train_translation(kinds)
@@ -86,67 +98,104 @@ def _add_train(commands):
     recommendations.add_train_recommendations(kinds)
     for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
         add_run(kind, folder)
-        kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets to measure on")
+        kind.add_argument(
+            "--held-out", type=float, default=0.05, help="fraction of the targets held out for validation"
+        )
         add_settings(kind, ConverterSettings)
-        kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="who asks, when")
-        kind.add_argument("--cell", choices=("gru", "lstm"), default="gru", help="of encoder and decoder")
-        kind.add_argument("--units", type=positive, default=64, help="width of the decoder's state")
-        kind.add_argument("--encoder-units", type=positive, default=64, help="width of the encoder's, a direction")
-        kind.add_argument("--dropout", type=float, default=0.0, help="fraction dropped in training")
+        kind.add_argument(
+            "--attention", choices=("bahdanau", "luong", "none"), default="luong", help="attention mechanism"
+        )
+        kind.add_argument(
+            "--cell", choices=("gru", "lstm"), default="gru", help="recurrent cell of encoder and decoder"
+        )
+        kind.add_argument("--units", type=positive, default=64, help="size of the decoder state")
+        kind.add_argument("--encoder-units", type=positive, default=64, help="size of the encoder state, per direction")
+        kind.add_argument("--dropout", type=float, default=0.0, help="dropout rate")
 
 
 def _add_convert(commands):
-    convert = commands.add_parser(
-        "convert", help="convert strings", description="Converts strings, or standard input line by line.",
-        formatter_class=Formatter,
-    )  # fmt: skip
+    convert = add_command(
+        commands,
+        "convert",
+        "convert strings",
+        'convert --model saved_models/date_converter "3 May 1979"',
+        "convert --model runs/names < names.txt",
+        description="Converts strings, or standard input line by line.",
+    )
     _add_model(convert)
-    convert.add_argument("texts", metavar="TEXT", nargs="*", help="strings; none means standard input")
-    convert.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
+    convert.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="strings to convert (default: the lines of standard input)"
+    )
+    convert.add_argument(
+        "--log-prob", action="store_true", help="print the log-probability and a tab before each result"
+    )
     convert.set_defaults(run=_convert)
 
 
 def _add_evaluate(commands):
-    evaluate = commands.add_parser("evaluate", help="exact-match accuracy, BLEU, chrF", formatter_class=Formatter)
+    evaluate = add_command(
+        commands,
+        "evaluate",
+        "measure accuracy, BLEU and chrF, or ranking quality",
+        "evaluate --model runs/names held_out.tsv",
+        "evaluate --model runs/en_de test.en test.de --beam 5 --length-penalty 1",
+    )
     _add_model(evaluate)
-    evaluate.add_argument("file", metavar="FILE", help="source, tab, target in each line; plain or .gz")
+    evaluate.add_argument("file", metavar="FILE", help="test file: source, tab, target on each line; plain or .gz")
     evaluate.add_argument(
-        "reference", metavar="REFERENCE", nargs="?", help="targets, if FILE has sources only; means --bleu"
+        "reference",
+        metavar="REFERENCE",
+        nargs="?",
+        help="file of the targets, if FILE has sources only; implies --bleu",
     )
-    evaluate.add_argument("--bleu", action="store_true", help="print BLEU and chrF instead of the accuracy")
+    evaluate.add_argument("--bleu", action="store_true", help="print BLEU and chrF instead of accuracy")
     evaluate.add_argument(
-        "--tokenized", action="store_true", help="words are what stands between spaces, as in REFERENCE"
+        "--tokenized", action="store_true", help="the texts are already tokenized: split words at spaces only"
     )
     evaluate.add_argument(
-        "--bleu-tokenize", choices=BLEU_TOKENIZATIONS, help="sacrebleu's name of how BLEU finds words; else by script"
+        "--bleu-tokenize", choices=BLEU_TOKENIZATIONS, help="sacrebleu tokenizer (default: chosen by script)"
     )
-    evaluate.add_argument("--lowercase", action="store_true", help="BLEU and chrF in lower case")
-    evaluate.add_argument("--output", metavar="FILE", help="where to keep the results, line by line")
-    evaluate.add_argument("--batch-size", type=positive, default=64, help="strings that go through the model at once")
+    evaluate.add_argument("--lowercase", action="store_true", help="compute BLEU and chrF on lower-cased text")
+    evaluate.add_argument("--output", metavar="FILE", help="file to write the results to, one per line")
+    evaluate.add_argument("--batch-size", type=positive, default=64, help="number of strings per batch")
     add_strategy(evaluate)
-    evaluate.add_argument("--show", type=int, default=5, help="how many mistakes to show")
+    evaluate.add_argument("--show", type=int, default=5, help="number of mistakes to print")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _add_plot(commands):
-    plot = commands.add_parser("plot", help="draw the attention of one conversion", formatter_class=Formatter)
+    plot = add_command(
+        commands,
+        "plot",
+        "plot the attention weights of one conversion",
+        'plot --model saved_models/date_converter "3 May 1979" --output attention.png',
+    )
     _add_model(plot)
-    plot.add_argument("text", metavar="TEXT", help="the string to convert")
-    plot.add_argument("--output", metavar="FILE", default="attention.png", help="image to write")
+    plot.add_argument("text", metavar="TEXT", help="string to convert")
+    plot.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
     plot.set_defaults(run=_plot)
 
 
 def _add_export(commands):
-    export = commands.add_parser("export", help="write a SavedModel that takes strings", formatter_class=Formatter)
-    export.add_argument("folder", metavar="RUN", help="what `train` left")
-    export.add_argument("target", metavar="MODEL", help="the model's folder; the next version is made in it")
-    export.add_argument("--head-weights", action="store_true", help="also give the attention of each layer and head")
+    export = add_command(
+        commands,
+        "export",
+        "write a SavedModel that takes strings",
+        "export runs/en_de saved_models/en_de --beam 4 --length-penalty 0.6",
+    )
+    export.add_argument("folder", metavar="RUN", help="output folder of a training run")
+    export.add_argument("target", metavar="MODEL", help="model folder; the next version is created in it")
+    export.add_argument(
+        "--head-weights", action="store_true", help="also export the attention weights of each layer and head"
+    )
     add_strategy(export)
     export.set_defaults(run=_export)
 
 
 def _add_model(parser):
-    parser.add_argument("--model", metavar="FOLDER", default=DEFAULT_MODEL, help="an export, or what `train` left")
+    parser.add_argument(
+        "--model", metavar="FOLDER", default=DEFAULT_MODEL, help="exported model, or output folder of a training run"
+    )
 
 
 def _train_dates(options):

@@ -13,11 +13,33 @@ DRAWING_FLAGS = ("temperature", "top_k", "top_p", "seed")
 STRATEGY_FLAGS = ("beam", "length_penalty", "coverage_penalty", "n_best", "sample", *DRAWING_FLAGS)
 
 
-class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows each flag's default, where it has one."""
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows each flag's default, where it has one, and examples as they are written."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
+def add_command(commands, name, help, *examples, description=None):
+    """The parser of a subcommand.
+
+    Args:
+        commands: what `add_subparsers` gave.
+        name: of the subcommand.
+        help: one line, in the list of subcommands.
+        *examples: command lines, without the program's name.
+        description: of the subcommand's own help; the line of `help` by default.
+    """
+    shown = "\n".join(f"  keras-attention {example}" for example in examples)
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=description or f"{help[0].upper()}{help[1:]}.",
+        epilog=f"example{'s' if len(examples) > 1 else ''}:\n{shown}",
+        formatter_class=Formatter,
+    )
+    parser.set_defaults(parser=parser)
+    return parser
 
 
 def positive(text):
@@ -71,31 +93,44 @@ def settings_of(options, record):
 
 def add_run(parser, folder):
     """The flags of a training's folder."""
-    parser.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="output folder of the training")
+    parser.add_argument("--run", metavar="FOLDER", dest="folder", default=folder, help="output folder of the run")
     parser.add_argument(
         "--may-change",
         metavar="NAME",
         nargs="+",
         default=[],
-        help="what may be another than the training in that folder was begun with, by its name in run.json",
+        help="settings that may differ from those in run.json when a run is resumed",
     )
 
 
 def add_strategy(parser):
     """The flags of a search; `strategy_of` reads them."""
-    parser.add_argument("--beam", type=positive, default=None, help="hypotheses kept; 1 is greedy search")
-    parser.add_argument("--length-penalty", type=float, default=None, help="alpha; above 0 favours longer results")
-    parser.add_argument("--coverage-penalty", type=float, default=None, help="beta; above 0 minds what was not read")
-    parser.add_argument("--n-best", type=positive, default=None, help="results for each string, best first")
-    parser.add_argument("--sample", action="store_true", default=None, help="draw tokens at random instead")
-    parser.add_argument("--temperature", type=float, default=None, help="of the draws; below 1 is more careful")
-    parser.add_argument("--top-k", type=positive, default=None, help="draw among so many tokens")
-    parser.add_argument("--top-p", type=float, default=None, help="draw among tokens that together are so probable")
+    parser.add_argument("--beam", type=positive, default=None, help="beam width; 1 is greedy search")
+    parser.add_argument(
+        "--length-penalty", type=float, default=None, help="length penalty alpha; above 0 favours longer results"
+    )
+    parser.add_argument(
+        "--coverage-penalty",
+        type=float,
+        default=None,
+        help="coverage penalty beta; above 0 penalises unattended source positions",
+    )
+    parser.add_argument("--n-best", type=positive, default=None, help="number of results per string, best first")
+    parser.add_argument(
+        "--sample", action="store_true", default=None, help="sample tokens at random instead of searching"
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=None, help="sampling temperature; below 1 favours probable tokens"
+    )
+    parser.add_argument("--top-k", type=positive, default=None, help="sample among the K most probable tokens")
+    parser.add_argument(
+        "--top-p", type=float, default=None, help="sample among the most probable tokens of total probability P"
+    )
     parser.add_argument(
         "--seed",
         type=int,
         default=None,
-        help="random seed of the draws: with one the same strings give the same results",
+        help="random seed of the samples; the same seed gives the same results",
     )
 
 

@@ -3,24 +3,38 @@
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
-from keras_attention.cli.common import Formatter, add_run, add_settings, positive, progress, settings_of
+from keras_attention.cli.common import add_command, add_run, add_settings, positive, progress, settings_of
 from keras_attention.settings import AnswererSettings
 
 MODEL_ARGUMENTS = ("hops", "units", "tying", "max_sentences")
 
 
 def add_train_questions(kinds):
-    train = kinds.add_parser("questions", help="stories with questions, as bAbI has them", formatter_class=Formatter)
-    train.add_argument("files", metavar="FILE", nargs="+", help="stories, plain or .gz; several are learned jointly")
-    train.add_argument("--validation", metavar="FILE", nargs="+", help="to choose by, instead of some of FILE")
-    train.add_argument("--held-out", type=float, default=0.1, help="fraction of the questions to choose by")
-    model = train.add_argument_group("model")
-    model.add_argument("--hops", type=positive, default=3, help="how often the story is read")
-    model.add_argument("--units", type=positive, default=20, help="width of the embeddings")
-    model.add_argument(
-        "--tying", choices=("adjacent", "layerwise"), default="adjacent", help="which embeddings are one"
+    train = add_command(
+        kinds,
+        "questions",
+        "a memory network that answers questions about stories",
+        "train questions qa1_single-supporting-fact_train.txt --restarts 3 --run runs/qa1",
     )
-    model.add_argument("--max-sentences", type=positive, default=50, help="latest sentences of a story that are read")
+    train.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="stories in bAbI format, plain or .gz; several files are learned jointly",
+    )
+    train.add_argument(
+        "--validation", metavar="FILE", nargs="+", help="validation stories (default: a held-out part of FILE)"
+    )
+    train.add_argument("--held-out", type=float, default=0.1, help="fraction of the questions held out for validation")
+    model = train.add_argument_group("model")
+    model.add_argument("--hops", type=positive, default=3, help="number of memory hops")
+    model.add_argument("--units", type=positive, default=20, help="size of the embeddings")
+    model.add_argument(
+        "--tying", choices=("adjacent", "layerwise"), default="adjacent", help="weight tying of the embeddings"
+    )
+    model.add_argument(
+        "--max-sentences", type=positive, default=50, help="memory size: number of latest sentences that are read"
+    )
     training = train.add_argument_group("training")
     add_run(training, "runs/questions")
     add_settings(training, AnswererSettings)

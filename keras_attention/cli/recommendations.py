@@ -3,23 +3,30 @@
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
-from keras_attention.cli.common import Formatter, add_run, add_settings, positive, progress, settings_of
+from keras_attention.cli.common import add_command, add_run, add_settings, positive, progress, settings_of
 from keras_attention.settings import RecommenderSettings
 
 
 def add_train_recommendations(kinds):
-    train = kinds.add_parser("recommendations", help="what users chose, in order", formatter_class=Formatter)
-    train.add_argument("file", metavar="FILE", help="a user and an item in each line, in order of time; plain or .gz")
+    train = add_command(
+        kinds,
+        "recommendations",
+        "a recommender, on histories of users and items",
+        "train recommendations choices.tsv --max-length 100 --run runs/shop",
+    )
+    train.add_argument("file", metavar="FILE", help="a user and an item on each line, in order of time; plain or .gz")
     model = train.add_argument_group("model")
     model.add_argument(
         "--model",
         choices=("sasrec", "interest"),
         default="sasrec",
-        help="self-attention, or target attention",
+        help="SASRec (self-attention) or DIN (target attention)",
     )
-    model.add_argument("--units", type=positive, default=50, help="width of the items' embeddings")
-    model.add_argument("--max-length", type=positive, default=50, help="latest items of a history that are read")
-    model.add_argument("--dropout", type=float, default=0.5, help="fraction dropped in training")
+    model.add_argument("--units", type=positive, default=50, help="size of the item embeddings")
+    model.add_argument(
+        "--max-length", type=positive, default=50, help="number of latest items of a history that are read"
+    )
+    model.add_argument("--dropout", type=float, default=0.5, help="dropout rate")
     training = train.add_argument_group("training")
     add_run(training, "runs/recommendations")
     add_settings(training, RecommenderSettings)

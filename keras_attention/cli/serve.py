@@ -2,41 +2,60 @@
 
 import argparse
 
-from keras_attention.cli.common import Formatter, positive
+from keras_attention.cli.common import add_command, positive
 
 
 def add_serve(commands):
-    serve = commands.add_parser(
+    serve = add_command(
+        commands,
         "serve",
-        help="answer over TensorFlow Serving's protocol",
+        "serve models over TensorFlow Serving's REST and gRPC protocols",
+        "serve saved_models --port 8501 --grpc-port 8500",
         description="Serves every FOLDER/<name>/<version>/ over TensorFlow Serving's REST protocol, with a page at /.",
-        formatter_class=Formatter,
     )
-    serve.add_argument("folder", metavar="FOLDER", nargs="?", default="saved_models", help="of the models")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for other machines too")
-    serve.add_argument("--port", type=_port, default=8501, help="of HTTP")
-    serve.add_argument("--grpc-port", type=_port, help="of TensorFlow Serving's gRPC; none without it")
-    serve.add_argument("--token-file", metavar="FILE", help="holds what clients must send as a bearer token")
-    serve.add_argument("--no-page", dest="page", action="store_false", help="serve the protocol alone")
-    serve.add_argument("--poll-seconds", type=float, default=1.0, help="how often to look for new versions")
+    serve.add_argument("folder", metavar="FOLDER", nargs="?", default="saved_models", help="folder of models")
+    serve.add_argument("--host", default="127.0.0.1", help="address to bind to; 0.0.0.0 accepts other machines")
+    serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
+    serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
+    serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
+    serve.add_argument("--no-page", dest="page", action="store_false", help="do not serve the web page")
+    serve.add_argument("--poll-seconds", type=float, default=1.0, help="seconds between two looks for new versions")
     serve.add_argument(
-        "--intra-op-threads", type=positive, default=1, help="in one operation; more for models that are much larger"
+        "--intra-op-threads", type=positive, default=1, help="threads per operation; more for much larger models"
     )
     several = serve.add_argument_group("several processes, on Ray Serve")
-    several.add_argument("--replicas", type=positive, help="processes that answer; without it one, and no Ray")
-    several.add_argument("--max-replicas", type=positive, help="most of them under load; --replicas is then the fewest")
     several.add_argument(
-        "--target-ongoing-requests", type=positive, default=32, help="in a replica, before another one is started"
+        "--replicas", type=positive, help="number of server processes, on Ray (default: one, without Ray)"
     )
-    several.add_argument("--replica-gpus", type=float, default=0.0, help="of each replica; several may share one")
-    several.add_argument("--ray-address", default="local", help="of a Ray cluster; local starts one for this command")
+    several.add_argument(
+        "--max-replicas", type=positive, help="upper limit under load; --replicas is then the lower limit"
+    )
+    several.add_argument(
+        "--target-ongoing-requests",
+        type=positive,
+        default=32,
+        help="requests per replica before another one is started",
+    )
+    several.add_argument("--replica-gpus", type=float, default=0.0, help="GPUs per replica; fractions share one")
+    several.add_argument(
+        "--ray-address", default="local", help="address of a Ray cluster; local starts one for this command"
+    )
     limits = serve.add_argument_group("limits")
-    limits.add_argument("--max-body", type=positive, default=1_000_000, help="bytes of a request")
-    limits.add_argument("--max-text-length", type=positive, default=10_000, help="bytes of a string")
-    limits.add_argument("--max-batch", type=positive, default=1024, help="strings of a request")
-    limits.add_argument("--max-positions", type=positive, default=262_144, help="strings times bytes of the longest")
-    limits.add_argument("--max-queue", type=positive, default=512, help="requests that wait; others are answered 503")
-    limits.add_argument("--body-seconds", type=float, default=30.0, help="for a request to arrive")
+    limits.add_argument("--max-body", type=positive, default=1_000_000, help="maximum size of a request in bytes")
+    limits.add_argument("--max-text-length", type=positive, default=10_000, help="maximum size of a string in bytes")
+    limits.add_argument("--max-batch", type=positive, default=1024, help="maximum number of strings per request")
+    limits.add_argument(
+        "--max-positions", type=positive, default=262_144, help="maximum of strings times bytes of the longest"
+    )
+    limits.add_argument(
+        "--max-queue",
+        type=positive,
+        default=512,
+        help="maximum number of waiting requests; further ones are answered 503",
+    )
+    limits.add_argument(
+        "--body-seconds", type=float, default=30.0, help="maximum time for a request to arrive, in seconds"
+    )
     serve.set_defaults(run=_serve)
 
 

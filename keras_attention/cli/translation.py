@@ -9,7 +9,7 @@ import math
 import sys
 
 from keras_attention.cli.common import (
-    Formatter,
+    add_command,
     add_run,
     add_settings,
     add_strategy,
@@ -80,10 +80,17 @@ MODEL_FLAGS = {
 
 
 def add_vocabulary(commands):
-    vocabulary = commands.add_parser("vocabulary", help="train a subword vocabulary", formatter_class=Formatter)
-    vocabulary.add_argument("files", metavar="FILE", nargs="+", help="text, both languages' for a joint vocabulary")
-    vocabulary.add_argument("--output", metavar="FILE", help="file to write; else vocabulary.KIND")
-    vocabulary.add_argument("--size", type=positive, default=10_000, help="number of ids, special ones among them")
+    vocabulary = add_command(
+        commands,
+        "vocabulary",
+        "train a subword vocabulary",
+        "vocabulary train.en train.de --size 10000 --output joint.sentencepiece",
+    )
+    vocabulary.add_argument(
+        "files", metavar="FILE", nargs="+", help="text files; give both languages for a joint vocabulary"
+    )
+    vocabulary.add_argument("--output", metavar="FILE", help="file to write (default: vocabulary.KIND)")
+    vocabulary.add_argument("--size", type=positive, default=10_000, help="vocabulary size, including special tokens")
     _add_subwords(vocabulary)
     vocabulary.set_defaults(run=_vocabulary)
 
@@ -93,30 +100,44 @@ def _add_subwords(parser):
         "--subwords",
         choices=SUBWORDS,
         default="sentencepiece",
-        help="kind: SentencePiece's byte-pair encoding, which loses nothing, or tensorflow-text's WordPiece",
+        help="SentencePiece byte-pair encoding (lossless) or WordPiece",
     )
 
 
 def add_train_translation(kinds):
-    train = kinds.add_parser("translation", help="your own parallel corpus of sentences", formatter_class=Formatter)
+    train = add_command(
+        kinds,
+        "translation",
+        "a translator, on your own parallel corpus",
+        "train translation --source train.en --target train.de --run runs/en_de",
+    )
     corpus = train.add_argument_group("corpus")
     corpus.add_argument(
-        "--source", metavar="FILE", required=True, help="sentences, or source, tab, target without --target"
+        "--source",
+        metavar="FILE",
+        required=True,
+        help="source sentences, one per line; or source, tab, target without --target",
     )
-    corpus.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    corpus.add_argument("--validation-source", metavar="FILE", help="to measure on; else some of the corpus")
-    corpus.add_argument("--validation-target", metavar="FILE", help="their translations")
+    corpus.add_argument("--target", metavar="FILE", help="target sentences, one per line")
     corpus.add_argument(
-        "--held-out", type=float, default=0.02, help="fraction of the corpus to measure on, without such files"
+        "--validation-source", metavar="FILE", help="validation sources (default: a held-out part of the corpus)"
     )
-    corpus.add_argument("--vocabulary", metavar="FILE", help="joint, from `keras-attention vocabulary`; else trained")
-    corpus.add_argument("--source-vocabulary", metavar="FILE", help="of the source alone")
-    corpus.add_argument("--target-vocabulary", metavar="FILE", help="of the target alone")
-    corpus.add_argument("--vocabulary-size", type=positive, default=10_000, help="of a joint one that is trained")
+    corpus.add_argument("--validation-target", metavar="FILE", help="validation targets")
+    corpus.add_argument(
+        "--held-out", type=float, default=0.02, help="fraction of the corpus held out, without validation files"
+    )
+    corpus.add_argument(
+        "--vocabulary", metavar="FILE", help="joint vocabulary from `keras-attention vocabulary` (default: train one)"
+    )
+    corpus.add_argument("--source-vocabulary", metavar="FILE", help="source vocabulary, if not joint")
+    corpus.add_argument("--target-vocabulary", metavar="FILE", help="target vocabulary, if not joint")
+    corpus.add_argument(
+        "--vocabulary-size", type=positive, default=10_000, help="size of the joint vocabulary that is trained"
+    )
     _add_subwords(corpus)
     model = train.add_argument_group("model")
-    model.add_argument("--model", choices=MODELS, default="transformer", help="its kind")
-    model.add_argument("--preset", default="tiny", help="tiny, small, or of the transformer base")
+    model.add_argument("--model", choices=MODELS, default="transformer", help="model architecture")
+    model.add_argument("--preset", default="tiny", help="model size: tiny, small, or base (transformer only)")
     for kinds, flags in MODEL_FLAGS.items():
         group = train.add_argument_group(f"{kinds} model, instead of the preset's")
         for name, settings in flags.items():
@@ -125,29 +146,37 @@ def add_train_translation(kinds):
     add_run(training, "runs/translation")
     add_settings(training, TranslatorSettings)
     training.add_argument(
-        "--precision", choices=("float32", "mixed_bfloat16", "mixed_float16"), default="float32", help="dtype policy"
+        "--precision",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        default="float32",
+        help="Keras dtype policy",
     )
-    training.add_argument("--tensorboard", metavar="FOLDER", help="write results for TensorBoard")
+    training.add_argument("--tensorboard", metavar="FOLDER", help="folder for TensorBoard logs")
     train.set_defaults(run=_train_translation)
 
 
 def add_translate(commands, add_model):
-    translate = commands.add_parser(
+    translate = add_command(
+        commands,
         "translate",
-        help="translate files, line by line",
+        "translate text line by line",
+        "translate --model runs/en_de news.en --beam 5 --output news.de",
         description="Translates a file, or standard input, one line into one, or --n-best into so many.",
-        formatter_class=Formatter,
     )
     add_model(translate)
-    translate.add_argument("file", metavar="FILE", nargs="?", help="text, plain or .gz; none means standard input")
-    translate.add_argument("--output", metavar="FILE", help="where to write; none means standard output")
-    translate.add_argument("--batch-size", type=positive, default=64, help="lines that go through the model at once")
+    translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")
+    translate.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
+    translate.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")
     translate.add_argument(
-        "--unsorted", action="store_true", help="translate lines as they come, not those of about one length together"
+        "--unsorted", action="store_true", help="translate lines in input order, without grouping by length"
     )
-    translate.add_argument("--long", choices=("truncate", "refuse"), default="truncate", help="lines over the limit")
-    translate.add_argument("--prefix", help="what each translation must begin with")
-    translate.add_argument("--log-prob", action="store_true", help="put the log-probability and a tab before each line")
+    translate.add_argument(
+        "--long", choices=("truncate", "refuse"), default="truncate", help="what to do with lines over the length limit"
+    )
+    translate.add_argument("--prefix", help="text that each translation must begin with")
+    translate.add_argument(
+        "--log-prob", action="store_true", help="print the log-probability and a tab before each line"
+    )
     add_strategy(translate)
     translate.set_defaults(run=_translate)
 
