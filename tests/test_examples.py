@@ -95,3 +95,20 @@ def test_translation_with_recurrent_networks_on_files_of_ones_own(run_here, tmp_
     printed = run_here(script, *files, "--attention", "none", "--updates", "2", "--output", "out")
     assert "tok:13a" in printed
     assert (tmp_path / "out/none/model/1/saved_model.pb").is_file()
+
+
+def test_turing_machine(run_here, tmp_path):
+    script = EXAMPLES / "turing_machine/turing_machine.py"
+    arguments = ("--updates", "1", "--longest", "2", "--slots", "12", "--width", "8", "--output", "out")
+    printed = run_here(script, *arguments)
+    assert "6 times 2: " in printed
+    assert (tmp_path / "out/model/1/saved_model.pb").is_file()
+    assert (tmp_path / "out/heads.png").is_file()
+
+
+def test_recommendation(run_here, tmp_path, eagerly, unchecked):
+    printed = run_here(EXAMPLES / "recommendation/recommendation.py", "--epochs", "1", "--output", "out")
+    assert "what most see: hit rate 0." in printed
+    assert "profiles: hit rate" in printed
+    assert (tmp_path / "out/model/1/saved_model.pb").is_file()
+    assert (tmp_path / "out/attention.png").is_file()

@@ -97,7 +97,7 @@ def popular(histories, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder or wheel with MovieLens-100k; else it is generated")
-    parser.add_argument("--epochs", type=int, default=60, help="passes over the users, at most (default: 60)")
+    parser.add_argument("--epochs", type=int, default=80, help="passes over the users, at most (default: 80)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path("runs/recommendation"), help="folder to write to"
@@ -127,7 +127,15 @@ def main():
     for name, arguments in models.items():
         folder = options.output / name.replace(" ", "_")
         trained[name] = train_recommender(
-            histories, validation, folder, epochs=options.epochs, seed=options.seed, verbose=0, **arguments
+            histories,
+            validation,
+            folder,
+            epochs=options.epochs,
+            batch_size=32,
+            patience=15,
+            seed=options.seed,
+            verbose=0,
+            **arguments,
         )
         results[name] = trained[name].evaluate(test)
     for name, found in results.items():

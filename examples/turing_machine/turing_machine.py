@@ -62,8 +62,9 @@ def main():
     version = options.output / "model" / "1"
     machine.export(version, verbose=False)
     one = make(1, **LONGER[options.algorithm](2 * options.longest), seed=8)
-    serve = tf.saved_model.load(version).serve
-    draw(one, {name: tensor.numpy()[0] for name, tensor in serve(one.inputs).items()}, options.output / "heads.png")
+    loaded = tf.saved_model.load(version)
+    said = {name: tensor.numpy()[0] for name, tensor in loaded.serve(one.inputs).items()}
+    draw(one, said, options.output / "heads.png")
     print(f"SavedModel: {version}")
     print(f"Heads: {options.output / 'heads.png'}")
 

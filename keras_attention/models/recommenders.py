@@ -238,8 +238,8 @@ class ProfileRecommender(_ByProduct):
 
     `context = softmax((U p_u) . (V P)) E[history]`: query, keys and values are
     three things of three widths, a user's profile, items' profiles and items'
-    embeddings. What is known of the user then is `tanh(W [context ; p_u])`, and
-    the score of an item its product with the item's embedding.
+    embeddings. What is known of the user then is `tanh(W context)`, and the
+    score of an item its product with the item's embedding.
 
     Args:
         vocabulary_size, units, max_length: see `RecommendationModel`.
@@ -247,8 +247,8 @@ class ProfileRecommender(_ByProduct):
             rows are no users; that of id 1 stands for an unknown one.
         item_profile_dim: width of the profiles of items.
         rank: width in which they are compared.
-        profiles: with False there are no profiles: a learned query asks the
-            items' embeddings.
+        profiles: with False there are no profiles: the items of the history
+            have one weight.
         dropout: fraction of the embeddings dropped, in training.
 
     `set_profiles(users, items)` gives it the profiles, which are not trained.
@@ -287,7 +287,9 @@ class ProfileRecommender(_ByProduct):
         self.profiles = profiles
         self.dropout = dropout
         self.seed = seed
-        self.attention = Attention(ReducedRankScore(rank), dtype=self.dtype_policy, name="attention")
+        # It begins with weights that are nearly alike, so that profiles have to earn their differences.
+        score = ReducedRankScore(rank, initializer=keras.initializers.RandomNormal(stddev=0.05))
+        self.attention = Attention(score, dtype=self.dtype_policy, name="attention")
         self.projection = keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy, name="projection")
         self.drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.build()
@@ -298,10 +300,9 @@ class ProfileRecommender(_ByProduct):
         self.item_profiles = self._embedding(
             "item_profiles", self.vocabulary_size, self.item_profile_dim, trainable=False
         )
-        self.query = self._embedding("query", 1, self.users[1], 1.0) if not self.profiles else None
-        key_dim = self.item_profile_dim if self.profiles else self.units
-        self.attention.build((None, None, self.users[1]), (None, None, self.units), (None, None, key_dim))
-        self.projection.build((None, None, self.units + (self.users[1] if self.profiles else 0)))
+        widths = (self.users[1], self.units, self.item_profile_dim)
+        self.attention.build(*((None, None, width) for width in widths))
+        self.projection.build((None, None, self.units))
 
     def set_profiles(self, users, items):
         """Gives the model the profiles of users, `(count, width)`, and of items, `(vocabulary_size, width)`."""
@@ -311,14 +312,12 @@ class ProfileRecommender(_ByProduct):
     def _vectors(self, inputs, training):
         history, mask = self._kept(inputs["history"])
         value = self.drop(self._rows(self.items, history), training=training)
-        key = self._rows(self.item_profiles, history) if self.profiles else value
+        key = self._rows(self.item_profiles, history) * float(self.profiles)
         batch, length = ops.shape(history)
-        users = ops.cast(inputs["user"], "int32")
-        profile = self._rows(self.user_profiles, users) if self.profiles else self._rows(self.query, users * 0)
+        profile = self._rows(self.user_profiles, ops.cast(inputs["user"], "int32"))
         query = ops.broadcast_to(profile[:, None], (batch, length, self.users[1]))
         context, weights = self.attention(query, value, key, value_mask=mask, use_causal_mask=True, training=training)
-        known = [context, query] if self.profiles else [context]
-        return self.projection(ops.concatenate(known, axis=-1)), weights, mask
+        return self.projection(context), weights, mask
 
     def get_config(self):
         return super().get_config() | {
