@@ -93,8 +93,8 @@ def _fit_answerer(model, arrays, validation, checkpoints, settings, seed, callba
         settings.halve_every, settings.epochs, settings.halve_every
     )  # counted from the end of the linear start
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [(settings.linear_epochs + end) * batches.steps_per_epoch for end in ends],
-        [rate * 0.5**halved for halved in range(len(ends) + 1)],
+        [(settings.linear_epochs + end) * batches.steps_per_epoch for end in [*ends, settings.epochs]],
+        [rate * 0.5**halved for halved in range(len(ends) + 2)],  # Keras' has at least one boundary: the end
     )
     optimizer = keras.optimizers.SGD(schedule, clipnorm=settings.clip_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")

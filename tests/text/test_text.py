@@ -56,7 +56,7 @@ def test_line_break_in_a_text_is_a_space():
 
 
 def test_unknown_normalization_is_refused():
-    with pytest.raises(ValueError, match=r"normalization must be one of None, 'NFKC'. Received 'nfd'"):
+    with pytest.raises(ValueError, match=r"normalization must be one of None, 'NFKC', 'NFKC_Casefold'. Received 'nfd'"):
         CharacterTokenizer(Vocabulary([]), "nfd")
 
 
