@@ -117,6 +117,7 @@ def main():
             "attention_units": (16, 8),
             "hidden_units": (16, 8),
             "max_length": 20,
+            "measured": 100,  # to rank all films for a user takes a pass over the history for each
         },
         "self-attention": {"model": "sasrec", "max_length": 100, "dropout": 0.3},
     }

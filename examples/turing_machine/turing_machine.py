@@ -30,9 +30,9 @@ TRAINED = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="copy", help="what it should compute")
-    parser.add_argument("--longest", type=int, default=6, help="longest sequence, or most items, of the training")
+    parser.add_argument("--longest", type=int, default=10, help="longest sequence, or most items, of the training")
     parser.add_argument("--updates", type=int, default=8000, help="at most; it ends where no bit is wrong any more")
-    parser.add_argument("--slots", type=int, default=40, help="rows of the memory")
+    parser.add_argument("--slots", type=int, default=64, help="rows of the memory")
     parser.add_argument("--width", type=int, default=12, help="of a row of the memory")
     parser.add_argument("--heads", type=int, default=1, help="that read, and that write")
     parser.add_argument("--seed", type=int, default=0, help="of weights and sequences")
@@ -87,7 +87,8 @@ def draw(sequences, said, file):
     )
     for row, (name, part) in zip(rows, parts.items(), strict=True):
         row.imshow(part, cmap="Blues", aspect="auto", vmin=0, vmax=1, interpolation="nearest")
-        row.set(ylabel=name, yticks=[])
+        row.set(yticks=[])
+        row.set_ylabel(name, rotation=0, ha="right", va="center")
     rows[-1].set(xlabel="step")
     figure.savefig(file, dpi=120)
 
