@@ -130,7 +130,7 @@ MACHINES = {
         [{"lengths": (10, 10), "repeats": (n, n)} for n in (10, 20)],
     ),
     "associative_recall": ({"task": {"items": (2, 6)}}, [{"items": (n, n)} for n in (6, 12, 20)]),
-    "priority_sort": ({"read_heads": 4, "write_heads": 4}, [{}]),
+    "priority_sort": ({"read_heads": 4, "write_heads": 4, "slots": 32}, [{}]),
 }
 
 
