@@ -49,6 +49,7 @@ class Recommends:
                 model that is not exported, an unknown user or item.
         """
         history = list(history)
+        self._check_is_listed(history)
         is_one = all(isinstance(item, str | bytes) for item in history) and not isinstance(user, list | tuple)
         histories = [history] if is_one else [list(each) for each in history]
         users = None if user is None else [user] if is_one else list(user)
@@ -68,6 +69,12 @@ class Recommends:
                 found.append(Recommendation(names[:count], scores[:count], weights[..., : len(own)]))
         return found[0] if is_one else found
 
+    def _check_is_listed(self, history):
+        """Raises a TypeError unless there are strings, or lists, in a history."""
+        wrong = next((each for each in history if not isinstance(each, str | bytes | list | tuple)), None)
+        if wrong is not None:
+            raise TypeError(f"{type(self).__name__}: items must be strings. Received {wrong!r:.60}.")
+
     def _check(self, histories, users):
         owner = type(self).__name__
         for items in histories:
@@ -86,11 +93,26 @@ class Recommends:
             )
 
 
+def rank_of(score, others):
+    """How many of the others come before an item; of those with its score half do, as in an order at random.
+
+    Args:
+        score: of the item.
+        others: array of the others' scores.
+
+    Example:
+
+    >>> rank_of(0.5, np.array([0.9, 0.5, 0.5, 0.1]))
+    2.0
+    """
+    return float((others > score).sum() + (others == score).sum() / 2)
+
+
 def ranking_scores(ranks, at=10):
     """How good ranks are.
 
     Args:
-        ranks: integers `(count,)`: how many items came before the right one.
+        ranks: numbers `(count,)`: how many items came before the right one.
         at: how many of the first are looked at.
 
     Returns:

@@ -248,3 +248,22 @@ def test_import_in_haste_leaves_nothing_behind(monkeypatch):
             importlib.import_module("matplotlib")
     assert gc.isenabled()
     assert "matplotlib" not in sys.modules
+
+
+def test_recommendations_from_a_file_to_an_export(tmp_path, monkeypatch, capsys, eagerly, unchecked):
+    shop = ["tea", "milk", "jam", "bread", "sugar"]
+    lines = [f"user{row}\t{shop[(row + step) % 5]}\n" for row in range(12) for step in range(4)]
+    (tmp_path / "choices.tsv").write_text("".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    flags = ["--units", "4", "--epochs", "1", "--run", "run"]
+    assert cli.main(["train", "recommendations", "choices.tsv", *flags]) == 0
+    assert re.search(r"Of 12 last items [\d.]+% are among the first ten", capsys.readouterr().out)
+    assert cli.main(["evaluate", "--model", "run", "choices.tsv"]) == 0
+    assert "NDCG@10" in capsys.readouterr().out
+    assert cli.main(["export", "run", "model"]) == 0
+    assert len(keras_attention.load("model")(["tea", "milk"]).items) == 3
+    assert cli.main(["evaluate", "--model", "model", "choices.tsv"]) == 1
+    assert "is an export, which gives its best items alone" in capsys.readouterr().err
+    (tmp_path / "few.tsv").write_text("ada\ttea\n", encoding="utf-8")
+    assert cli.main(["train", "recommendations", "few.tsv", *flags]) == 1
+    assert "has no user of three items" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from keras_attention import DateConverter, load
 from keras_attention.data import generate_dates
-from keras_attention.recipes import train_converter, warmed_up_cosine
+from keras_attention.recipes import train_converter, train_machine, train_world_dates, warmed_up_cosine
 
 PAIRS = generate_dates(260, formats=("d MM yy",))
 TINY = {"units": 8, "embedding_dim": 4, "batch_size": 32, "verbose": 0}
@@ -105,3 +105,25 @@ def test_schedule_rises_then_falls_to_zero():
     schedule = warmed_up_cosine(2.0, 100)
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     np.testing.assert_allclose(rates, [0.0, 1.0, 2.0, 1.0, 0.0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "arguments", "message"),
+    [
+        ("add", {}, "algorithm must be one of 'copy', .*. Received 'add'"),
+        ("copy", {"slots": 12}, "copy has to remember up to 20 vectors of 8 bits. Received a memory of 12 slots of 20"),
+        ("copy", {"width": 6}, "Give slots=128 and width=8, or a smaller task"),
+    ],
+)
+def test_a_machine_whose_memory_is_too_small_for_its_task_is_refused(algorithm, arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train_machine(algorithm, tmp_path, **arguments)
+
+
+def test_the_converter_of_all_locales_is_what_it_was_begun_with(tmp_path, eagerly):
+    sizes = {"count": 300, "measured": 40, "units": 8, "encoder_units": 8, "embedding_dim": 4, "verbose": 0}
+    converter = train_world_dates(tmp_path, updates=2, round_updates=1, **sizes)
+    assert load(tmp_path)("5 May 2024").source_tokens == list("5 may 2024")
+    assert int(converter.model.optimizer.iterations) == 2
+    with pytest.raises(ValueError, match="pairs was"):  # others, since the locales are
+        train_world_dates(tmp_path, locales=["de"], updates=2, round_updates=1, **sizes)

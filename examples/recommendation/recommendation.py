@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from keras_attention import load
 from keras_attention.data import leave_one_out
 from keras_attention.recipes import train_recommender
-from keras_attention.recommend import ranking_scores
+from keras_attention.recommend import rank_of, ranking_scores
 
 GENRES = ["Action", "Adventure", "Animation", "Comedy", "Crime", "Drama", "Horror", "Romance", "Sci-Fi", "War"]
 FILES = "ml-100k/ml-100k."
@@ -89,8 +89,8 @@ def popular(histories, test):
             counts[film] = counts.get(film, 0) + 1
     ranks = []
     for each in test:
-        own = counts.get(each.item, 0)
-        ranks.append(sum(count > own for film, count in counts.items() if film not in each.history))
+        others = [count for film, count in counts.items() if film not in (each.item, *each.history)]
+        ranks.append(rank_of(counts.get(each.item, 0), np.array(others)))
     return ranking_scores(ranks)
 
 
@@ -98,7 +98,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder or wheel with MovieLens-100k; else it is generated")
     parser.add_argument("--epochs", type=int, default=80, help="passes over the users, at most (default: 80)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and draws (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path("runs/recommendation"), help="folder to write to"
     )

@@ -23,20 +23,18 @@ def write_defaults(folder, defaults):
         defaults: dict of `(value, dtype)` by the name of the input, whose shape
             is `(batch,)`: one row, which stands for each.
     """
-    file = pathlib.Path(folder) / _FILE
-    saved = _read(file)
+    saved = read_saved_model(folder)
     for graph in saved.meta_graphs:
         for name, (value, dtype) in defaults.items():
             graph.signature_def[SIGNATURE].defaults[name].CopyFrom(tf.make_tensor_proto([value], dtype))
-    file.write_bytes(saved.SerializeToString(deterministic=True))
+    (pathlib.Path(folder) / _FILE).write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def read_defaults(folder):
     """What inputs are where they are left out: dict of arrays of one row by name, by the name of the signature."""
-    file = pathlib.Path(folder) / _FILE
     return {
         name: {key: tf.make_ndarray(value) for key, value in definition.defaults.items()}
-        for graph in _read(file).meta_graphs
+        for graph in read_saved_model(folder).meta_graphs
         for name, definition in graph.signature_def.items()
     }
 
@@ -55,7 +53,8 @@ def filled(inputs, defaults):
     return inputs | {name: np.repeat(defaults[name], rows, axis=0) for name in missing}
 
 
-def _read(file):
+def read_saved_model(folder):
+    """The description of a SavedModel, a protocol buffer, without its weights."""
     saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString(file.read_bytes())
+    saved.ParseFromString((pathlib.Path(folder) / _FILE).read_bytes())
     return saved

@@ -28,7 +28,14 @@ from keras_attention.layers.masks import Pattern, alibi_slopes, causal_mask, com
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.pooling import AttentionPooling
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding, rotary, sinusoid
-from keras_attention.layers.recurrent import GRUCell, LSTMCell, RecurrentCell, get_recurrent_cell, run_recurrence
+from keras_attention.layers.recurrent import (
+    FeedForwardCell,
+    GRUCell,
+    LSTMCell,
+    RecurrentCell,
+    get_recurrent_cell,
+    run_recurrence,
+)
 from keras_attention.layers.scores import (
     AdditiveScore,
     DotScore,
@@ -41,7 +48,7 @@ from keras_attention.layers.scores import (
 )
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
-from keras_attention.layers.turing_machine import FeedForwardCell, TuringMachine, TuringMachineCell, TuringMachineOutput
+from keras_attention.layers.turing_machine import TuringMachine, TuringMachineCell, TuringMachineOutput
 from keras_attention.layers.unroll import unroll
 
 __all__ = [

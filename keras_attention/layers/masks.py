@@ -138,6 +138,11 @@ def cleaned(tensor, mask):
     return ops.where(mask, tensor, ops.zeros((), tensor.dtype))
 
 
+def counted_from_here(values):
+    """The sum of each value and those behind it: integers or bools `(batch, length)` to int32 of that shape."""
+    return ops.flip(ops.cumsum(ops.flip(ops.cast(values, "int32"), axis=1), axis=1), axis=1)
+
+
 def check_mask(mask, owner, name, axes, shape, broadcast=False):
     """Raises a ValueError unless `mask` is bool and shaped as it should be.
 

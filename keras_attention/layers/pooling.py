@@ -10,7 +10,7 @@ from keras import ops
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Layer, serialized
-from keras_attention.layers.masks import check_mask, cleaned
+from keras_attention.layers.masks import check_mask, cleaned, counted_from_here
 from keras_attention.layers.scores import get_score
 
 QUERIES = ("learned", "last")
@@ -208,7 +208,7 @@ def last_token(sequence, mask=None):
     """
     if mask is None:
         return ops.sum(sequence[:, -1:], axis=1, keepdims=True)  # of one position, or of none where the length is 0
-    tokens_from_here = ops.flip(ops.cumsum(ops.flip(ops.cast(mask, "int32"), axis=1), axis=1), axis=1)
+    tokens_from_here = counted_from_here(mask)
     last = ops.logical_and(mask, tokens_from_here == 1)
     # A sum with one term is that term, to the last digit, which a product of matrices would round on a GPU.
     return ops.sum(ops.where(last[..., None], sequence, ops.zeros((), sequence.dtype)), axis=1, keepdims=True)

@@ -212,14 +212,46 @@ class LSTMCell(Rematerialized, _HoistedCell, keras.layers.LSTMCell):
         return h, (h, c)
 
 
-RECURRENT_CELLS = {"gru": GRUCell, "lstm": LSTMCell}
+@keras.saving.register_keras_serializable(package="keras_attention")
+class FeedForwardCell(RecurrentCell):
+    """A recurrence that remembers nothing: `h = tanh(W x + b)`.
+
+    It is a controller of a `TuringMachineCell` that has no memory but the
+    machine's.
+
+    Args:
+        units: width of the state, which is the output and is never read.
+
+    Example:
+
+    >>> output, (state,) = FeedForwardCell(4)(np.ones((2, 3)), [np.zeros((2, 4))])
+    >>> output.shape
+    TensorShape([2, 4])
+
+    Reference: Graves et al. 2014, "Neural Turing Machines", 3.4.
+    """
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def project(self, inputs):
+        return ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel)) + self._weight(self.bias)
+
+    def step(self, projected, state):
+        h = ops.tanh(projected)
+        return h, (h,)
+
+
+RECURRENT_CELLS = {"gru": GRUCell, "lstm": LSTMCell, "feed_forward": FeedForwardCell}
 
 
 def get_recurrent_cell(cell, units, **kwargs):
     """A recurrent cell by name, or the cell itself.
 
     Args:
-        cell: `"gru"`, `"lstm"`, or a `RecurrentCell` of that width.
+        cell: `"gru"`, `"lstm"`, `"feed_forward"`, or a `RecurrentCell` of that
+            width.
         units: width of the state.
         **kwargs: of the constructor of a cell that is given by name.
 

@@ -17,37 +17,6 @@ _LIMIT = 20.0  # of what the controller says to its heads
 _TINY = 1e-16
 
 
-@keras.saving.register_keras_serializable(package="keras_attention")
-class FeedForwardCell(RecurrentCell):
-    """A recurrence that remembers nothing: `h = tanh(W x + b)`.
-
-    It is a controller of a `TuringMachineCell` that has no memory but the
-    machine's.
-
-    Args:
-        units: width of the state, which is the output and is never read.
-
-    Example:
-
-    >>> output, (state,) = FeedForwardCell(4)(np.ones((2, 3)), [np.zeros((2, 4))])
-    >>> output.shape
-    TensorShape([2, 4])
-
-    Reference: Graves et al. 2014, "Neural Turing Machines", 3.4.
-    """
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
-        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
-
-    def project(self, inputs):
-        return ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel)) + self._weight(self.bias)
-
-    def step(self, projected, state):
-        h = ops.tanh(projected)
-        return h, (h,)
-
-
 class TuringMachineOutput(NamedTuple):
     """What a `TuringMachine` returns.
 
@@ -150,8 +119,7 @@ class TuringMachineCell(RecurrentCell):
         self.controller = controller
         self.shifts = shifts
         self.memory = memory
-        kind = FeedForwardCell(units, dtype=self.dtype_policy) if controller == "feed_forward" else controller
-        self.control = get_recurrent_cell(kind, units, dtype=self.dtype_policy)
+        self.control = get_recurrent_cell(controller, units, dtype=self.dtype_policy)
 
     @property
     def state_count(self):
@@ -278,12 +246,11 @@ class TuringMachineCell(RecurrentCell):
         )
         return ops.softmax((1.0 + ops.softplus(sharpness)) * ops.log(shifted + _TINY), axis=-1)
 
-    def read_weights_of(self, state):
-        """Where the read heads and the write heads are: `(..., heads, slots)` of a state or of many."""
+    def focus_of(self, state):
+        """Where the read heads and the write heads are: two tensors `(batch, heads, slots)` of a state."""
         read, write = state[-3], state[-2]
-        outer = ops.shape(read)[:-1]
         return tuple(
-            ops.reshape(weights, (*outer, heads, self.slots))
+            ops.reshape(weights, (-1, heads, self.slots))
             for weights, heads in ((read, self.read_heads), (write, self.write_heads))
         )
 
@@ -358,7 +325,7 @@ class TuringMachine(Layer):
 
         def step(projected, state):
             output, state = self.cell.step(projected, state)
-            return (output, *self.cell.read_weights_of(state)), state
+            return (output, *self.cell.focus_of(state)), state
 
         projected = self.cell.project(cleaned(ops.cast(inputs, self.compute_dtype), mask))
         (output, *weights), state = unroll(step, projected, state, mask=mask)

@@ -5,7 +5,8 @@ import keras  # noqa: F401 - first of all: it registers the other packages befor
 from keras_attention.models.base import EncoderDecoder, LanguageModel
 from keras_attention.models.memory_network import MemoryNetwork
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
-from keras_attention.models.recommenders import DeepInterestNetwork, ProfileRecommender, RecommendationModel, SASRec
+from keras_attention.models.recommendation_model import RecommendationModel
+from keras_attention.models.recommenders import DeepInterestNetwork, ProfileRecommender, SASRec
 from keras_attention.models.recurrent.date_converter import DateConverter, VanillaSeq2Seq
 from keras_attention.models.recurrent.decoder import RecurrentDecoder
 from keras_attention.models.recurrent.encoder import RecurrentEncoder

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.checked_inputs import ChecksInputs
+from keras_attention.layers.masks import counted_from_here
 
 TYINGS = ("adjacent", "layerwise")
 
@@ -191,8 +192,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
         if training and self.time_noise:
             draws = keras.random.uniform(ops.shape(there), seed=self.seed_generator)
             counted = counted + ops.cast(ops.logical_and(there, draws < self.time_noise), "int32")
-        from_here_on = ops.flip(ops.cumsum(ops.flip(counted, axis=1), axis=1), axis=1)
-        return from_here_on - ops.cast(there, "int32")
+        return counted_from_here(counted) - ops.cast(there, "int32")
 
     def _rows(self, embedding, ids):
         # The product makes the gradient a whole matrix: of rows, of which one may stand there many times, an optimizer

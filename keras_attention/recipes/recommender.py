@@ -13,9 +13,9 @@ from keras_attention.models import DeepInterestNetwork, ProfileRecommender, SASR
 from keras_attention.recipes.begins import split_given
 from keras_attention.settings import RecommenderSettings
 from keras_attention.tasks import Recommender
-from keras_attention.text.vocabulary import Vocabulary
+from keras_attention.text.vocabulary import SPECIAL_TOKENS, UNKNOWN_ID, Vocabulary
 from keras_attention.training.checkpoints import Checkpoints
-from keras_attention.training.runs import begun, described_model, fit_rounds, keep_best
+from keras_attention.training.runs import begun, described_model, described_pairs, fit_rounds, keep_best
 
 RECOMMENDERS = {"sasrec": SASRec, "interest": DeepInterestNetwork, "profiles": ProfileRecommender}
 
@@ -76,35 +76,16 @@ def train_recommender(
     settings, model_arguments = split_given(RecommenderSettings, settings, given)
     folder = pathlib.Path(folder)
     counts = collections.Counter(item for items in histories.values() for item in items)
-    counts.update({each.item: 0 for each in validation})
-    counts.update(dict.fromkeys([*items, *(item_profiles or ())], 0))
-    items = Vocabulary.of_counts(counts)
-    users = Vocabulary(histories)
-    kind = RECOMMENDERS[model]
-    arrays = ()
-    if kind.has_users:
-        arrays = [
-            _profiles(name, vocabulary, given_profiles)
-            for name, vocabulary, given_profiles in (("user", users, user_profiles), ("item", items, item_profiles))
-        ]
-        model_arguments = {"users": arrays[0].shape, "item_profile_dim": arrays[1].shape[1]} | model_arguments
+    counts.update(dict.fromkeys([*(each.item for each in validation), *items, *(item_profiles or ())], 0))
+    vocabularies = {"users": Vocabulary(histories), "items": Vocabulary.of_counts(counts)}
+    profiles = {}
+    if RECOMMENDERS[model].has_users:
+        given_profiles = {"users": user_profiles, "items": item_profiles}
+        profiles = {side: _profiles(side, vocabularies[side], given_profiles[side]) for side in vocabularies}
     keras.utils.set_random_seed(settings.seed)
-    network = kind(len(items), seed=settings.seed, **model_arguments)
-    if arrays:
-        network.set_profiles(*arrays)
-    network.popularity.assign(np.log([1e-6, 1e-6, 1e-6, 1e-6, *(counts[name] + 0.5 for name in items.tokens[4:])]))
-    recommender = Recommender(network, items, users)
-    number = {name: id for id, name in enumerate(items.tokens)}
-    batches = HistoryBatches(
-        [[number[item] for item in chosen] for chosen in histories.values()],
-        list(range(4, 4 + len(histories))) if kind.has_users else None,
-        len(items),
-        network.max_length,
-        settings.batch_size,
-        settings.negatives,
-        kind.every_position,
-        settings.seed,
-    )
+    network = _network(RECOMMENDERS[model], vocabularies, counts, profiles, settings, model_arguments)
+    recommender = Recommender(network, **vocabularies)
+    batches = _batches(network, histories, vocabularies["items"], settings)
     network.compile(
         keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, beta_2=0.98),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
@@ -112,10 +93,11 @@ def train_recommender(
     checkpoints = Checkpoints(
         folder / "checkpoints", keep=1, monitor="val_ndcg", mode="max", patience=settings.patience
     )
-    measured = list(validation)[: settings.measured]
     record = {
-        "histories": _described(histories),
-        "validation": f"{len(validation):,} users",
+        "histories": described_pairs((user, "\n".join(chosen)) for user, chosen in histories.items()),
+        "validation": described_pairs((each.user, f"{chr(10).join(each.history)}\n{each.item}") for each in validation),
+        **{side: f"{len(known):,} ids, {known.fingerprint:08x}" for side, known in vocabularies.items()},
+        **{f"{side}_profiles": f"checksum {zlib.crc32(array.tobytes()):08x}" for side, array in profiles.items()},
         **dataclasses.asdict(settings),
         **described_model(network),
     }
@@ -126,7 +108,7 @@ def train_recommender(
             batches,
             checkpoints,
             settings.epochs * batches.steps_per_epoch,
-            callbacks=[*callbacks, _Ranks(recommender, measured)],
+            callbacks=[*callbacks, _Ranks(recommender, list(validation)[: settings.measured])],
             verbose=verbose,
         )
         sentence = keep_best(network, checkpoints)
@@ -134,6 +116,35 @@ def train_recommender(
         print(sentence)
     recommender.save(folder)
     return recommender
+
+
+def _network(kind, vocabularies, counts, profiles, settings, arguments):
+    """The model that is not trained yet, with profiles and popularity."""
+    items = vocabularies["items"]
+    if profiles:
+        sizes = {"users": profiles["users"].shape, "item_profile_dim": profiles["items"].shape[1]}
+        arguments = sizes | arguments
+    network = kind(len(items), seed=settings.seed, **arguments)
+    if profiles:
+        network.set_profiles(profiles["users"], profiles["items"])
+    chosen = np.array([counts[name] for name in items.tokens])
+    network.popularity.assign(np.log(chosen + 0.5))
+    return network
+
+
+def _batches(network, histories, items, settings):
+    number = {name: id for id, name in enumerate(items.tokens)}
+    first = len(SPECIAL_TOKENS)
+    return HistoryBatches(
+        [[number[item] for item in chosen] for chosen in histories.values()],
+        list(range(first, first + len(histories))) if network.has_users else None,
+        len(items),
+        network.max_length,
+        settings.batch_size,
+        settings.negatives,
+        network.every_position,
+        settings.seed,
+    )
 
 
 class _Ranks(keras.callbacks.Callback):
@@ -149,22 +160,16 @@ class _Ranks(keras.callbacks.Callback):
         logs.update({f"val_{name}": value for name, value in found.items()})
 
 
-def _profiles(kind, vocabulary, profiles):
+def _profiles(side, vocabulary, profiles):
     """The vectors of a vocabulary's names, `(ids, width)`; that of the unknown is their mean."""
-    names = vocabulary.tokens[4:]
+    names = vocabulary.tokens[len(SPECIAL_TOKENS) :]
     missing = [name for name in names if name not in (profiles or {})]
     if missing:
         raise ValueError(
-            f"train_recommender: a model of profiles needs {kind}_profiles, a vector for each. Missing: "
+            f"train_recommender: a model of profiles needs {side[:-1]}_profiles, a vector for each. Missing: "
             f"{', '.join(map(repr, missing[:5]))}."
         )
     vectors = np.array([profiles[name] for name in names], "float32")
-    mean = vectors.mean(0)
-    return np.concatenate([[0 * mean, mean, 0 * mean, 0 * mean], vectors]).astype("float32")
-
-
-def _described(histories):
-    checksum = 0
-    for user, items in histories.items():
-        checksum = zlib.crc32("\n".join([user, *items, ""]).encode("utf-8", "surrogatepass"), checksum)
-    return f"{len(histories):,} users, {sum(map(len, histories.values())):,} choices, checksum {checksum:08x}"
+    special = np.zeros((len(SPECIAL_TOKENS), vectors.shape[1]), "float32")
+    special[UNKNOWN_ID] = vectors.mean(0)
+    return np.concatenate([special, vectors])

@@ -1,7 +1,5 @@
 """The recipe for the converter of the dates of all locales, which the package ships."""
 
-import contextlib
-import dataclasses
 import pathlib
 
 import keras
@@ -9,14 +7,14 @@ import keras
 from keras_attention.data.token_batches import TokenBatches
 from keras_attention.data.world_dates import generate_world_dates
 from keras_attention.models import DateConverter
-from keras_attention.recipes.begins import split_given
+from keras_attention.recipes.begins import record_of, split_given
 from keras_attention.recipes.converter import warmed_up_cosine
 from keras_attention.settings import WorldDatesSettings
 from keras_attention.tasks import TextToText
 from keras_attention.text import CharacterTokenizer
 from keras_attention.training.checkpoints import Checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
-from keras_attention.training.runs import begun, described_model, fit_rounds, keep_best
+from keras_attention.training.runs import begun, fit_rounds, keep_best
 
 SIZES = {"units": 128, "encoder_units": 128, "embedding_dim": 48}
 LONGEST = 84
@@ -57,13 +55,8 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
     model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
     converter = TextToText(model, sources, targets, max_length=10)
     checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
-    record = {
-        "locales": "all" if locales is None else sorted(locales),
-        **dataclasses.asdict(settings),
-        **described_model(model),
-    }
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(begun(folder, "train_world_dates", record, checkpoints, may_change))
+    record = record_of(pairs, validation, converter.tokenizers, settings, model)
+    with begun(folder, "train_world_dates", record, checkpoints, may_change):
         fit_rounds(
             "train_world_dates",
             model,

@@ -13,9 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that an export uses
 from google.protobuf import json_format
-from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_attention.export.defaults import filled, read_defaults
+from keras_attention.export.defaults import filled, read_defaults, read_saved_model
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.protocol import RequestError, TensorSpec, required_of
@@ -228,9 +227,7 @@ def _spec(spec):
 
 
 def _metadata(folder):
-    saved_model = saved_model_pb2.SavedModel()
-    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
-    (graph,) = [graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags]
+    (graph,) = [graph for graph in read_saved_model(folder).meta_graphs if "serve" in graph.meta_info_def.tags]
     return {
         "signature_def": {
             "signature_def": {

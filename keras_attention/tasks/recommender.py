@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.export.saved_recommender import SavedRecommender
-from keras_attention.recommend import Recommends, ranking_scores
+from keras_attention.recommend import Recommends, rank_of, ranking_scores
 from keras_attention.tasks.task import Task
 from keras_attention.text.vocabulary import Vocabulary
 
@@ -84,8 +84,8 @@ class Recommender(Recommends, Task):
         """
         ids = self.items.ids(history)
         inputs = {"history": ids} | ({} if user is None else {"user": self.users.ids(user)})
-        scores, weights = self.model.attend(inputs)
-        scores = self._open(scores, ids)
+        scores, weights = self._attend(inputs)
+        scores = _without_seen(scores, ids)
         count = min(self.best, self.model.vocabulary_size)
         best, at = tf.math.top_k(scores, count)
         if self.model.weights_by_item:
@@ -94,14 +94,12 @@ class Recommender(Recommends, Task):
         axes = [None, *([count] if self.model.weights_by_item else weights.shape[1:-1]), None]
         return {"items": names, "scores": best, "weights": tf.ensure_shape(tf.cast(weights, tf.float32), axes)}
 
-    def _open(self, scores, ids):
-        """The scores of what may be recommended, the others barred; of a cold start the popularity."""
-        known = tf.cast(ids > 3, tf.int32)
-        popularity = tf.cast(self.model.popularity, tf.float32)
-        scores = tf.where(tf.reduce_any(known > 0, axis=1, keepdims=True), scores, popularity)
-        rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, None], tf.shape(ids))
-        seen = tf.scatter_nd(tf.stack([rows, ids], axis=-1), known, tf.shape(scores)) > 0
-        return tf.where(seen | (tf.range(tf.shape(scores)[1]) < 4), -np.inf, scores)
+    def _attend(self, inputs):
+        """The model's scores and weights; of a cold start the scores are the popularity. What is no item is barred."""
+        scores, weights = self.model.attend(inputs)
+        known = tf.reduce_any(inputs["history"] > 3, axis=1, keepdims=True)
+        scores = tf.where(known, scores, tf.cast(self.model.popularity, tf.float32))
+        return tf.where(tf.range(tf.shape(scores)[1]) < 4, -np.inf, scores), weights
 
     def evaluate(self, held_out, sampled=None, at=10, seed=0, batch_size=256):
         """How high the items that came next are ranked.
@@ -112,7 +110,7 @@ class Recommender(Recommends, Task):
                 history, the full ranking; a number among so many others, drawn
                 of those that its user is not known to have chosen, as many
                 papers have it, SASRec's with 100. Figures of the two cannot be
-                compared.
+                compared. Of items with one score half come first.
             at: how many of the first are looked at.
             seed: of the draw.
             batch_size: as in a call.
@@ -135,12 +133,15 @@ class Recommender(Recommends, Task):
             scores = self._scores([each.history for each in some], [each.user for each in some])
             for row, each in zip(scores, some, strict=True):
                 right = self._number[each.item]
-                others = slice(None) if sampled is None else self._others(generator, each, right, sampled)
-                ranks.append(np.count_nonzero(row[others] > row[right]))
+                if sampled is None:
+                    others = np.delete(row, [right, *(self._number[item] for item in each.history)])
+                else:
+                    others = row[self._others(generator, each, right, sampled)]
+                ranks.append(rank_of(row[right], others))
         return ranking_scores(ranks, at)
 
     def _scores(self, histories, users):
-        """Open scores of all ids: `(count, vocabulary_size)`."""
+        """Scores of all ids: `(count, vocabulary_size)`."""
         ids = np.zeros((len(histories), max(1, *map(len, histories))), "int32")
         for row, history in enumerate(histories):
             ids[row, : len(history)] = [self._number[item] for item in history]
@@ -151,10 +152,8 @@ class Recommender(Recommends, Task):
 
     @functools.cached_property
     def _scoring(self):
-        def score(inputs):
-            return self._open(self.model.attend(inputs)[0], inputs["history"])
-
-        return tf.function(score, autograph=False, reduce_retracing=True)
+        specs = {name: tf.TensorSpec(spec.shape, tf.int32) for name, spec in self.input_specs.items()}
+        return tf.function(lambda inputs: self._attend(inputs)[0], input_signature=[specs], autograph=False)
 
     def _others(self, generator, held, right, count):
         """Ids of other items, none twice, that the user is not known to have chosen."""
@@ -232,3 +231,10 @@ class Recommender(Recommends, Task):
 
         long = [names[index % len(names)] for index in range(self.model.max_length + 3)]
         return [request(list(names[:3])), request([], list(names[:1]), ["한", names[0]]), request(long, []), *examples]
+
+
+def _without_seen(scores, ids):
+    """The scores of a history's own items barred."""
+    rows = tf.broadcast_to(tf.range(tf.shape(ids)[0])[:, None], tf.shape(ids))
+    seen = tf.scatter_nd(tf.stack([rows, ids], axis=-1), tf.ones_like(ids), tf.shape(scores)) > 0
+    return tf.where(seen, -np.inf, scores)

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_attention.models  # noqa: F401  so that Keras finds the model's class in a saved file
+from keras_attention.export.defaults import filled
 from keras_attention.export.saved_model import export_saved_model
 from keras_attention.export.saved_task import SavedTask, task_of
 
@@ -74,12 +75,10 @@ class Task:
 
     def with_defaults(self, inputs):
         """Inputs, arrays by name, with the `defaults` of those that are left out."""
-        rows = len(next(iter(inputs.values())))
-        return inputs | {
-            name: np.array([value] * rows, object if isinstance(value, str) else None)
-            for name, value in self.defaults.items()
-            if name not in inputs
+        rows = {
+            name: np.array([value], object if isinstance(value, str) else None) for name, value in self.defaults.items()
         }
+        return filled(inputs, rows)
 
     def compute(self, **inputs):
         """The whole line, in graph: tensors by name to a dict of tensors, batch first."""

@@ -90,11 +90,11 @@ def _short(value):
 
 def described_pairs(pairs):
     """What a record says of pairs: how many, and a number that others do not have."""
-    checksum = 0
-    for pair in pairs:
+    checksum, count = 0, 0
+    for count, pair in enumerate(pairs, start=1):  # noqa: B007
         for text in pair:
             checksum = zlib.crc32(text.encode("utf-8", "surrogatepass") + b"\n", checksum)
-    return f"{len(pairs):,} pairs, checksum {checksum:08x}"
+    return f"{count:,} pairs, checksum {checksum:08x}"
 
 
 def described_model(model):

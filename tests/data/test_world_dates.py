@@ -4,6 +4,7 @@ import datetime
 import itertools
 import random
 import re
+import unicodedata
 
 import pytest
 
@@ -18,11 +19,16 @@ from keras_attention.data.world_dates import (
     refusals,
     writers,
 )
-from keras_attention.data.world_dates.locales import digits_of, in_digits, month_names, order_of, without_accents
-from keras_attention.data.world_dates.surroundings import mistyped
+from keras_attention.data.world_dates.locales import (
+    accents_may_go,
+    digits_of,
+    in_digits,
+    month_names,
+    order_of,
+    without_accents,
+)
+from keras_attention.data.world_dates.surroundings import in_other_characters, mistyped
 from keras_attention.tasks.date_reader import VALID
-
-pytest.importorskip("num2words")
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +128,12 @@ def test_what_is_impossible_is_no_date():
                         datetime.date(year, month, day)
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(set(refusals.REFUSALS), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
-)
+# The other two have years of another calendar, and times.
+WITHOUT_DATES = set(refusals.REFUSALS) - {refusals.of_another_calendar, refusals.part}
+
+
+@pytest.mark.parametrize("kind", sorted(WITHOUT_DATES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
 def test_no_refusal_is_a_date_of_three_numbers(kind):
-    if kind in (refusals.of_another_calendar, refusals.part):
-        pytest.skip("has a year of another calendar, or a time")
     generator = random.Random(2)
     for _ in range(1500):
         text = kind(generator, generator.choice(all_locales()), generate._random_date(generator))
@@ -177,6 +183,36 @@ def test_a_mistyped_month_is_no_other_month():
         word = text.split()[1]
         assert text.split()[::2] == ["5", "2024"]
         assert word == "march" or word not in names
+
+
+@pytest.mark.parametrize("locale", ["en_US", "de", "ko"])
+def test_a_hint_never_says_another_order_than_the_answer(locale):
+    for text, answer in generate_world_dates(4000, seed=5, locales=[locale], refusals=0.0, hints=1.0):
+        marks, rest = re.fullmatch("([\ue000\ue001]?)(?:\ue002.*?\ue003)?(.*)", text, re.DOTALL).groups()
+        numbers = re.findall(r"\d+", rest)
+        if len(numbers) == 3 and marks and not re.search(r"[^\W\d_]|:", rest):
+            month, day = map(int, answer.split("-")[1:])
+            if month != day and day <= 12 and [int(number) for number in numbers[:2]] in ([day, month], [month, day]):
+                assert (marks == "\ue000") == (int(numbers[0]) == day), (text, answer)
+
+
+def test_months_stay_apart_without_accents_or_keep_them():
+    assert accents_may_go("fr")
+    assert not accents_may_go("dyo")  # Sú and Su
+    assert not accents_may_go("hi")  # whose signs are vowels
+    for identifier in filter(accents_may_go, all_locales()):
+        bare = {}
+        for month, forms in month_names(identifier).items():
+            for form in forms:
+                assert bare.setdefault(without_accents(form).lower(), month) == month
+
+
+def test_numbers_stay_apart_where_spaces_go():
+    generator = random.Random(0)
+    for _ in range(3000):
+        text = in_other_characters(generator, "en", "5 3 2024 at 10:30")
+        numbers = [int(number) for number in re.findall(r"\d+", unicodedata.normalize("NFKC", text))]
+        assert numbers == [5, 3, 2024, 10, 30], text
 
 
 def test_hints_are_those_of_the_locale():

@@ -71,8 +71,9 @@ def test_what_is_unknown_is_named():
         made("SASRec")(["tea"], user="ada")
     with pytest.raises(ValueError, match="Received 2 histories and 1 users"):
         recommender([["tea"], ["jam"]], user=["ada"])
-    with pytest.raises(TypeError, match=r"items must be strings\. Received 3"):
-        made("SASRec")([["tea", 3]])
+    for history in ([["tea", 3]], ["tea", 3], [3]):
+        with pytest.raises(TypeError, match=r"items must be strings\. Received 3"):
+            made("SASRec")(history)
     with pytest.raises(ValueError, match="the model has 11 ids of items, and their vocabulary 5"):
         Recommender(SASRec(11), Vocabulary(["tea"]))
 
@@ -142,11 +143,23 @@ def test_the_other_models_are_trained_alike(model, tmp_path, eagerly):
     assert 0 <= recommender.evaluate(validation)["ndcg"] <= 1
 
 
+def test_a_ranking_counts_half_of_what_has_one_score_and_lets_an_item_come_again():
+    recommender = made("SASRec")
+    for weight in recommender.model.trainable_weights:
+        weight.assign(0 * weight)  # every item has one score
+    found = recommender.evaluate([HeldOut("ada", ["tea"], "milk", ["tea"])], at=3)
+    assert found["hit_rate"] == 1.0  # five others of seven, of which 2.5 come first
+    assert recommender.evaluate([HeldOut("ada", ["tea"], "milk", ["tea"])], at=2)["hit_rate"] == 0.0
+    assert recommender.evaluate([HeldOut("ada", [], "milk", [])], at=3)["hit_rate"] == 1.0  # the third by popularity
+    again = recommender.evaluate([HeldOut("ada", ["tea", "jam"], "tea", ["tea"])], at=3)
+    assert again["hit_rate"] == 1.0
+
+
 def test_what_nobody_chose_is_in_the_catalogue(tmp_path, eagerly):
     histories, validation, _ = leave_one_out(chains(12))
     recommender = train_recommender(histories, validation, tmp_path, items=["gin"], epochs=1, units=4, verbose=0)
     assert "gin" in recommender.items.tokens
-    assert recommender.evaluate([HeldOut("ada", ["tea"], "gin", [])])["hit_rate"] == 1.0  # of eight
+    assert recommender.evaluate([HeldOut("ada", ["tea"], "gin", [])])["hit_rate"] == 1.0  # among eight
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):

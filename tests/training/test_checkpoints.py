@@ -144,3 +144,10 @@ def test_cooldown_leaves_the_rest_of_the_schedule_and_ends_at_zero():
     assert float(again(250)) == float(cooled(250))
     with pytest.raises(ValueError, match=r"from 0 to total_steps.*cooldown_steps=100, total_steps=None"):
         InverseSquareRoot(0.01, 50, cooldown_steps=100)
+
+
+def test_a_goal_that_is_reached_some_rounds_in_a_row_ends_it(tmp_path):
+    checkpoints = Checkpoints(tmp_path, monitor="val_wrong", goal=(0.5, 2))
+    for wrong, ends in ((0.4, False), (0.9, False), (0.5, False), (0.1, True), (0.6, False)):
+        checkpoints.history.append({"val_wrong": wrong})
+        assert checkpoints.finished == ends

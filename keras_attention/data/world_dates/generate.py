@@ -3,14 +3,16 @@
 import calendar
 import datetime
 import functools
+import itertools
 import random
+import re
 import unicodedata
 import zlib
 
 from babel import localedata
 
 from keras_attention.data.world_dates import writers
-from keras_attention.data.world_dates.locales import locale_of, month_names, order_of
+from keras_attention.data.world_dates.locales import day_first_in, locale_of, month_names
 from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
@@ -80,7 +82,7 @@ def hint_of(locale=None, day_first=None):
         day_first: True, False; None is the locale's, or not known.
     """
     if day_first is None and locale is not None:
-        day_first = {"dmy": True, "mdy": False}.get(order_of(locale))
+        day_first = day_first_in(locale)
     order = "" if day_first is None else DAY_FIRST if day_first else MONTH_FIRST
     return order + ("" if locale is None else f"{LANGUAGE}{locale_of(locale).language}{LANGUAGE_END}")
 
@@ -92,7 +94,7 @@ def answer_of(date, two_digits):
 
 def locale_hints():
     """What is known of every locale: dict of `(language, day_first)` by identifier, as `DateReader` takes it."""
-    return {name: (locale_of(name).language, {"dmy": True, "mdy": False}.get(order_of(name))) for name in all_locales()}
+    return {name: (locale_of(name).language, day_first_in(name)) for name in all_locales()}
 
 
 def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, for_test=False):
@@ -101,7 +103,7 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, f
     A locale is drawn of those of the twenty most spoken languages (half of the
     texts, one in ten English) or of all alike, then a date and a way to write
     it; then perhaps a weekday, sometimes wrong, a time, words around it, digits
-    of the script, missing accents, and in one of forty a mistyped letter. What
+    of the script, missing accents, and in one of 25 a mistyped letter. What
     is no date is refused: words, numbers, parts of dates, impossible and
     relative ones, those of calendars that are not known, and two dates.
 
@@ -136,10 +138,10 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, f
         pair = _no_date(generator, locale) if generator.random() < refusals else _date(generator, locale)
         if pair is None:
             continue
-        text, answer = pair
+        text, answer, locale = pair
         if is_for_test(text) != for_test or len(text) > 80:
             continue
-        if generator.random() < hints:
+        if locale is not None and generator.random() < hints:
             text = _hinted(generator, locale, text, answer)
         pairs.append((text, answer))
     return pairs
@@ -185,6 +187,7 @@ def _random_date(generator):
 
 
 def _date(generator, locale):
+    """`(text, answer, locale)`: who wrote it, None where a hint would not fit; or None."""
     date = _random_date(generator)
     (write,) = generator.choices([each for _, each in _WRITERS], [share for share, _ in _WRITERS])
     if write is writers.by_words and generator.random() < 0.5:
@@ -193,14 +196,6 @@ def _date(generator, locale):
     if written is None:
         return None
     text, two_digits = written
-    if two_digits and not 1950 <= date.year <= 2049:
-        date = date.replace(year=1950 + (date.year - 1950) % 100, day=min(date.day, 28))
-        written = write(generator, locale, date)
-        if written is None:
-            return None
-        text, two_digits = written
-    if not two_digits and date.year >= 2400:
-        return None
     if write not in _OWN_SCRIPT and generator.random() < 0.08:
         text = writers.with_weekday(generator, locale, date, text)
     around = generator.random()
@@ -211,12 +206,12 @@ def _date(generator, locale):
     elif around < 0.2:
         text = with_words(generator, text, _PLAIN_WORDS)
     text = cased(generator, text)
-    if write not in _OWN_SCRIPT:
-        if generator.random() < 0.04:
-            text = mistyped(generator, text, _every_month_name().__contains__)
-        if generator.random() < 0.3:
-            text = in_other_characters(generator, locale, text)
-    return text, answer_of(date, two_digits)
+    # A letter makes another number of a number in words.
+    if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:
+        text = mistyped(generator, text, _every_month_name().__contains__)
+    if write not in _OWN_SCRIPT and generator.random() < 0.3:
+        text = in_other_characters(generator, locale, text)
+    return text, answer_of(date, two_digits), None if write in _OWN_SCRIPT else locale
 
 
 def _no_date(generator, locale):
@@ -236,12 +231,23 @@ def _no_date(generator, locale):
         text = generator.choice(REFUSALS)(generator, locale, date)
     if generator.random() < 0.1:
         text = with_words(generator, text, _PLAIN_WORDS)
-    return cased(generator, text), REFUSAL
+    return cased(generator, text), REFUSAL, locale
 
 
 def _hinted(generator, locale, text, answer):
-    """The text with a hint that is right: of the locale, of the order, or of both."""
-    order = order_of(locale)
-    if generator.random() < 0.5:
-        return hint_of(locale) + text
-    return hint_of(day_first={"dmy": True, "mdy": False}.get(order)) + text
+    """The text with a hint that is right: of the locale, or of the order of day and month."""
+    day_first, written = day_first_in(locale), _order_in(text, answer)
+    if written is not None and written != day_first:
+        return hint_of(day_first=written) + text
+    return hint_of(locale if generator.random() < 0.5 else None, day_first) + text
+
+
+def _order_in(text, answer):
+    """Whether the day stands before the month, True, or behind it, False, in numbers; None where none tells."""
+    if answer == REFUSAL:
+        return None
+    month, day = map(int, answer.split("-")[1:])
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    pairs = set(itertools.pairwise(numbers))
+    orders = {order for order, pair in ((True, (day, month)), (False, (month, day))) if pair in pairs}
+    return orders.pop() if len(orders) == 1 else None

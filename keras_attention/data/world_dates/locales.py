@@ -39,16 +39,6 @@ _MORE_DIGITS = {
 }  # fmt: skip
 
 
-class Names:
-    """Names of months or weekdays of a locale: a list of forms for each, the most usual first."""
-
-    def __init__(self, forms):
-        self.forms = forms
-
-    def __getitem__(self, index):
-        return self.forms[index]
-
-
 @functools.cache
 def locale_of(identifier):
     """The `Locale` of an identifier."""
@@ -87,6 +77,25 @@ def order_of(identifier):
     letters = re.sub(r"'[^']*'", "", pattern)
     order = "".join(dict.fromkeys(letter.lower() for letter in letters if letter in "dMyL")).replace("l", "m")
     return order if order in ("dmy", "mdy", "ymd") else "dmy"
+
+
+def day_first_in(identifier):
+    """Whether a locale's people write the day before the month, True, after it, False, or begin with the year, None."""
+    return {"dmy": True, "mdy": False}.get(order_of(identifier))
+
+
+@functools.cache
+def accents_may_go(identifier):
+    """Whether a locale's months are written in an alphabet with accents, and stay apart without them."""
+    bare = {}
+    for month, forms in month_names(identifier).items():
+        for form in forms:
+            letters = (unicodedata.name(letter, "") for letter in form if letter.isalpha())
+            if not all(name.startswith(("LATIN", "GREEK")) for name in letters):
+                return False  # the signs of other scripts are vowels
+            if bare.setdefault(without_accents(form).casefold().rstrip("."), month) != month:
+                return False
+    return True
 
 
 @functools.cache

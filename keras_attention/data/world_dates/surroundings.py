@@ -1,6 +1,8 @@
 """What stands around a date: times, words, brackets; and how it is mistyped."""
 
-from keras_attention.data.world_dates.locales import digits_of, in_digits, without_accents
+import re
+
+from keras_attention.data.world_dates.locales import accents_may_go, digits_of, in_digits, without_accents
 
 _BEFORE = ("Date: {}", "date {}", "Due: {}", "due {}", "DOB: {}", "born {}", "Born on {}", "on {}", "On {}", "since {}",
            "Posted {}", "posted on {}", "Published: {}", "Published on {}", "Updated {}", "Last updated: {}", "as of {}",
@@ -98,10 +100,12 @@ def in_other_characters(generator, identifier, text):
         text = in_digits(text, digits)
     elif kind < 0.015:
         text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
-    if generator.random() < 0.08:
+    if accents_may_go(identifier) and generator.random() < 0.08:
         text = without_accents(text)
     if generator.random() < 0.03:
-        text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "")))
+        text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_")))
+    elif generator.random() < 0.01:  # not between numbers, which would become others
+        text = re.sub(r"(?<=[^\W\d_]) (?=\d)|(?<=\d) (?=[^\W\d_])", "", text)
     return text
 
 

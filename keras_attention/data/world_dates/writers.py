@@ -113,7 +113,7 @@ def by_numbers(generator, identifier, date):
 
 def by_eight_digits(generator, identifier, date):
     """`20240305`."""
-    return f"{date:%Y%m%d}" if date.year >= 1900 else f"{date.year:04d}-{date:%m%d}", False
+    return (f"{date:%Y%m%d}", False) if date.year >= 1900 else None
 
 
 def by_iso(generator, identifier, date):
