@@ -5,6 +5,8 @@ questions (`../shared/data/babi`), of which a tenth is held out; of several seed
 `--joint` learns all twenty together. Each training leaves its scores in its folder, so that several processes may share
 the tasks; what is in the folder at the end goes into `results/babi.json` or `results/babi_joint.json`.
 
+`python benchmarks/literature.py requests` times one request to an export of each kind, untrained, in the papers' sizes.
+
 `python benchmarks/literature.py machines` trains Turing machines to copy, to recall and to sort, and tests them on
 longer sequences too. `python benchmarks/literature.py sasrec` trains SASRec on Amazon's games
 (`../shared/data/sasrec`), and ranks what was held out among all items, and among a hundred as the paper does.
@@ -50,7 +52,7 @@ JOINT = {"units": 50, "epochs": 60, "halve_every": 15, "linear_epochs": 30}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", choices=("babi", "machines", "sasrec"))
+    parser.add_argument("work", choices=("babi", "machines", "requests", "sasrec"))
     parser.add_argument(
         "--runs", type=pathlib.Path, default=pathlib.Path("runs/literature"), help="folder of trainings"
     )
@@ -59,7 +61,7 @@ def main():
     parser.add_argument("--joint", action="store_true", help="all of bAbI's tasks together")
     parser.add_argument("--machines", nargs="+", default=list(MACHINES), choices=MACHINES, help="what is learned")
     options = parser.parse_args()
-    {"babi": babi, "machines": machines, "sasrec": sasrec}[options.work](options)
+    {"babi": babi, "machines": machines, "requests": requests, "sasrec": sasrec}[options.work](options)
 
 
 def babi(options):
@@ -157,6 +159,66 @@ def machines(options):
     files = [options.runs / name / "scores.json" for name in MACHINES]
     results = [json.loads(file.read_text()) for file in files if file.is_file()]
     save("machines", "python benchmarks/literature.py machines", results)
+
+
+def requests(options):
+    """Milliseconds of one request to the SavedModel, one core, median of 100; weights do not matter, sizes do."""
+    import tempfile
+
+    import tensorflow as tf
+    from harness import one_core
+
+    one_core()
+    from keras_attention import MemoryNetwork, QuestionAnswerer, Recommender, SASRec, WordTokenizer
+    from keras_attention.layers import TuringMachineCell
+    from keras_attention.models import DeepInterestNetwork, ProfileRecommender
+    from keras_attention.recipes.machine import make_models
+    from keras_attention.text.vocabulary import Vocabulary
+
+    words = WordTokenizer.train([f"word{row} ." for row in range(40)])
+    sentence = "word1 word2 word3 word4 word5"
+    games, films = (Vocabulary([f"item {row}" for row in range(count)]) for count in (23_715, 1_682))
+    people = Vocabulary([f"user {row}" for row in range(943)])
+    sizes = {"users": (len(people), 30), "item_profile_dim": 27}
+    small = {"units": 16, "attention_units": (16, 8), "hidden_units": (16, 8), "max_length": 20}
+    seen = {"history": [[f"item {row}" for row in range(50)]]}
+    tasks = {
+        "memory network, 3 hops, 50 sentences": (
+            QuestionAnswerer(MemoryNetwork(len(words.vocabulary)), words),
+            {"story": [[sentence] * 50], "question": [sentence]},
+        ),
+        "SASRec, 23,715 items": (Recommender(SASRec(len(games)), games), seen),
+        "profiles, 1,682 items": (
+            Recommender(ProfileRecommender(len(films), **sizes), films, people),
+            seen | {"user": ["user 7"]},
+        ),
+        "target attention, 1,682 items": (Recommender(DeepInterestNetwork(len(films), **small), films), seen),
+    }
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (task, inputs) in tasks.items():
+            place = task.export(pathlib.Path(folder) / name)
+            figures[name] = _median_ms(tf.saved_model.load(str(place)).signatures["serving_default"], inputs)
+        _, machine = make_models(TuringMachineCell(100), 9, 8)
+        machine.export(f"{folder}/machine", verbose=False)
+        loaded = tf.saved_model.load(f"{folder}/machine")
+        name = "Turing machine, 128 x 20, 41 steps"
+        figures[name] = _median_ms(loaded.signatures["serving_default"], {"inputs": np.zeros((1, 41, 9), "float32")})
+    for name, milliseconds in figures.items():
+        print(f"{name:40}{milliseconds:8.2f} ms")
+    save("requests", "python benchmarks/literature.py requests", figures)
+
+
+def _median_ms(signature, inputs):
+    import tensorflow as tf
+
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
+    seconds = []
+    for _ in range(103):
+        began = time.perf_counter()
+        [tensor.numpy() for tensor in signature(**inputs).values()]
+        seconds.append(time.perf_counter() - began)
+    return 1000 * float(np.median(seconds[3:]))
 
 
 def sasrec(options):

@@ -131,6 +131,7 @@ def main():
             histories,
             validation,
             folder,
+            items=films,
             epochs=options.epochs,
             batch_size=32,
             patience=15,

@@ -33,9 +33,9 @@ def main():
     parser.add_argument("--longest", type=int, default=10, help="longest sequence, or most items, of the training")
     parser.add_argument("--updates", type=int, default=8000, help="at most; it ends where no bit is wrong any more")
     parser.add_argument("--slots", type=int, default=64, help="rows of the memory")
-    parser.add_argument("--width", type=int, default=12, help="of a row of the memory")
-    parser.add_argument("--heads", type=int, default=1, help="that read, and that write")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and sequences")
+    parser.add_argument("--width", type=int, default=12, help="size of a row of the memory")
+    parser.add_argument("--heads", type=int, default=1, help="number of reading heads, and of writing heads")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--output", type=pathlib.Path, default="runs/turing_machine", help="folder to write to")
     options = parser.parse_args()
 

@@ -54,7 +54,7 @@ def train_machine(algorithm, folder, settings=None, task=None, may_change=(), ca
     cell = TuringMachineCell(**({"units": 100} | cell_arguments))
     measured = make(settings.measured, **task, seed=(settings.seed, 1))
     _check_fits(algorithm, cell, measured.kept)
-    model, machine = _make_models(cell, measured.inputs.shape[-1], measured.targets.shape[-1])
+    model, machine = make_models(cell, measured.inputs.shape[-1], measured.targets.shape[-1])
 
     def made(seed):
         sequences = make(settings.batch_size, **task, seed=(*seed, 0))
@@ -89,7 +89,7 @@ def train_machine(algorithm, folder, settings=None, task=None, may_change=(), ca
     return machine
 
 
-def _make_models(cell, channels, bits):
+def make_models(cell, channels, bits):
     """A model that is trained, of logits, and one that is used, of bits and weights, around the same layers."""
     inputs = keras.Input((None, channels), name="inputs")
     said = TuringMachine(cell, name="machine")(inputs)
