@@ -5,7 +5,7 @@ import pathlib
 import keras
 
 from keras_attention.data.token_batches import TokenBatches
-from keras_attention.data.world_dates import generate_world_dates
+from keras_attention.data.world_dates import generate_world_dates, learned_locales
 from keras_attention.models import DateConverter
 from keras_attention.recipes.begins import record_of, split_given
 from keras_attention.recipes.converter import warmed_up_cosine
@@ -29,7 +29,7 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
     Args:
         folder: where checkpoints are kept and the result is saved.
         settings: a `WorldDatesSettings`.
-        locales: identifiers to learn; None has all of CLDR.
+        locales: identifiers to learn; None has all of CLDR but `HELD_OUT`.
         may_change: see `train_converter`.
         callbacks: Keras callbacks.
         verbose: as in `fit`.
@@ -42,8 +42,9 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
     """
     settings, model_arguments = split_given(WorldDatesSettings, settings, given)
     keras.utils.set_random_seed(settings.seed)
+    locales = learned_locales() if locales is None else locales
     pairs = generate_world_dates(settings.count, settings.seed, locales)
-    validation = generate_world_dates(settings.measured, settings.seed, locales, for_test=True)
+    validation = generate_world_dates(settings.measured, settings.seed, locales, split="validation")
     sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
     targets = CharacterTokenizer.train(["0123456789-?"])
     model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))

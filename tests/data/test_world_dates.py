@@ -9,14 +9,16 @@ import unicodedata
 import pytest
 
 from keras_attention.data.world_dates import (
+    HELD_OUT,
     all_locales,
     babel_dates,
     generate,
     generate_world_dates,
     hint_of,
-    is_for_test,
+    learned_locales,
     locale_hints,
     refusals,
+    split_of,
     writers,
 )
 from keras_attention.data.world_dates.locales import (
@@ -50,11 +52,19 @@ def test_every_answer_is_a_valid_date_or_the_refusal(pairs):
 def test_what_is_left_to_tests_is_not_learned(pairs):
     marks = re.compile("^[\ue000\ue001]?(\ue002.*?\ue003)?")
     learned = {marks.sub("", text) for text, _ in pairs}
-    assert not any(map(is_for_test, learned))
-    apart = generate_world_dates(300, seed=3, for_test=True)
-    assert all(is_for_test(marks.sub("", text)) for text, _ in apart)
-    assert all(is_for_test(text) for text, _, _ in babel_dates(50))
-    assert is_for_test("5 May 2024") == is_for_test("５ MAY 2024")  # noqa: RUF001  case and width do not matter
+    assert set(map(split_of, learned)) == {"train"}
+    for split in ("validation", "test"):
+        apart = generate_world_dates(300, seed=3, split=split)
+        assert {split_of(marks.sub("", text)) for text, _ in apart} == {split}
+    assert {split_of(text) for text, _, _ in babel_dates(50)} == {"test"}
+    assert split_of("3 May 2024") == split_of("３ MAY 2024")  # noqa: RUF001  case and width do not matter
+    with pytest.raises(ValueError, match="one of"):
+        generate_world_dates(1, split="tests")
+
+
+def test_held_out_locales_are_of_cldr_and_not_learned():
+    assert set(HELD_OUT) < set(all_locales())
+    assert set(learned_locales()) == set(all_locales()) - set(HELD_OUT)
 
 
 def test_every_locale_is_there_and_they_can_be_chosen():

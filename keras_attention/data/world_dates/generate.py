@@ -28,6 +28,13 @@ from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONT
 LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
              "ko", "it")  # fmt: skip
 
+# Locales that no model is trained on, so that it can be measured on them: three languages as a whole, and countries of
+# languages that are known.
+HELD_OUT = ("ast", "ast_ES", "gv", "gv_IM", "lb", "lb_LU", "ar_QA", "de_LI", "en_MY", "es_PY", "ff_Latn_LR", "fr_WF",
+            "pt_MZ", "ru_KZ", "se_SE", "sw_UG")  # fmt: skip
+# A text belongs to one of these by its characters: one in fifty to each of the last two.
+SPLITS = ("train", "validation", "test")
+
 _WRITERS = (
     (0.33, writers.by_babel),
     (0.08, writers.by_another_pattern),
@@ -54,6 +61,11 @@ def all_locales():
     return tuple(name for name in sorted(localedata.locale_identifiers()) if name != "root")
 
 
+def learned_locales():
+    """Those of `all_locales` that are not held out."""
+    return tuple(name for name in all_locales() if name not in HELD_OUT)
+
+
 @functools.cache
 def _locales_by_language(locales):
     found = {}
@@ -68,10 +80,10 @@ def _every_month_name():
     return names | {name.rstrip(".") for name in names}
 
 
-def is_for_test(text, share=50):
-    """Whether a text is left to tests: one in `share`, by its characters, whatever their case and width."""
+def split_of(text):
+    """Which of `SPLITS` a text belongs to, by its characters, whatever their case and width."""
     normal = unicodedata.normalize("NFKC", text).casefold()
-    return zlib.crc32(normal.encode("utf-8", "surrogatepass")) % share == 0
+    return {0: "test", 1: "validation"}.get(zlib.crc32(normal.encode("utf-8", "surrogatepass")) % 50, "train")
 
 
 def hint_of(locale=None, day_first=None):
@@ -97,7 +109,7 @@ def locale_hints():
     return {name: (locale_of(name).language, day_first_in(name)) for name in all_locales()}
 
 
-def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, for_test=False):
+def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, split="train"):
     """Pairs of a text and its answer, as people of all locales may write it.
 
     A locale is drawn of those of the twenty most spoken languages (half of the
@@ -113,15 +125,19 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, f
         locales: identifiers; None has all of CLDR.
         refusals: fraction that is no date.
         hints: fraction that begins with the marks of `hint_of`.
-        for_test: whether to give texts that are left to tests, of which there
-            are none otherwise; see `is_for_test`.
+        split: of which of `SPLITS` the texts are; see `split_of`.
 
     Returns:
         List of `(text, answer)`; the answer is an ISO date, the same with two
         digits of the year where the text has but two, `24-03-05`, or `REFUSAL`.
 
+    Raises:
+        ValueError: for another split.
+
     Needs the package `num2words`, for numbers in words.
     """
+    if split not in SPLITS:
+        raise ValueError(f"generate_world_dates: split must be one of {SPLITS}. Received {split!r}.")
     generator = random.Random(seed)
     locales = all_locales() if locales is None else tuple(locales)
     by_language = _locales_by_language(locales)
@@ -139,7 +155,7 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, f
         if pair is None:
             continue
         text, answer, locale = pair
-        if is_for_test(text) != for_test or len(text) > 80:
+        if split_of(text) != split or len(text) > 80:
             continue
         if locale is not None and generator.random() < hints:
             text = _hinted(generator, locale, text, answer)
@@ -157,7 +173,7 @@ def babel_dates(count, seed=0, locales=None, first=datetime.date(1970, 1, 1), la
         first, last: the dates.
 
     Returns:
-        List of `(text, answer, locale)`, texts that are left to tests alone.
+        List of `(text, answer, locale)`; the texts are of the test split.
     """
     generator = random.Random(seed)
     locales = all_locales() if locales is None else tuple(locales)
@@ -166,7 +182,7 @@ def babel_dates(count, seed=0, locales=None, first=datetime.date(1970, 1, 1), la
         locale, date = generator.choice(locales), _day(generator, first, last)
         text, two_digits = writers.by_babel(generator, locale, date)
         text = generator.choice((str, str, str.upper, str.lower))(text)
-        if is_for_test(text):
+        if split_of(text) == "test":
             found.append((text, answer_of(date, two_digits), locale))
     return found
 

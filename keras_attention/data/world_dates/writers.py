@@ -143,11 +143,11 @@ def by_name(generator, identifier, date):
             day = _ORDINALS[language](date.day)
     forms = ["{d} {m} {y}", "{d} {m} {y}", "{m} {d}, {y}", "{m} {d} {y}", "{y} {m} {d}", "{d}-{m}-{y}", "{d}/{m}/{y}",
              "{d}{m}{y}", "{d}.{m}.{y}", "{d} {m}, {y}", "{y}-{m}-{d}", "{m}-{d}-{y}", "{d}, {m} {y}", "{m}/{d}/{y}",
-             "{d} / {m} / {y}", "{d} {m} {y}.", "{m} {d} , {y}", "{d},{m},{y}", "{y}, {m} {d}"]  # fmt: skip
+             "{d} / {m} / {y}", "{m}{d}{y}", "{d} {m} {y}.", "{m} {d} , {y}", "{d},{m},{y}", "{y}, {m} {d}"]  # fmt: skip
     form = generator.choice(forms)
-    if short and form.startswith("{y}"):
-        return None  # 24 March 5: which is the day?
-    if any(letter.isdecimal() for letter in name) and "{d}{m}" in form:
+    if short and (form.startswith("{y}") or "{d}{y}" in form):
+        return None  # 24 March 5, March524: which is the day?
+    if any(letter.isdecimal() for letter in name) and ("{d}{m}" in form or "{m}{d}" in form):
         form = "{d} {m} {y}"
     if language == "en" and generator.random() < 0.12:
         form = generator.choice(("the {d} of {m}, {y}", "{d} of {m} {y}", "{m} the {d}, {y}", "the {d} of {m} {y}"))
