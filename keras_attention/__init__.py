@@ -65,10 +65,12 @@ _PUBLIC = {
 _SUBPACKAGES = (
     "bleu",
     "data",
+    "dates",
     "decoding",
     "export",
     "layers",
     "models",
+    "pretrained",
     "recipes",
     "serving",
     "tasks",

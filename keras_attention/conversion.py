@@ -163,7 +163,7 @@ class Converter:
         """
         if not pairs:
             raise ValueError(f"{type(self).__name__}.evaluate: expected at least one pair, received none.")
-        texts = [conversion.text for conversion in self([source for source, _ in pairs], batch_size)]
+        texts = [conversion.text for conversion in self([source for source, _ in pairs], batch_size=batch_size)]
         form = str if self.keeps_spaces else _single_spaced
         mistakes = [
             (source, target, text)

@@ -1,5 +1,7 @@
 """What a reader of dates gives back, and what every one has in common."""
 
+import datetime
+
 from babel import Locale, UnknownLocaleError
 
 from keras_attention.conversion import Converter
@@ -14,6 +16,24 @@ NOT_KNOWN = -1
 TWO_DIGITS_FROM = 1950
 
 
+def date_of(answer, two_digit_from=TWO_DIGITS_FROM):
+    """What a reader gives where a converter says `answer`: an ISO date, or an empty text.
+
+    Args:
+        answer: `2024-03-05`, `24-03-05`, or `REFUSAL`.
+        two_digit_from: the first of the years that two digits may mean.
+    """
+    if answer == REFUSAL:
+        return ""
+    year, rest = answer.split("-", 1)
+    if len(year) == 2:
+        year = f"{two_digit_from + (int(year) - two_digit_from) % 100:04d}"
+    try:
+        return datetime.date.fromisoformat(f"{year}-{rest}").isoformat()
+    except ValueError:  # 29 February of another year
+        return ""
+
+
 class ReadsDates(Converter):
     """What every reader of dates is: callable on strings, with hints about each.
 
@@ -23,7 +43,7 @@ class ReadsDates(Converter):
     probability.
     """
 
-    def __call__(self, texts, locale=None, day_first=None, two_digit_from=None, batch_size=1024):
+    def __call__(self, texts, locale=None, day_first=None, two_digit_from=None, batch_size=128):
         """Reads dates; the order stays.
 
         Args:

@@ -88,10 +88,10 @@ class WorldDatesSettings(Settings):
     """
 
     count: int = _setting(3_000_000, "number of training pairs to generate")
-    updates: int = _setting(24_000, "number of training updates")
+    updates: int = _setting(20_000, "number of training updates")
     tokens: int = _setting(6144, "batch size in tokens, padding included")
     learning_rate: float = _setting(2e-3, "peak learning rate")
-    round_updates: int = _setting(1000, "updates between two checkpoints")
+    round_updates: int = _setting(500, "updates between two checkpoints")
     measured: int = _setting(4000, "number of validation pairs")
     seed: int = _setting(0, "random seed of data, weights and order")
 

@@ -53,8 +53,8 @@ except SystemExit as end:
 
 
 COMMANDS = (
-    "train dates", "train pairs", "train translation", "train questions", "train recommendations", "vocabulary",
-    "convert", "translate", "evaluate", "plot", "export", "serve",
+    "train dates", "train world-dates", "train pairs", "train translation", "train questions", "train recommendations",
+    "vocabulary", "convert", "translate", "evaluate", "plot", "export", "serve",
 )  # fmt: skip
 
 
@@ -180,9 +180,9 @@ def test_nothing_to_translate_gives_nothing(shouting, monkeypatch, tmp_path, cap
     [(["--sample", "--seed", "3", "--top-k", "2"], Sample(top_k=2, seed=3)), (["--sample"], Sample()), ([], None)],
 )
 def test_seed_is_that_of_the_draws(flags, expected):
-    assert strategy_of(cli.build_parser().parse_args(["translate", *flags])) == expected
+    assert strategy_of(cli.build_parser().parse_args(["translate", "--model", "any", *flags])) == expected
     with pytest.raises(ValueError, match="--seed need --sample"):
-        strategy_of(cli.build_parser().parse_args(["translate", "--seed", "3"]))
+        strategy_of(cli.build_parser().parse_args(["translate", "--model", "any", "--seed", "3"]))
 
 
 def test_evaluation_names_the_mistakes(trained, tmp_path, capsys):

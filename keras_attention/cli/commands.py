@@ -13,9 +13,10 @@ import sys
 import tempfile
 
 from keras_attention import __version__
-from keras_attention.cli import questions, recommendations, serve, translation
+from keras_attention.cli import convert, questions, recommendations, serve, translation
 from keras_attention.cli.common import (
     add_command,
+    add_model,
     add_run,
     add_settings,
     add_strategy,
@@ -25,9 +26,7 @@ from keras_attention.cli.common import (
     settings_of,
     strategy_of,
 )
-from keras_attention.settings import BLEU_TOKENIZATIONS, ConverterSettings
-
-DEFAULT_MODEL = "saved_models/date_converter"
+from keras_attention.settings import BLEU_TOKENIZATIONS, ConverterSettings, WorldDatesSettings
 
 
 def main(arguments=None):
@@ -57,8 +56,8 @@ def build_parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     translation.add_vocabulary(commands)
     _add_train(commands)
-    _add_convert(commands)
-    translation.add_translate(commands, _add_model)
+    convert.add_convert(commands)
+    translation.add_translate(commands)
     _add_evaluate(commands)
     _add_plot(commands)
     _add_export(commands)
@@ -79,6 +78,16 @@ def _add_train(commands):
     dates.add_argument("--count", type=positive, default=25_000, help="number of training pairs to generate")
     dates.add_argument("--locales", default="en_US", help="comma-separated CLDR locales, such as en_US,de,ko")
     dates.set_defaults(run=_train_dates, source_normalization="NFKC")
+
+    world = add_command(
+        kinds,
+        "world-dates",
+        "the reader of dates of all locales that comes with the package; takes an hour or two on two cores",
+        "train world-dates --run runs/world_dates",
+    )
+    add_run(world, "runs/world_dates")
+    add_settings(world, WorldDatesSettings)
+    world.set_defaults(run=_train_world_dates)
 
     pairs = add_command(
         kinds,
@@ -113,25 +122,6 @@ def _add_train(commands):
         kind.add_argument("--dropout", type=float, default=0.0, help="dropout rate")
 
 
-def _add_convert(commands):
-    convert = add_command(
-        commands,
-        "convert",
-        "convert strings",
-        'convert --model saved_models/date_converter "3 May 1979"',
-        "convert --model runs/names < names.txt",
-        description="Converts strings, or standard input line by line.",
-    )
-    _add_model(convert)
-    convert.add_argument(
-        "texts", metavar="TEXT", nargs="*", help="strings to convert (default: the lines of standard input)"
-    )
-    convert.add_argument(
-        "--log-prob", action="store_true", help="print the log-probability and a tab before each result"
-    )
-    convert.set_defaults(run=_convert)
-
-
 def _add_evaluate(commands):
     evaluate = add_command(
         commands,
@@ -140,7 +130,7 @@ def _add_evaluate(commands):
         "evaluate --model runs/names held_out.tsv",
         "evaluate --model runs/en_de test.en test.de --beam 5 --length-penalty 1",
     )
-    _add_model(evaluate)
+    add_model(evaluate)
     evaluate.add_argument("file", metavar="FILE", help="test file: source, tab, target on each line; plain or .gz")
     evaluate.add_argument(
         "reference",
@@ -168,9 +158,9 @@ def _add_plot(commands):
         commands,
         "plot",
         "plot the attention weights of one conversion",
-        'plot --model saved_models/date_converter "3 May 1979" --output attention.png',
+        'plot "3 de mayo de 1979" --output attention.png',
     )
-    _add_model(plot)
+    add_model(plot)
     plot.add_argument("text", metavar="TEXT", help="string to convert")
     plot.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
     plot.set_defaults(run=_plot)
@@ -192,12 +182,6 @@ def _add_export(commands):
     export.set_defaults(run=_export)
 
 
-def _add_model(parser):
-    parser.add_argument(
-        "--model", metavar="FOLDER", default=DEFAULT_MODEL, help="exported model, or output folder of a training run"
-    )
-
-
 def _train_dates(options):
     from keras_attention.data.dates import generate_dates
     from keras_attention.data.pairs import split_by_target, write_pairs
@@ -206,6 +190,18 @@ def _train_dates(options):
     training, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
     _train(options, training, held_out)
     write_pairs(held_out, os.path.join(options.folder, "held_out.tsv"))
+
+
+def _train_world_dates(options):
+    from keras_attention.recipes import train_world_dates
+
+    train_world_dates(
+        options.folder,
+        settings_of(options, WorldDatesSettings),
+        may_change=options.may_change,
+        verbose=progress(),
+    )
+    print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
 
 
 def _train_pairs(options):
@@ -238,18 +234,6 @@ def _train(options, pairs, held_out):
         verbose=progress(),
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
-
-
-def _convert(options):
-    from keras_attention.data.pairs import lines_as_they_come
-    from keras_attention.tasks import load
-
-    converter = load(options.model)
-    come = lines_as_they_come(sys.stdin.buffer, "standard input", errors="replace")
-    for text in map(as_typed, options.texts) if options.texts else (line for lines in come for line in lines):
-        conversion = converter(text)
-        prefix = f"{conversion.log_prob:.4f}\t" if options.log_prob else ""
-        print(f"{prefix}{conversion.text}", flush=True)
 
 
 def _evaluate(options):

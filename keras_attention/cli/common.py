@@ -103,6 +103,17 @@ def add_run(parser, folder):
     )
 
 
+def add_model(parser, required=False):
+    """The flag that says what to use; without it, unless it is required, the reader of dates that ships."""
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        required=required,
+        help="exported model, or output folder of a training run"
+        + ("" if required else " (default: the reader of dates that comes with the package)"),
+    )
+
+
 def add_strategy(parser):
     """The flags of a search; `strategy_of` reads them."""
     parser.add_argument("--beam", type=positive, default=None, help="beam width; 1 is greedy search")

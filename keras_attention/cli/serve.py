@@ -10,10 +10,16 @@ def add_serve(commands):
         commands,
         "serve",
         "serve models over TensorFlow Serving's REST and gRPC protocols",
+        "serve",
         "serve saved_models --port 8501 --grpc-port 8500",
         description="Serves every FOLDER/<name>/<version>/ over TensorFlow Serving's REST protocol, with a page at /.",
     )
-    serve.add_argument("folder", metavar="FOLDER", nargs="?", default="saved_models", help="folder of models")
+    serve.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="folder of models (default: that of the package, with its reader of dates)",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind to; 0.0.0.0 accepts other machines")
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
@@ -68,6 +74,9 @@ def _serve(options):
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
+    from keras_attention.pretrained import FOLDER
+
+    folder = options.folder or FOLDER
     limits = Limits(
         body=options.max_body,
         text_length=options.max_text_length,
@@ -85,14 +94,14 @@ def _serve(options):
         "intra_op_threads": options.intra_op_threads,
     }
     if options.replicas is None:
-        serve(options.folder, page=options.page, grpc_port=options.grpc_port, **shared)
+        serve(folder, page=options.page, grpc_port=options.grpc_port, **shared)
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
     from keras_attention.serving.replicas import serve_replicas
 
     serve_replicas(
-        options.folder,
+        folder,
         options.replicas,
         max_replicas=options.max_replicas,
         target_ongoing_requests=options.target_ongoing_requests,

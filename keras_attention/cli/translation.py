@@ -10,6 +10,7 @@ import sys
 
 from keras_attention.cli.common import (
     add_command,
+    add_model,
     add_run,
     add_settings,
     add_strategy,
@@ -155,7 +156,7 @@ def add_train_translation(kinds):
     train.set_defaults(run=_train_translation)
 
 
-def add_translate(commands, add_model):
+def add_translate(commands):
     translate = add_command(
         commands,
         "translate",
@@ -163,7 +164,7 @@ def add_translate(commands, add_model):
         "translate --model runs/en_de news.en --beam 5 --output news.de",
         description="Translates a file, or standard input, one line into one, or --n-best into so many.",
     )
-    add_model(translate)
+    add_model(translate, required=True)
     translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")
     translate.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
     translate.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")

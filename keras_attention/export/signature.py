@@ -3,6 +3,8 @@
 SIGNATURE = "serving_default"
 INPUTS = ("text",)
 STORY_INPUTS = ("story", "question")
+# What a reader of dates takes beside `INPUTS`, and may be left out.
+DATE_HINTS = {"locale", "day_first", "two_digit_from"}
 OUTPUTS = ("text", "log_prob", "tokens", "source_tokens", "source_length", "weights")
 
 

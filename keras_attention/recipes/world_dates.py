@@ -1,17 +1,20 @@
-"""The recipe for the converter of the dates of all locales, which the package ships."""
+"""The recipe for the reader of the dates of all locales, which the package ships."""
 
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_attention.data.token_batches import TokenBatches
-from keras_attention.data.world_dates import generate_world_dates, learned_locales
+from keras_attention.data.world_dates import generate_world_dates, learned_locales, locale_hints
+from keras_attention.date_reading import date_of
 from keras_attention.models import DateConverter
 from keras_attention.recipes.begins import record_of, split_given
 from keras_attention.recipes.converter import warmed_up_cosine
 from keras_attention.settings import WorldDatesSettings
-from keras_attention.tasks import TextToText
+from keras_attention.tasks import DateReader
 from keras_attention.text import CharacterTokenizer
+from keras_attention.training.calibration import fitted_temperature
 from keras_attention.training.checkpoints import Checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.runs import begun, fit_rounds, keep_best
@@ -21,7 +24,7 @@ LONGEST = 84
 
 
 def train_world_dates(folder, settings=None, locales=None, may_change=(), callbacks=(), verbose="auto", **given):
-    """Trains the converter of dates of all locales, and can be stopped at any moment.
+    """Trains the reader of dates of all locales, and can be stopped at any moment.
 
     See `generate_world_dates` for what it learns from, and `train_converter`
     for what is kept in the folder.
@@ -37,8 +40,8 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
             arguments of `DateConverter`.
 
     Returns:
-        A `TextToText` from a text, perhaps with the marks of `hint_of`, to the
-        answer.
+        A `DateReader`, whose probabilities are calibrated on texts of the
+        validation split.
     """
     settings, model_arguments = split_given(WorldDatesSettings, settings, given)
     keras.utils.set_random_seed(settings.seed)
@@ -54,9 +57,9 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
     schedule = warmed_up_cosine(settings.learning_rate, settings.updates, 0.05)
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
     model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
-    converter = TextToText(model, sources, targets, max_length=10)
+    reader = DateReader(model, sources, targets, locale_hints())
     checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
-    record = record_of(pairs, validation, converter.tokenizers, settings, model)
+    record = record_of(pairs, validation, reader.tokenizers, settings, model)
     with begun(folder, "train_world_dates", record, checkpoints, may_change):
         fit_rounds(
             "train_world_dates",
@@ -70,7 +73,23 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
             validation_data=measured.once(),
         )
         sentence = keep_best(model, checkpoints)
+    reader.temperature = _temperature(
+        reader, generate_world_dates(settings.measured, settings.seed + 1, locales, hints=0.0, split="validation")
+    )
     if verbose:
         print(sentence)
-    converter.save(folder)
-    return converter
+        print(f"Probabilities are calibrated at a temperature of {reader.temperature:.3f}.")
+    reader.save(folder)
+    return reader
+
+
+def _temperature(reader, pairs):
+    """The temperature at which a reader's probabilities are how often it is right on pairs without hints."""
+    texts, expected = [text for text, _ in pairs], [date_of(answer) for _, answer in pairs]
+
+    def answer(temperature):
+        readings = reader.at_temperature(temperature)(texts)
+        right = [reading.text == date for reading, date in zip(readings, expected, strict=True)]
+        return np.exp([reading.log_prob for reading in readings]), np.array(right)
+
+    return fitted_temperature(answer)

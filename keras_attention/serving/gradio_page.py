@@ -11,12 +11,18 @@ import numpy as np
 from fastapi import FastAPI
 
 from keras_attention.conversion import conversions_from
-from keras_attention.export.signature import INPUTS, SIGNATURE, STORY_INPUTS
+from keras_attention.export.signature import DATE_HINTS, INPUTS, SIGNATURE, STORY_INPUTS
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError
 from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
 LARGEST = 20_000  # cells of a heatmap that a browser should draw
+UNSURE = 0.9  # a reading of a date that is less probable is marked
+# For a reader of dates.
+EXAMPLES = (
+    "Freitag, 13. Juni 1997", "3 de mayo de 1979", "2024년 3월 5일", "٥ مارس ٢٠٢٤", "5 марта 2024 г.", "১৫ আগস্ট, ১৯৪৭",
+    "令和6年3月5日", "november fourth 2019", "3/4/2021", "31 February 2020", "tomorrow",
+)  # fmt: skip
 
 _STYLE = """\
 .gradio-container { color-scheme: light; }
@@ -29,6 +35,7 @@ _STYLE = """\
 @media (max-width: 40rem) { .gradio-container .main.fillable.app { padding-inline: 0.75rem; } }
 #conversion .answer { font-size: 1.6rem; line-height: 1.3; margin: 0 0 0.25rem; white-space: pre-wrap; }
 #conversion .about { color: color-mix(in srgb, var(--body-text-color) 70%, transparent); margin: 0 0 1rem; }
+#conversion .unsure { border-inline-start: 4px solid #d97706; padding: 0.5rem 0.75rem; margin: 0 0 1rem; }
 #conversion .error { border-inline-start: 4px solid #dc2626; padding: 0.5rem 0.75rem; margin: 0; }
 #conversion .results { border-collapse: collapse; margin: 0 0 1rem; }
 #conversion .results th, #conversion .results td { padding: 0.15rem 1rem 0.15rem 0; border: 0; text-align: start; }
@@ -61,6 +68,10 @@ def make_page(store, predictor):
                 autofocus=True,
                 elem_id="text",
             )
+        examples = gradio.Dataset(
+            components=["textbox"], samples=[[example] for example in EXAMPLES], label="Examples", visible=False,
+            samples_per_page=len(EXAMPLES), elem_id="examples",
+        )  # fmt: skip
         story = gradio.Textbox(label="Story, a sentence a line", lines=6, max_lines=20, visible=False, elem_id="story")
         button = gradio.Button("Convert", variant="primary", elem_id="convert")
         answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
@@ -71,15 +82,18 @@ def make_page(store, predictor):
             return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
 
         def fit(name):
-            asks = _inputs(store, name) == STORY_INPUTS
-            return gradio.Textbox(visible=asks), gradio.Textbox(label="Question" if asks else "Text")
+            asks, dates = _inputs(store, name) == STORY_INPUTS, _reads_dates(store, name)
+            label = "Question" if asks else "Date" if dates else "Text"
+            return gradio.Textbox(visible=asks), gradio.Textbox(label=label), gradio.Dataset(visible=dates)
 
         def convert(name, text, story):
             return answer_html(store, predictor, name, text, story)
 
         options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
         blocks.load(offer, name, name, show_progress="hidden", **options)
-        name.change(fit, name, [story, text], show_progress="hidden", **options)
+        name.change(fit, name, [story, text, examples], show_progress="hidden", **options)
+        taken = examples.click(lambda sample: sample[0], examples, text, show_progress="hidden", **options)
+        taken.then(convert, [name, text, story], answer, **options)
         gradio.on([button.click, text.submit], convert, [name, text, story], answer, api_name="convert", **options)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     return gradio.mount_gradio_app(
@@ -130,7 +144,7 @@ def answer_html(store, predictor, name, text, story=""):
     about = f"{name}, version {servable.version}"
     if kind == INPUTS:
         (conversion,) = conversions_from(outputs)
-        return conversion_html(conversion, about)
+        return conversion_html(conversion, about, _reads_dates(store, name))
     answer = outputs["answer"][0].decode("utf-8")
     head = _head_html(answer, float(outputs["log_prob"][0]), about)
     return f"{head}<h2>Attention</h2>{story_html(sentences, outputs['weights'][0])}"
@@ -140,31 +154,36 @@ def _strings(texts):
     return np.array([text.encode("utf-8", errors="replace") for text in texts], object)
 
 
-def _head_html(text, log_prob, about):
+def _head_html(text, log_prob, about, nothing="(nothing)"):
     return (
-        f'<p class="answer" role="status"><bdi dir="auto">{escaped(text) or "(nothing)"}</bdi></p>'
+        f'<p class="answer" role="status"><bdi dir="auto">{escaped(text) or nothing}</bdi></p>'
         f'<p class="about">probability {_percent(log_prob)} · {escaped(about)}</p>'
     )
 
 
-def conversion_html(conversion, about):
+def conversion_html(conversion, about, is_date=False):
     """A conversion as HTML: result, probability, the other results, attention.
 
     Args:
         conversion: a `Conversion`.
         about: what it is from.
+        is_date: whether it is a reading of a date, which may be none, or unsure.
     """
-    parts = [_head_html(conversion.text, conversion.log_prob, about)]
+    nothing = "no date" if is_date else "(nothing)"
+    parts = [_head_html(conversion.text, conversion.log_prob, about, nothing)]
+    if is_date and math.exp(conversion.log_prob) < UNSURE:
+        parts.append('<p class="unsure">Not sure: another reading is possible.</p>')
     if conversion.truncated:
         parts.append('<p class="about">The text was too long for the model: its end was cut off.</p>')
     if conversion.finished is False:
         parts.append('<p class="about">The result was ended by the limit of its length.</p>')
     if len(conversion.n_best) > 1:
         rows = "".join(
-            f'<tr><td><bdi dir="auto">{escaped(text)}</bdi></td><td>{_percent(log_prob)}</td></tr>'
+            f'<tr><td><bdi dir="auto">{escaped(text) or nothing}</bdi></td><td>{_percent(log_prob)}</td></tr>'
             for text, log_prob in conversion.n_best
         )
-        parts.append(f'<h2>Best results</h2><table class="results"><tbody>{rows}</tbody></table>')
+        title = "Readings" if is_date else "Best results"
+        parts.append(f'<h2>{title}</h2><table class="results"><tbody>{rows}</tbody></table>')
     if 0 < conversion.weights.size <= LARGEST:
         parts.append(f"<h2>Attention</h2>{attention_html(conversion)}")
     elif conversion.weights.size:
@@ -190,6 +209,11 @@ def _inputs(store, name):
     if set(signature.inputs) == set(STORY_INPUTS):
         return STORY_INPUTS
     return INPUTS if signature.is_text else None
+
+
+def _reads_dates(store, name):
+    """Whether a model of this package reads dates, which its hints tell."""
+    return _inputs(store, name) == INPUTS and set(store.get(name).signatures[SIGNATURE].inputs) >= DATE_HINTS
 
 
 def _percent(log_prob):

@@ -40,7 +40,7 @@ class DateReader(ReadsDates, TextToText):
         locales: dict of what is known of each locale: its language, and whether
             its people write the day before the month, True, after it, False, or
             neither, None. Or the path of a file that `save` wrote.
-        strategy: how to search; `Beam(4, n_best=2)` gives two readings.
+        strategy: how to search; `Beam(2, n_best=2)` gives two readings.
         temperature: what logits are divided by, so that a probability is how
             often such an answer is right.
 
@@ -61,7 +61,7 @@ class DateReader(ReadsDates, TextToText):
         source_tokenizer,
         target_tokenizer,
         locales,
-        strategy=Beam(4, n_best=2),
+        strategy=Beam(2, n_best=2),
         temperature=1.0,
     ):
         super().__init__(
@@ -115,6 +115,12 @@ class DateReader(ReadsDates, TextToText):
             else:
                 content = tf.lookup.TextFileInitializer(str(self.locales), tf.string, 0, tf.string, 1, delimiter="\t")
             return tf.lookup.StaticHashTable(content, default_value="")
+
+    def at_temperature(self, temperature):
+        """The same reader with another temperature."""
+        return type(self)(
+            self.model, self.source_tokenizer, self.target_tokenizer, self.locales, self.strategy, temperature
+        )
 
     def _step(self, ids, memory, state):
         logits, state, weights = super()._step(ids, memory, state)

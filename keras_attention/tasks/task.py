@@ -23,6 +23,7 @@ import keras_attention.models  # noqa: F401  so that Keras finds the model's cla
 from keras_attention.export.defaults import filled
 from keras_attention.export.saved_model import export_saved_model
 from keras_attention.export.saved_task import SavedTask, task_of
+from keras_attention.pretrained import DATES
 
 TASK = "task.json"
 _MODEL = "model.keras"
@@ -287,12 +288,13 @@ def _saved_class(folder):
         return SavedTask
 
 
-def load(folder, strategy=None):
+def load(folder=None, strategy=None):
     """A task from disk, whichever of the two forms it is in.
 
     Args:
         folder: what a task's `save` wrote, or an exported model's folder or
-            one of its versions.
+            one of its versions. None is the reader of dates that comes with
+            the package.
         strategy: how to search, instead of the saved one, for a task that
             searches. An export's is fixed.
 
@@ -306,6 +308,7 @@ def load(folder, strategy=None):
         LookupError: for a saved task of your own whose module cannot be
             imported. An export needs it not: it is a `SavedTask` then.
     """
+    folder = DATES if folder is None else folder
     if Task.is_saved_in(folder):
         return Task.load(folder, **({} if strategy is None else {"strategy": strategy}))
     if SavedTask.is_export(folder):

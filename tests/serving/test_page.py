@@ -27,6 +27,8 @@ RESULTS = {  # tokens of source and result
     "the third of May 1979": (list("the third of May 1979"), list("1979-05-03")),
     "Das ist schön": (["▁Das", "▁ist", "▁schön"], ["▁That", "▁is", "▁beautiful"]),
     "${1+1} {{name}} <b>": (["${1+1}", " ", "{{name}}", " ", "<b>"], ["<i>", "${name}"]),
+    "3/4/2021": (list("3/4/2021"), list("2021-04-03")),
+    "tomorrow": (list("tomorrow"), ["?"]),
     "٣ مايو": (["▁٣", "▁مايو"], ["▁", "5월", "▁", "3일"]),
 }
 
@@ -46,7 +48,9 @@ class Fixed:
         specs = {"text": TensorSpec("string", (None,))}
         if name == "stories":
             specs = {"story": TensorSpec("string", (None, None)), "question": TensorSpec("string", (None,))}
-        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "later"))}
+        if name == "world":
+            specs |= dict.fromkeys(("locale", "day_first", "two_digit_from"))
+        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "later", "world"))}
 
     def prepare(self, signature_name, inputs):
         outputs = self.answers(**inputs) if self.name == "stories" else self.outputs(*inputs["text"])
@@ -65,7 +69,7 @@ class Fixed:
         source, target = RESULTS[text.decode()]
         weights = np.full((1, len(target), len(source)), 0.2 / len(source), "float32")
         weights[0, np.arange(len(target)), np.arange(len(target)) % len(source)] += 0.8
-        best = "".join(target).replace("▁", " ").strip().encode()
+        best = "".join(target).replace("▁", " ").replace("?", "").strip().encode()
         return {
             "text": np.array([best], object),
             "log_prob": np.log([0.75]),
@@ -111,7 +115,7 @@ def wait_for_page(server):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in ("dates", "stories", "sums"):
+    for name in ("dates", "stories", "sums", "world"):
         add_model(folder, name)
     with serving(folder, Limits(body=20_000, text_length=100)) as server:
         wait_for_page(server)
@@ -243,6 +247,22 @@ def test_second_result_takes_the_place_of_the_first(page):
     page.type("what\n")
     assert "it does not know <what>" in page.text("#conversion .error")
     assert page.titles() == []
+
+
+def test_reader_of_dates_has_examples_marks_what_is_unsure_and_names_its_readings(page):
+    assert not page.texts("#examples button, #examples td, #examples .gallery-item")
+    page.choose("world")
+    wait_until(lambda: page.texts("#examples .gallery-item"))
+    assert "2024년 3월 5일" in [text.strip() for text in page.texts("#examples .gallery-item")]
+    examples = "[...document.querySelectorAll('#examples .gallery-item')]"
+    page.run(f"{examples}.find(one => one.innerText.trim() == '3/4/2021').click()")
+    assert page.text("#conversion .answer") == "2021-04-03"
+    assert page.text("#conversion .unsure").startswith("Not sure")
+    assert page.texts("#conversion h2")[0] == "Readings"
+    assert page.run("return document.querySelector('#text textarea, #text input').value") == "3/4/2021"
+    page.clear()
+    page.type("tomorrow\n")
+    wait_until(lambda: page.text("#conversion .answer") == "no date")
 
 
 def test_nothing_typed_is_told(page):
