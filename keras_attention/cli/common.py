@@ -6,6 +6,7 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 import argparse
 import dataclasses
 import json
+import math
 import os
 import sys
 
@@ -47,6 +48,14 @@ def positive(text):
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {number}")
+    return number
+
+
+def seconds(text):
+    """A time that is longer than none and ends."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, received {text}")
     return number
 
 

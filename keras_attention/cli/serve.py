@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_attention.cli.common import add_command, positive
+from keras_attention.cli.common import add_command, positive, seconds
 
 
 def add_serve(commands):
@@ -25,7 +25,7 @@ def add_serve(commands):
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
     serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
     serve.add_argument("--no-page", dest="page", action="store_false", help="do not serve the web page")
-    serve.add_argument("--poll-seconds", type=float, default=1.0, help="seconds between two looks for new versions")
+    serve.add_argument("--poll-seconds", type=seconds, default=1.0, help="seconds between two looks for new versions")
     serve.add_argument(
         "--intra-op-threads", type=positive, default=1, help="threads per operation; more for much larger models"
     )
@@ -60,15 +60,22 @@ def add_serve(commands):
         help="maximum number of waiting requests; further ones are answered 503",
     )
     limits.add_argument(
-        "--body-seconds", type=float, default=30.0, help="maximum time for a request to arrive, in seconds"
+        "--body-seconds", type=seconds, default=30.0, help="maximum time for a request to arrive, in seconds"
+    )
+    limits.add_argument("--max-answer", type=positive, default=16_000_000, help="maximum size of an answer in bytes")
+    limits.add_argument(
+        "--head-seconds", type=seconds, default=10.0, help="maximum time for the head of a request to arrive"
+    )
+    limits.add_argument(
+        "--write-seconds", type=seconds, default=60.0, help="maximum time for a client to read an answer"
     )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options):
     try:
-        from keras_attention.serving.app import Limits
         from keras_attention.serving.middleware import read_token
+        from keras_attention.serving.predictor import Limits
         from keras_attention.serving.server import serve
     except ModuleNotFoundError as error:
         raise RuntimeError(
@@ -84,6 +91,9 @@ def _serve(options):
         positions=options.max_positions,
         queue=options.max_queue,
         seconds=options.body_seconds,
+        answer=options.max_answer,
+        head_seconds=options.head_seconds,
+        write_seconds=options.write_seconds,
     )
     shared = {
         "host": options.host,

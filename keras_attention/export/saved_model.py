@@ -9,6 +9,8 @@ is made in a folder beside its place, checked by a fresh process, and then moved
 into place by one rename, so that a reader never sees half of one.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -16,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import keras
 import numpy as np
@@ -25,6 +28,8 @@ from keras_attention.export.defaults import write_defaults
 from keras_attention.export.saved_task import IDENTITY, versions
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.export.warmup import WarmupRequest, write_warmup_requests
+
+_STAGING = ".export-"
 
 
 class ExportError(RuntimeError):
@@ -58,16 +63,35 @@ def export_saved_model(task, folder, examples=()):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    staging = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
+    _remove_leftovers(folder)
+    staging = pathlib.Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+    held = os.open(staging, os.O_RDONLY)
     try:
+        fcntl.flock(held, fcntl.LOCK_EX)
         _write(task, staging / "saved_model", staging)
         _check(task, staging / "saved_model", task.checks(examples), staging)
         warmup = [WarmupRequest(SIGNATURE, task.with_defaults(inputs)) for inputs in task.warmup()]
         write_warmup_requests(staging / "saved_model", folder.resolve().name, warmup)
         (staging / "saved_model" / IDENTITY).write_text(json.dumps(task.identity) + "\n", encoding="utf-8")
         return _publish(staging / "saved_model", folder)
+    except tf.errors.OpError as error:  # TensorFlow's word for a full disk, among others
+        raise OSError(f"export: {folder} cannot be written: {error.message}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_leftovers(folder):
+    """Removes what exports that were killed left: what nobody holds any more, and is not just being made."""
+    for place in folder.glob(f"{_STAGING}*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(place, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - place.stat().st_mtime > 60:
+                    shutil.rmtree(place)
+            finally:
+                os.close(descriptor)
 
 
 def _write(task, place, staging):

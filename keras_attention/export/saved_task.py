@@ -13,18 +13,24 @@ from keras_attention.export.signature import SIGNATURE
 IDENTITY = "assets.extra/task.json"
 
 
-def versions(folder):
-    """The version numbers in a model's folder, ascending."""
+def version_folders(folder):
+    """The folders of the versions in a model's folder by number; `00000123` is 123, as for TensorFlow Serving."""
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir())
+        return {}
+    found = (path for path in folder.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir())
+    return {int(path.name): path for path in sorted(found)}
+
+
+def versions(folder):
+    """The version numbers in a model's folder, ascending."""
+    return sorted(version_folders(folder))
 
 
 def newest(folder):
     """The folder of an export: the one given, or of its highest version; None if there is none."""
     folder = pathlib.Path(folder)
-    places = [folder, *(folder / str(version) for version in reversed(versions(folder)))]
+    places = [folder, *(place for _, place in sorted(version_folders(folder).items(), reverse=True))]
     return next((place for place in places if (place / "saved_model.pb").is_file()), None)
 
 

@@ -41,7 +41,9 @@ def write_warmup_requests(folder, name, requests):
 
 
 def read_warmup_requests(folder):
-    """The requests in a version's folder; none if it carries none.
+    """The requests to predict in a version's folder; none if it carries none.
+
+    Logs of other requests, such as to classify, are passed over.
 
     Raises:
         ValueError: if the file holds anything else.
@@ -49,7 +51,8 @@ def read_warmup_requests(folder):
     place = pathlib.Path(folder) / PLACE
     if not place.is_file():
         return []
-    return [_request(record.numpy()) for record in tf.data.TFRecordDataset(str(place))]
+    logs = (_fields(record.numpy()) for record in tf.data.TFRecordDataset(str(place)))
+    return [_request(log[_PREDICT_LOG][0]) for log in logs if _PREDICT_LOG in log]
 
 
 # The numbers of the fields, of tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto.
@@ -65,8 +68,7 @@ def _prediction_log(name, request):
     return _field(_PREDICT_LOG, _field(_REQUEST, _field(_MODEL_SPEC, spec) + inputs))
 
 
-def _request(record):
-    (log,) = _fields(record)[_PREDICT_LOG]
+def _request(log):
     (request,) = _fields(log)[_REQUEST]
     fields = _fields(request)
     (spec,) = fields[_MODEL_SPEC]

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from fastapi import FastAPI, Request, Response
 
 from keras_attention.serving import protocol
-from keras_attention.serving.app import Limits, name_of_status, read_body
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.predictor import Limits, name_of_status, read_body
 from keras_attention.serving.protocol import RequestError
 
 ATTEMPTS = 4  # replicas that one request may see die: it may be what kills them

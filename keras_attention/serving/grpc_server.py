@@ -1,20 +1,35 @@
-"""TensorFlow Serving's gRPC `PredictionService` over the same servables as the REST routes."""
+"""TensorFlow Serving's gRPC services, to predict and to ask about models, over the servables of the REST routes."""
 
 import hmac
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from keras_attention.export.signature import SIGNATURE
+from keras_attention.serving.predictor import name_of_status
 from keras_attention.serving.protocol import RequestError, are_inputs
 
-_CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND, 503: grpc.StatusCode.UNAVAILABLE}
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    404: grpc.StatusCode.NOT_FOUND,
+    499: grpc.StatusCode.CANCELLED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers `Predict`.
+class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
+    """Answers `Predict`, `GetModelMetadata` and `GetModelStatus`.
 
     Args:
         predictor: the application's `Predictor`, of which it takes models,
@@ -28,15 +43,39 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         """Answers a `PredictRequest`, or ends the call with a status."""
+        return self._answered(self._predict, request, context)
+
+    def GetModelMetadata(self, request, context):
+        """Answers with the signatures of a model."""
+        return self._answered(self._metadata, request, context)
+
+    def GetModelStatus(self, request, context):
+        """Answers with the states of a model's versions."""
+        return self._answered(self._status, request, context)
+
+    def _answered(self, answer, request, context):
         self._check_token(context)
-        spec = request.model_spec
-        version = spec.version.value if spec.HasField("version") else None
         try:
-            servable = self.predictor.store.get(spec.name, version)
-            name = spec.signature_name or SIGNATURE
-            outputs = self.predictor.predict(servable, name, _inputs(servable, name, request))
+            return answer(request, context)
         except RequestError as error:
             context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), error.message)
+
+    def _predict(self, request, context):
+        begin, status = time.perf_counter(), "INTERNAL"
+        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        try:
+            name = request.model_spec.signature_name or SIGNATURE
+            inputs = _inputs(servable, name, request, self.predictor.limits)
+            outputs = self.predictor.predict(servable, name, inputs, context.add_callback)
+            status = "OK"
+        except RequestError as error:
+            status = name_of_status(error.status)
+            raise
+        finally:
+            self.predictor.metrics.count_request(servable.name, status, time.perf_counter() - begin, "GRPC")
+        unknown = set(request.output_filter) - set(outputs)
+        if unknown:
+            raise RequestError(400, f"output tensor alias not found in signature: {', '.join(sorted(unknown))}")
         response = predict_pb2.PredictResponse()
         response.model_spec.name = servable.name
         response.model_spec.signature_name = name
@@ -44,6 +83,27 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         for key, array in outputs.items():
             if not request.output_filter or key in request.output_filter:
                 response.outputs[key].CopyFrom(tf.make_tensor_proto(array))
+        return response
+
+    def _metadata(self, request, context):
+        if list(request.metadata_field) != ["signature_def"]:
+            raise RequestError(400, f"Metadata field must be signature_def. Received {list(request.metadata_field)}.")
+        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        json_format.ParseDict(servable.metadata["signature_def"], signatures)
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    def _status(self, request, context):
+        response = get_model_status_pb2.GetModelStatusResponse()
+        states = get_model_status_pb2.ModelVersionStatus.State
+        for found in self.predictor.store.statuses(request.model_spec.name, _version(request.model_spec)):
+            status = response.model_version_status.add(version=found.version, state=states.Value(found.state))
+            if found.error:
+                status.status.error_code, status.status.error_message = 2, found.error  # UNKNOWN
         return response
 
     def _check_token(self, context):
@@ -54,22 +114,43 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "A token is needed: authorization: Bearer TOKEN")
 
 
-def _inputs(servable, name, request):
+def _version(spec):
+    """The version that is asked for; None is the latest."""
+    if spec.HasField("version_label"):
+        raise RequestError(
+            400, f"Unrecognized servable version label: {spec.version_label}. This server has none: give a version."
+        )
+    return spec.version.value if spec.HasField("version") else None
+
+
+def _inputs(servable, name, request, limits):
     """The arrays of a request, of the types and shapes that the signature wants."""
     if name not in servable.signatures:
         raise RequestError(400, f'Serving signature name: "{name}" not found in signature def')
     specs = servable.signatures[name].inputs
     if not are_inputs(request.inputs, specs):
         raise RequestError(400, f"inputs must be {', '.join(specs)}. Received {', '.join(request.inputs)}.")
-    inputs = {key: tf.make_ndarray(request.inputs[key]) for key in request.inputs}
-    for key in inputs:
-        spec = specs[key]
-        dtype, shape = tf.dtypes.as_dtype(request.inputs[key].dtype).name, inputs[key].shape
-        if dtype != spec.dtype or not spec.accepts(shape):
-            raise RequestError(
-                400, f"input '{key}' must be {spec.dtype} of shape {spec.shape}. Received {dtype} of shape {shape}."
-            )
-    return inputs
+    return {key: _array(key, request.inputs[key], specs[key], limits) for key in request.inputs}
+
+
+def _array(key, tensor, spec, limits):
+    """The array of a message, which is looked at first: its shape may promise more than there is memory."""
+    shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
+    try:
+        dtype = tf.dtypes.as_dtype(tensor.dtype)
+    except TypeError:
+        raise RequestError(400, f"input '{key}' has no type that TensorFlow knows: {tensor.dtype}.") from None
+    if dtype.name != spec.dtype or spec.refuses(shape) or tensor.tensor_shape.unknown_rank or min(shape, default=0) < 0:
+        raise RequestError(
+            400, f"input '{key}' must be {spec.dtype} of shape {spec.shape}. Received {dtype.name} of shape {shape}."
+        )
+    size, most = math.prod(shape), limits.positions if dtype == tf.string else limits.body // max(1, dtype.size)
+    if size > most:
+        raise RequestError(400, f"input '{key}' has {size:,} elements; this server takes {most:,} at once.")
+    try:
+        return tf.make_ndarray(tensor)
+    except (IndexError, TypeError, ValueError) as error:
+        raise RequestError(400, f"input '{key}' is no tensor of shape {shape}: {error}") from None
 
 
 def start_grpc(predictor, host, port, token=None):
@@ -81,10 +162,12 @@ def start_grpc(predictor, host, port, token=None):
     limits = predictor.limits
     server = grpc.server(
         ThreadPoolExecutor(32, thread_name_prefix="grpc"),
-        options=[("grpc.max_receive_message_length", limits.body)],
+        options=[("grpc.max_receive_message_length", limits.body), ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=limits.queue,
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(predictor, token), server)
+    services = Services(predictor, token)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, server)
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:

@@ -37,16 +37,17 @@ class Metrics:
             "keras_attention_requests_in_flight", "Predictions that wait or run.", registry=self._registry
         )
 
-    def count_request(self, model, status, seconds):
+    def count_request(self, model, status, seconds, api="REST"):
         """Notes an answered prediction.
 
         Args:
             model: its name; of models that exist, lest strangers make up labels.
             status: TensorFlow's word for it, `"OK"` or an error's.
             seconds: that it took.
+            api: `"REST"` or `"GRPC"`.
         """
         self._requests[model, status] = self._requests.get((model, status), 0) + 1
-        self._latency(model, "predict", "REST").observe(seconds * 1e6)
+        self._latency(model, "predict", api).observe(seconds * 1e6)
 
     def observe_runtime(self, model, seconds):
         """Notes the time in TensorFlow."""

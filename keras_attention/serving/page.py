@@ -13,8 +13,8 @@ import re
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
-from keras_attention.serving.app import read_body
 from keras_attention.serving.logs import LOG
+from keras_attention.serving.predictor import read_body
 
 # What the page asks for; the rest of what Gradio offers, such as to upload files, stays shut.
 _PATHS = re.compile(r"/(theme\.css|config|manifest\.json|favicon\.ico)?|/(assets|static)/.+|/gradio_api/run/[a-z_]+")

@@ -9,6 +9,7 @@ Reference: https://www.tensorflow.org/tfx/serving/api_rest
 
 import base64
 import binascii
+import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,14 +40,21 @@ class TensorSpec(NamedTuple):
         shape: sizes, None where any will do; None if even the rank is open.
         default: an array of one row, which each row is where a request leaves
             the input out; None if it must not.
+        is_firm: whether an input must have the shape. Others are given to the
+            model as they come, which may take more than its signature says.
     """
 
     dtype: str
     shape: Any
     default: Any = None
+    is_firm: bool = True
+
+    def refuses(self, shape):
+        """Whether an array of this shape must not be given to the model."""
+        return self.is_firm and not self.accepts(shape)
 
     def accepts(self, shape):
-        """Whether an array of this shape is one."""
+        """Whether an array of this shape is what the signature says."""
         return self.shape is None or (
             len(shape) == len(self.shape)
             and all(wanted in (None, size) for wanted, size in zip(self.shape, shape, strict=True))
@@ -77,13 +85,10 @@ def parse_request(body, signatures):
     Raises:
         RequestError: 400, if there is anything wrong with it.
     """
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(400, f"JSON Parse error: {error}") from None
+    content = _loaded(body)
     if not isinstance(content, dict):
         raise RequestError(400, f"JSON must be an object. Received {_kind(content)}.")
-    name = content.get("signature_name", "serving_default")
+    name = content.get("signature_name") or "serving_default"
     if not isinstance(name, str) or name not in signatures:
         known = ", ".join(sorted(signatures))
         raise RequestError(400, f'Serving signature name: "{name}" not found in signature def. There are: {known}.')
@@ -105,7 +110,7 @@ def to_array(name, values, spec):
         RequestError: 400, if they are no such array.
     """
     shape = _shape(name, values)
-    if not spec.accepts(shape):
+    if spec.refuses(shape):
         wanted = tuple("any" if size is None else size for size in spec.shape)
         raise RequestError(400, f"input '{name}' must have shape {_show(wanted)}. Received shape {_show(shape)}.")
     flat = [values]
@@ -164,6 +169,20 @@ def required_of(specs):
 def are_inputs(names, specs):
     """Whether names are those of all inputs that must be there, and of no others than there are."""
     return set(required_of(specs)) <= set(names) <= set(specs)
+
+
+def _loaded(body):
+    """The content of JSON, with `NaN`, `Infinity` and `-Infinity` among its numbers, as for TensorFlow Serving."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        refused = RequestError(400, f"JSON Parse error: {error}")
+    if b"NaN" not in body and b"Infinity" not in body:
+        raise refused
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise refused from None
 
 
 def _columns_of_rows(instances, specs):
@@ -240,7 +259,7 @@ def _as_bool(value, dtype):
 def _as_number(value, dtype):
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError
-    if np.issubdtype(dtype, np.integer) and int(value) != value:
+    if np.issubdtype(dtype, np.integer) and int(value) != value:  # of what is not finite there is no integer
         raise TypeError
     return value
 
@@ -251,9 +270,12 @@ def _is_b64(value):
 
 def _values(name, array):
     """An array as what `orjson` writes."""
-    array = np.asarray(array)
+    if array.dtype.kind == "c":
+        raise RequestError(400, f"output '{name}' has complex numbers, which JSON has not. Ask over gRPC.")
+    if array.dtype.kind == "V" or array.dtype == np.float16:  # bfloat16 and its like
+        array = array.astype(np.float32)
     if array.dtype != object:
-        return np.ascontiguousarray(array)
+        return np.ascontiguousarray(array) if array.ndim else array.item()
     if name.endswith("_bytes"):
         return _map(lambda value: {"b64": base64.b64encode(value).decode()}, array.tolist())
     return _map(lambda value: value.decode("utf-8", errors="replace"), array.tolist())

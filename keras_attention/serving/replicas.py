@@ -16,12 +16,12 @@ import pathlib
 import secrets
 import sys
 
-import uvicorn
-
-from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.app import make_app
+from keras_attention.serving.connection import make_server
 from keras_attention.serving.front import Answer, make_front
 from keras_attention.serving.logs import ACCESS, set_up_logs, warn_if_open
 from keras_attention.serving.middleware import read_token
+from keras_attention.serving.predictor import Limits
 
 NAME = "keras-attention"  # of Ray Serve's application
 ONGOING = 64  # requests in a replica: as many as its application has threads, so TensorFlow can join them
@@ -80,10 +80,7 @@ def serve_replicas(
     }
     with running_replicas(folder, replicas, limits, poll_seconds, address=address, **options) as handle:
         app = make_front(handle, limits, token)
-        config = uvicorn.Config(
-            app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False
-        )
-        uvicorn.Server(config).run()
+        make_server(app, host, port, limits).run()
 
 
 @contextlib.contextmanager

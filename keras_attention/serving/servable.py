@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from keras_attention.export.defaults import filled, read_defaults, read_saved_model
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
+from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError, TensorSpec, required_of
 
 # Strings of more bytes are computed apart: the others of a batch would be padded to them.
@@ -85,7 +86,12 @@ class Servable:
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""
         for request in read_warmup_requests(self.folder):
-            self.prepare(request.signature_name, request.inputs).run()
+            if request.signature_name in self.signatures:
+                self.prepare(request.signature_name, request.inputs).run()
+            else:
+                LOG.warning("warm-up request of an unknown signature", extra={"fields": {
+                    "model": self.name, "version": self.version, "signature": request.signature_name
+                }})  # fmt: skip
 
     def prepare(self, signature_name, inputs):
         """The `Prediction` of a request.
@@ -147,21 +153,28 @@ class Prediction:
 
     def outputs(self):
         """What was computed: dict of arrays."""
-        outputs = {name: tensor.numpy() for name, tensor in self._outputs.items()}
+        outputs = {name: _array(tensor) for name, tensor in self._outputs.items()}
         if BATCH_ROWS in outputs:
             rows = outputs.pop(BATCH_ROWS)
             self.batches = rows[rows > 0].tolist()
         return cut_back(outputs) if self._signature.is_text else outputs
 
     def _compute(self):
-        if self._signature.batched is not None and not self.is_long:
+        if self._signature.batched is not None and not self.is_long and self._is_regular():
             try:
                 return self._signature.batched(**self._tensors)
             except BUSY:
                 raise
             except tf.errors.OpError:
                 pass  # perhaps another's row: alone, only the guilty one fails
-        return self._signature.call(**self._tensors)
+        try:
+            return self._signature.call(**self._tensors)
+        except (TypeError, ValueError) as error:  # of a shape that the function was not made for
+            raise RequestError(400, f"{self.model} refused the inputs: {error}") from None
+
+    def _is_regular(self):
+        """Whether the inputs have the shapes of the signature, so that their rows can be joined with others'."""
+        return all(spec.accepts(self._tensors[name].shape) for name, spec in self._signature.inputs.items())
 
 
 def _signature(function, defaults, *batching):
@@ -171,6 +184,8 @@ def _signature(function, defaults, *batching):
     }
     outputs = {name: _spec(spec) for name, spec in function.structured_outputs.items()}
     is_text = is_text_signature(required_of(inputs), outputs)
+    if not is_text:
+        inputs = {name: spec._replace(is_firm=False) for name, spec in inputs.items()}
     apart = is_text or _keeps_rows_apart(inputs, outputs)
     batched = _batched(function, *batching) if apart else None
     return Signature(inputs, outputs, function, batched, is_text)
@@ -213,6 +228,12 @@ def _batched(function, max_batch_size, max_queue):
         return dict(zip(output_names, outputs, strict=True))
 
     return call
+
+
+def _array(tensor):
+    """A tensor as an array; a single string of one as well."""
+    value = tensor.numpy()
+    return np.array(value, object) if isinstance(value, bytes) else value
 
 
 def _is_long(inputs):

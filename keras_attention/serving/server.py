@@ -2,11 +2,11 @@
 
 import gc
 
-import uvicorn
-
-from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.app import make_app
+from keras_attention.serving.connection import make_server
 from keras_attention.serving.logs import set_up_logs, warn_if_open
 from keras_attention.serving.page import mount_page
+from keras_attention.serving.predictor import Limits
 from keras_attention.serving.store import ModelStore
 
 
@@ -42,22 +42,20 @@ def serve(
     set_threads(intra_op_threads)
     store = make_store(folder, poll_seconds, limits)
     app = make_app(store, limits, token)
-    config = uvicorn.Config(
-        app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False
-    )
     if page:
         mount_page(app, store)
-    store.start()
     grpc_server = None
-    if grpc_port is not None:
+    if grpc_port is not None:  # before anything is loaded, since the port may be taken
         from keras_attention.serving.grpc_server import start_grpc
 
         grpc_server = start_grpc(app.state.predictor, host, grpc_port, token)
+    store.start()
     try:
-        uvicorn.Server(config).run()
+        make_server(app, host, port, limits).run()
     finally:
         if grpc_server is not None:
             grpc_server.stop(grace=30).wait()
+        app.state.predictor.close()
         store.stop()
 
 
@@ -83,9 +81,18 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
 
         servable = Servable(name, version, place, max_queue=limits.queue)
         servable.warm_up()
-        # What a model brings stays: to look through it for garbage halts all clients, for up to a fifth of a second.
-        gc.collect()
-        gc.freeze()
         return servable
 
-    return ModelStore(folder, load, poll_seconds)
+    return ModelStore(folder, load, poll_seconds, tidy)
+
+
+def tidy():
+    """Frees what replaced models left, and lets the garbage collector pass over those that stay.
+
+    To look through them for garbage halts all clients, for up to a fifth of a
+    second; so it is done once for each version that comes or goes, not whenever
+    Python sees fit.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

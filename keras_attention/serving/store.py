@@ -9,9 +9,10 @@ cannot be loaded is reported, and the one before it goes on.
 
 import pathlib
 import threading
+import weakref
 from typing import NamedTuple
 
-from keras_attention.export.saved_task import versions
+from keras_attention.export.saved_task import version_folders
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.protocol import RequestError
 
@@ -37,12 +38,14 @@ class ModelStore:
         folder: the models' folder, or one model's, with versions right in it.
         load: `load(name, version, folder)`, which gives a `Servable` that is warm.
         poll_seconds: how often to look for new versions.
+        tidy: called after models came or went, and again while one that went is
+            still in memory.
 
     Raises:
         FileNotFoundError: if the folder is not there.
     """
 
-    def __init__(self, folder, load, poll_seconds=1.0):
+    def __init__(self, folder, load, poll_seconds=1.0, tidy=lambda: None):
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(
@@ -50,6 +53,8 @@ class ModelStore:
             )
         self.poll_seconds = poll_seconds
         self._load = load
+        self._tidy = tidy
+        self._gone = []  # weak references to what was loaded
         self._loaded = {}
         self._statuses = {}
         self._failed = {}  # how a version looked that could not be loaded: it is tried again when that changes
@@ -74,8 +79,8 @@ class ModelStore:
 
     @property
     def ready(self):
-        """Whether everything was looked at once, and each model that was found has a version that answers."""
-        return self._looked and bool(self._statuses) and self._statuses.keys() <= self._loaded.keys()
+        """Whether everything was looked at once, and a model answers; a broken one keeps no other from its clients."""
+        return self._looked and bool(self._loaded)
 
     def get(self, name, version=None):
         """The servable that answers for a model.
@@ -110,11 +115,17 @@ class ModelStore:
         found = self._find()
         for name in self._statuses.keys() - found.keys():
             LOG.info("model removed", extra={"fields": {"model": name}})
-            self._loaded.pop(name, None)
+            self._let_go(self._loaded.pop(name, None))
             self._statuses.pop(name)
-        for name, (folder, numbers) in found.items():
-            self._update(name, folder, numbers)
+        before = dict(self._loaded)
+        for name, folders in found.items():
+            self._update(name, folders)
         self._looked = True
+        changed = before != self._loaded
+        del before
+        self._gone = [reference for reference in self._gone if reference() is not None]
+        if changed or self._gone:
+            self._tidy()
 
     def _watch(self):
         while not self._stop.is_set():
@@ -125,23 +136,22 @@ class ModelStore:
             self._stop.wait(self.poll_seconds)
 
     def _find(self):
-        """Folder and version numbers by model name."""
-        numbers = versions(self.folder)
-        if numbers:
-            return {self.folder.resolve().name: (self.folder, numbers)}
-        folders = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return {path.name: (path, versions(path)) for path in folders if versions(path)}
+        """The folders of the versions, by number, by model name."""
+        folders = version_folders(self.folder)
+        if folders:
+            return {self.folder.resolve().name: folders}
+        models = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return {path.name: folders for path in models if (folders := version_folders(path))}
 
-    def _update(self, name, folder, numbers):
+    def _update(self, name, folders):
         """Makes the newest version that can be loaded the one that answers."""
         current = self._loaded.get(name)
         statuses = self._statuses.setdefault(name, {})
-        for number in statuses.keys() - set(numbers):
+        for number in statuses.keys() - folders.keys():
             statuses.pop(number)
-        for number in sorted(numbers, reverse=True):
+        for number, place in sorted(folders.items(), reverse=True):
             if current is not None and number == current.version:
                 break
-            place = folder / str(number)
             look = _look_of(place)
             if self._failed.get(place) == look:
                 continue
@@ -150,7 +160,7 @@ class ModelStore:
             if servable is not None:
                 self._replace(name, current, servable, statuses)
                 break
-        if current is not None and current.version not in numbers and self._loaded.get(name) is current:
+        if current is not None and current.version not in folders and self._loaded.get(name) is current:
             statuses[current.version] = VersionStatus(current.version, "AVAILABLE")  # gone from disk, alive in memory
 
     def _try_to_load(self, name, number, place, look, statuses):
@@ -170,7 +180,12 @@ class ModelStore:
         statuses[new.version] = VersionStatus(new.version, "AVAILABLE")
         if old is not None:
             statuses[old.version] = VersionStatus(old.version, "END")
+            self._let_go(old)
         LOG.info("version available", extra={"fields": {"model": name, "version": new.version}})
+
+    def _let_go(self, servable):
+        if servable is not None:
+            self._gone.append(weakref.ref(servable))
 
 
 def _look_of(place):

@@ -12,6 +12,7 @@ import functools
 import importlib
 import inspect
 import json
+import os
 import pathlib
 from typing import ClassVar
 
@@ -165,7 +166,12 @@ class Task:
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / _MODEL)
+        unfinished = folder / f"unfinished-{_MODEL}"
+        try:
+            self.model.save(unfinished)
+            os.replace(unfinished, folder / _MODEL)  # an earlier one is kept until this one is whole
+        finally:
+            unfinished.unlink(missing_ok=True)
         self.save_files(folder)
         record = self.identity | {"settings": self.settings}
         (folder / TASK).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -8,13 +8,17 @@ A round is what `fit` calls an epoch: a number of updates, after which is
 measured and saved. A killed training repeats at most one round.
 """
 
+import errno
 import json
 import os
 import pathlib
 import re
+import shutil
 
 import keras
 import numpy as np
+
+_OVERHEAD = 4_000_000  # bytes, of a file of HDF5 and of metadata
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -151,10 +155,11 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, number):
         self.folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: variable.numpy() for name, variable in _state(self.model).items()}
+        self._check_room(sum(array.nbytes for array in arrays.values()))
         unfinished = self.folder / "unfinished.weights.h5"
         self.model.save_weights(unfinished)
         os.replace(unfinished, self.file(number))
-        arrays = {name: variable.numpy() for name, variable in _state(self.model).items()}
         with open(self.folder / "unfinished.npz", "wb") as file:
             np.savez(file, history=json.dumps(self.history), **arrays)
             file.flush()
@@ -165,6 +170,17 @@ class Checkpoints(keras.callbacks.Callback):
             old.unlink()
         lines = "".join(json.dumps(row) + "\n" for row in self.history)
         (self.folder / "history.jsonl").write_text(lines, encoding="utf-8")
+
+    def _check_room(self, size):
+        """Refuses to begin what the disk has no room for: HDF5 ends the process where it cannot write."""
+        needed, free = 2 * size + _OVERHEAD, shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise OSError(
+                errno.ENOSPC,
+                f"Checkpoints: {needed / 1e6:.0f} MB are needed to save a round and {free / 1e6:.0f} MB are free. What "
+                "was saved before is kept: make room, and give the same command again",
+                str(self.folder),
+            )
 
 
 def average_checkpoints(model, files):

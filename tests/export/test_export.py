@@ -1,5 +1,7 @@
 """The SavedModel: alone in a fresh process, in the graph loader, whole or not at all."""
 
+import contextlib
+import fcntl
 import importlib
 import os
 import pathlib
@@ -7,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -232,6 +235,40 @@ TextToText.load({str(trained)!r}).export({str(tmp_path)!r})
     assert run.returncode == -9
     assert versions(tmp_path) == []
     assert not SavedConverter.is_export(tmp_path)
+    (left,) = tmp_path.glob(".export-*")
+    saved_model._remove_leftovers(tmp_path)
+    assert left.is_dir()  # perhaps it was made this moment
+    os.utime(left, (0, 0))
+    with open_folder(left) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        saved_model._remove_leftovers(tmp_path)
+        assert left.is_dir()  # somebody is at it
+    saved_model._remove_leftovers(tmp_path)
+    assert not left.exists()
+
+
+@contextlib.contextmanager
+def open_folder(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def test_a_save_that_fails_leaves_the_one_before(converter, tmp_path, monkeypatch):
+    converter.save(tmp_path)
+    before = (tmp_path / "model.keras").read_bytes()
+
+    def full(model, path, **options):
+        path.write_bytes(before[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        converter.save(tmp_path)
+    assert (tmp_path / "model.keras").read_bytes() == before
+    assert not list(tmp_path.glob("unfinished*"))
 
 
 def test_two_exports_at_once_get_two_versions(tmp_path):

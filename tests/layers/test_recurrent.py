@@ -83,7 +83,7 @@ def test_dropout_in_the_cell_is_refused_and_not_ignored():
 
 
 def test_unknown_cell_is_refused():
-    with pytest.raises(ValueError, match=r"cell must be one of 'gru', 'lstm', or a RecurrentCell. Received 'rnn'"):
+    with pytest.raises(ValueError, match=r"cell must be one of 'gru', 'lstm', .*, or a RecurrentCell. Received 'rnn'"):
         get_recurrent_cell("rnn", 4)
 
 

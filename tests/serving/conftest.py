@@ -11,11 +11,12 @@ import time
 
 import pytest
 import tensorflow as tf
-import uvicorn
 
 from keras_attention import CharacterTokenizer, DateConverter, TextToText
 from keras_attention.export import saved_model
-from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.app import make_app
+from keras_attention.serving.connection import make_server
+from keras_attention.serving.predictor import Limits
 from keras_attention.serving.server import make_store
 
 
@@ -87,7 +88,7 @@ def running(folder, limits=Limits(), token=None, poll_seconds=0.05):
     app = make_app(store, limits, token)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        server = make_server(app, "127.0.0.1", 0, limits)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         store.start()
         thread.start()

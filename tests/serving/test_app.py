@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import load
-from keras_attention.serving import app
-from keras_attention.serving.app import Limits
+from keras_attention.serving import predictor
 from keras_attention.serving.client import GrpcClient, RestClient, ServerError
 from keras_attention.serving.grpc_server import start_grpc
+from keras_attention.serving.predictor import Limits
 from keras_attention.serving.servable import LONG
 
 from .conftest import running, save_sums, wait_until
@@ -184,9 +184,9 @@ def test_large_bodies_and_answers_do_not_hold_up_the_event_loop(server, monkeypa
         return call
 
     for name in ("parse_request", "format_answer"):
-        monkeypatch.setattr(app.protocol, name, noted(getattr(app.protocol, name)))
+        monkeypatch.setattr(predictor.protocol, name, noted(getattr(predictor.protocol, name)))
     assert server.predict({"instances": ["9"]})[0] == 200
-    monkeypatch.setattr(app, "SMALL_ANSWER", 0)
+    monkeypatch.setattr(predictor, "SMALL_ANSWER", 0)
     assert server.predict({"instances": ["9"]})[0] == 200
     assert server.predict({"instances": ["3 May 1979" + 200 * " "] * 8})[0] == 200
     assert places == [False, False, False, True, True, True]

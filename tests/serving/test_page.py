@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import uvicorn
 
-from keras_attention.serving.app import Limits, make_app
+from keras_attention.serving.app import make_app
 from keras_attention.serving.page import mount_page
+from keras_attention.serving.predictor import Limits
 from keras_attention.serving.protocol import RequestError, TensorSpec
 from keras_attention.serving.store import ModelStore
 

@@ -19,8 +19,8 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from keras_attention.serving import front, replicas
-from keras_attention.serving.app import Limits
 from keras_attention.serving.front import ATTEMPTS, Answer
+from keras_attention.serving.predictor import Limits
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`")
 

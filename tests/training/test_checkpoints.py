@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -75,6 +76,15 @@ def test_half_written_file_of_a_killed_training_is_never_read(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.restore(model()) == 1
     assert [file.name for file in checkpoints.files] == ["round-00001.weights.h5"]
+
+
+def test_a_round_that_the_disk_has_no_room_for_is_not_begun(tmp_path, monkeypatch):
+    train(model(), Checkpoints(tmp_path), 1)
+    saved = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(OSError, match="4 MB are needed to save a round and 1 MB are free"):
+        train(model(), Checkpoints(tmp_path), 2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == saved
 
 
 def test_checkpoint_of_another_configuration_is_refused(tmp_path):
