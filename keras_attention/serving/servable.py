@@ -25,7 +25,7 @@ LONG = 512
 
 BATCH_ROWS = "batch_rows"  # of a batch, in its first row; 0 in the others
 
-_QUEUES = itertools.count()  # TensorFlow joins what goes by one name
+_QUEUES = itertools.count()  # TensorFlow joins what goes into one queue
 
 BUSY = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
 
@@ -76,7 +76,7 @@ class Servable:
         self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
         defaults = read_defaults(folder)
         self.signatures = {
-            key: _signature(function, defaults.get(key, {}), max_batch_size, max_queue)
+            key: _signature(name, function, defaults.get(key, {}), max_batch_size, max_queue)
             for key, function in self._loaded.signatures.items()
         }
         if not self.signatures:
@@ -177,7 +177,7 @@ class Prediction:
         return all(spec.accepts(self._tensors[name].shape) for name, spec in self._signature.inputs.items())
 
 
-def _signature(function, defaults, *batching):
+def _signature(model, function, defaults, *batching):
     inputs = {
         name: _spec(spec)._replace(default=defaults.get(name))
         for name, spec in function.structured_input_signature[1].items()
@@ -187,7 +187,7 @@ def _signature(function, defaults, *batching):
     if not is_text:
         inputs = {name: spec._replace(is_firm=False) for name, spec in inputs.items()}
     apart = is_text or _keeps_rows_apart(inputs, outputs)
-    batched = _batched(function, *batching) if apart else None
+    batched = _batched(model, function, *batching) if apart else None
     return Signature(inputs, outputs, function, batched, is_text)
 
 
@@ -199,7 +199,7 @@ def _keeps_rows_apart(inputs, outputs):
     )
 
 
-def _batched(function, max_batch_size, max_queue):
+def _batched(model, function, max_batch_size, max_queue):
     specs = function.structured_input_signature[1]
     names, output_names = list(specs), [*function.structured_outputs, BATCH_ROWS]
 
@@ -220,7 +220,9 @@ def _batched(function, max_batch_size, max_queue):
         "batch_timeout_micros": 0,
         "max_enqueued_batches": max_queue,
         "enable_large_batch_splitting": True,
-        "shared_name": f"keras_attention_{next(_QUEUES)}",
+        # TensorFlow keeps what goes by a name, with its threads, for ever: so that is one for all versions of a model.
+        "shared_name": f"keras_attention_{model}_{max_batch_size}_{max_queue}",
+        "batching_queue": f"{next(_QUEUES)}",
     }
 
     def call(**tensors):
