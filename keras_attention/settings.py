@@ -61,13 +61,15 @@ class ConverterSettings(Settings):
     """How a converter of short strings is trained.
 
     Attributes:
-        epochs: passes over the pairs.
+        epochs: passes over the pairs; 0 is as many as make 3,000 updates, but at
+            least 3, of which those are left out that follow two in a row without
+            a mistake on the validation pairs.
         batch_size: pairs in an update.
         learning_rate: peak of the schedule.
         seed: of the weights and the order of the pairs.
     """
 
-    epochs: int = _setting(3, "number of training epochs")
+    epochs: int = _setting(3, "number of training epochs; 0 chooses it by the number of pairs", type=int)
     batch_size: int = _setting(128, "batch size")
     learning_rate: float = _setting(4e-3, "peak learning rate")
     seed: int = _setting(0, "random seed of data, weights and order")

@@ -78,6 +78,17 @@ def test_a_wrong_flag_shows_the_usage_of_its_own_command(capsys):
     assert "unrecognized arguments: --nonsense" in text
 
 
+def test_an_interrupt_ends_in_one_line(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_attention.recipes.train_converter", interrupted)
+    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\ne\tf\n")
+    assert cli.main(["train", "pairs", str(tmp_path / "pairs.tsv"), "--held-out", "0.3"]) == 130
+    message = "keras-attention: interrupted; the same command goes on from the last round that was saved"
+    assert capsys.readouterr().err.split("\n")[-2] == message
+
+
 def test_the_version_is_said(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])

@@ -1,7 +1,10 @@
 """Training: it learns, it resumes after a kill, it refuses nonsense."""
 
+import json
 import subprocess
 import sys
+import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,7 +12,9 @@ import pytest
 
 from keras_attention import DateConverter, load
 from keras_attention.data import generate_dates
+from keras_attention.recipes import converter as converter_recipe
 from keras_attention.recipes import train_converter, train_machine, train_world_dates, warmed_up_cosine
+from keras_attention.training.runs import advice
 
 PAIRS = generate_dates(260, formats=("d MM yy",))
 TINY = {"units": 8, "embedding_dim": 4, "batch_size": 32, "verbose": 0}
@@ -99,6 +104,45 @@ def test_loss_that_is_no_number_stops_training_and_saves_nothing(tmp_path, eager
 def test_empty_list_is_refused():
     with pytest.raises(ValueError, match=r"both lists must hold pairs. Received 0 to learn and 1 to measure on"):
         train_converter([], [("a", "b")])
+
+
+def test_a_training_that_was_interrupted_can_be_used_and_says_so(tmp_path):
+    def interrupt(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    pairs = generate_dates(200, seed=0)
+    arguments = {"units": 8, "encoder_units": 4, "embedding_dim": 4, "epochs": 3, "verbose": 0}
+    stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_converter(pairs[20:], pairs[:20], tmp_path, callbacks=[stop], **arguments)
+    with pytest.warns(UserWarning, match="has not ended; its best round so far, round 1, is used"):
+        assert isinstance(load(tmp_path)("3 May 1979").text, str)
+    train_converter(pairs[20:], pairs[:20], tmp_path, **arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        load(tmp_path)
+
+
+def test_without_a_number_of_epochs_it_ends_when_nothing_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(converter_recipe, "_ENOUGH", 60)
+    pairs = [(letter, letter.upper()) for letter in "ab"] * 10
+    train_converter(pairs, pairs[:2], tmp_path, epochs=0, units=16, encoder_units=8, learning_rate=0.03, verbose=0)
+    rounds = [json.loads(line) for line in (tmp_path / "checkpoints/history.jsonl").read_text().splitlines()]
+    assert len(rounds) < 60
+    assert [row["val_exact_match"] for row in rounds[-3:]][-2:] == [1.0, 1.0]
+
+
+def test_advice_is_given_where_a_training_was_still_improving():
+    checkpoints = SimpleNamespace(monitor="score")
+    for results, count in (
+        ([0.1, 0.2, 0.3, 0.5], 1),
+        ([0.1, 0.5, 0.5, 0.5], 0),
+        ([0.5, 0.9, 0.9, 0.999], 0),
+        ([0.5], 0),
+    ):
+        checkpoints.history = [{"score": result} for result in results]
+        assert len(advice(checkpoints)) == count
 
 
 def test_schedule_rises_then_falls_to_zero():

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 
 from keras_attention import __version__
 from keras_attention.cli import convert, questions, recommendations, serve, translation
@@ -38,15 +39,38 @@ def main(arguments=None):
         sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's settings
     try:
         _import_tensorflow()
-        options.run(options)
+        with _plain_warnings():
+            options.run(options)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        resume = "; the same command goes on from the last round that was saved" if options.command == "train" else ""
+        print(f"\nkeras-attention: interrupted{resume}", file=sys.stderr)
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ArithmeticError, OSError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, LookupError, OSError, ValueError, RuntimeError) as error:
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _plain_warnings():
+    """Shows warnings of this package as a line of the command's."""
+    package, shown = os.path.dirname(os.path.dirname(__file__)), warnings.showwarning
+
+    def show(message, category, filename, *more):
+        if filename.startswith(package):
+            print(f"keras-attention: {message}", file=sys.stderr)
+        else:
+            shown(message, category, filename, *more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def build_parser():
@@ -93,13 +117,17 @@ def _add_train(commands):
         kinds,
         "pairs",
         "a converter of short strings, on your own pairs",
-        "train pairs names.tsv --epochs 20 --run runs/names",
+        "train pairs names.tsv --run runs/names",
+        "train pairs names.csv --encoding cp1252 --epochs 20 --run runs/names",
     )
-    pairs.add_argument("file", metavar="FILE", help="pairs file: source, tab, target on each line; plain or .gz")
+    pairs.add_argument(
+        "file", metavar="FILE", help="pairs file: source, tab, target on each line, or a .csv; plain or .gz"
+    )
     pairs.add_argument(
         "--source-normalization", choices=("NFKC",), help="Unicode normalization of the sources (default: none)"
     )
     pairs.add_argument("--validation", metavar="FILE", help="validation pairs (default: a held-out part of FILE)")
+    pairs.add_argument("--encoding", default="utf-8", help="encoding of the files, such as cp1252")
     pairs.set_defaults(run=_train_pairs)
 
     translation.add_train_translation(kinds)
@@ -111,6 +139,7 @@ def _add_train(commands):
             "--held-out", type=float, default=0.05, help="fraction of the targets held out for validation"
         )
         add_settings(kind, ConverterSettings)
+        kind.set_defaults(epochs=0 if kind is pairs else 3)
         kind.add_argument(
             "--attention", choices=("bahdanau", "luong", "none"), default="luong", help="attention mechanism"
         )
@@ -207,9 +236,9 @@ def _train_world_dates(options):
 def _train_pairs(options):
     from keras_attention.data.pairs import read_pairs, split_by_target
 
-    pairs = read_pairs(options.file)
+    pairs = read_pairs(options.file, options.encoding)
     if options.validation:
-        held_out = read_pairs(options.validation)
+        held_out = read_pairs(options.validation, options.encoding)
     else:
         pairs, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
     _train(options, pairs, held_out)

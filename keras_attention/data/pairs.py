@@ -1,52 +1,121 @@
 """Pairs of strings from files, and their division into training and held-out."""
 
+import codecs
+import csv
 import gzip
+import itertools
 import pathlib
 import random
+import re
+import warnings
 import zlib
 
+# What the first line of a file of pairs is made of where it names its columns.
+_HEADERS = {
+    "source",
+    "target",
+    "src",
+    "tgt",
+    "input",
+    "output",
+    "from",
+    "to",
+    "x",
+    "y",
+    "text",
+    "label",
+    "raw",
+    "clean",
+}
 
-def read_pairs(file):
-    """Reads pairs of strings, in the form that the file's first line shows.
 
-    Two forms are known, both UTF-8, plain or gzipped (`.gz`):
+def read_pairs(file, encoding="utf-8"):
+    """Reads pairs of strings, in the form that the file's name and first line show.
+
+    Three forms are known, plain or gzipped (`.gz`):
 
     - tab-separated: source, tab, target, as they are; further columns are
-      ignored;
+      ignored, with a warning;
+    - comma-separated, in a file whose name ends in `.csv` or `.csv.gz`: with
+      quotes where a text needs them, and commas, semicolons or tabs between;
     - that of the book "Deep Learning from Scratch 2": a source padded with
       spaces, then `_` and the target, `may 3, 1979      _1979-05-03`.
 
+    Warns of a first line that looks like a header: it is a pair like any other.
+
     Args:
         file: path.
+        encoding: of the text, a name that Python knows.
 
     Returns:
         List of `(source, target)`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for an empty file, or a line that is no pair; the message
-            names file and line.
+        LookupError: for an encoding that is not known.
+        ValueError: for an empty file, a line that is no pair, or text of
+            another encoding; the message names file and line.
     """
     path = pathlib.Path(file)
+    rows = _rows_of(path, encoding)
+    columns = max(len(row) for row in rows)
+    if columns > 2:
+        warnings.warn(f"read_pairs: {path} has {columns} columns; the first two are read.", stacklevel=2)
+    if {text.strip().lower() for text in rows[0][:2]} <= _HEADERS:
+        warnings.warn(
+            f"read_pairs: the first line of {path}, {rows[0][:2]}, looks like a header and is read as a pair. Remove "
+            "it from the file.",
+            stacklevel=2,
+        )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _rows_of(path, encoding="utf-8"):
+    """The columns of each line of a file, two at least."""
     if not path.is_file():
         raise FileNotFoundError(f"read_pairs: there is no file {path}.")
-    pairs = []
+    is_csv = ".csv" in path.suffixes[-2:]
+    rows = list((_csv_rows if is_csv else _rows)(path, _lines(path, encoding)))
+    if not rows:
+        raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
+    return rows
+
+
+def _rows(path, lines):
+    """The columns of each line of a file with tabs, or `_`, between them."""
     separator = None
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         separator = separator or ("\t" if "\t" in line else "_")
-        source, found, target = line.partition(separator)
-        if not found:
+        row = line.split("\t") if separator == "\t" else [part.strip() for part in line.split("_", 1)]
+        if len(row) < 2:
             form = "a tab" if separator == "\t" else "a tab or '_'"
+            looks = (
+                " If the columns are separated by commas or semicolons, name it .csv."
+                if re.search("[,;]", line)
+                else ""
+            )
             raise ValueError(
                 f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
-                f"Received {line[:60]!r}."
+                f"Received {line[:60]!r}.{looks}"
             )
-        pairs.append((source, target.partition("\t")[0]) if separator == "\t" else (source.strip(), target.strip()))
-    if not pairs:
-        raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
-    return pairs
+        yield row
+
+
+def _csv_rows(path, lines):
+    """The columns of each row of a file with commas, semicolons or tabs between them."""
+    first = next(lines, "")
+    separator = max(",;\t", key=re.sub('"[^"]*"', "", first).count)
+    for number, row in enumerate(csv.reader(itertools.chain([first], lines), delimiter=separator), start=1):
+        if not any(row):
+            continue
+        if len(row) < 2:
+            raise ValueError(
+                f"read_pairs: {path}, row {number}: expected source and target with {separator!r} between them. "
+                f"Received {row}."
+            )
+        yield row
 
 
 def read_corpus(source, target=None):
@@ -67,7 +136,7 @@ def read_corpus(source, target=None):
             that is not UTF-8; the message names file and line, or both lengths.
     """
     if target is None:
-        return read_pairs(source)
+        return [(row[0], row[1]) for row in _rows_of(pathlib.Path(source))]
     sides = [read_lines(file) for file in (source, target)]
     counts = [len(side) for side in sides]
     if not any(counts):
@@ -147,7 +216,7 @@ def split_by_target(pairs, fraction, seed=0):
     )
 
 
-def lines_as_they_come(stream, name, errors="strict"):
+def lines_as_they_come(stream, name, errors="strict", encoding="utf-8"):
     """The lines of a file or of standard input: the one way in which this package reads text.
 
     A line ends with a line feed, or with a carriage return and a line feed; a
@@ -157,8 +226,9 @@ def lines_as_they_come(stream, name, errors="strict"):
     Args:
         stream: binary, with `read1`.
         name: what an error calls it.
-        errors: what becomes of bytes that are not UTF-8: `"strict"` is an
-            error, `"replace"` puts U+FFFD.
+        errors: what becomes of bytes that are not of the encoding: `"strict"` is
+            an error, `"replace"` puts U+FFFD.
+        encoding: one in which a line feed is one byte, as in UTF-8.
 
     Yields:
         Lists of lines, without their ends, each list as soon as it is there.
@@ -170,27 +240,38 @@ def lines_as_they_come(stream, name, errors="strict"):
     while chunk := stream.read1(1 << 16):
         *whole, rest = (rest + chunk).split(b"\n")
         if whole:
-            yield [_line(line, name, number + index, errors) for index, line in enumerate(whole, start=1)]
+            yield [_line(line, name, number + index, errors, encoding) for index, line in enumerate(whole, start=1)]
             number += len(whole)
     if rest:
-        yield [_line(rest, name, number + 1, errors)]
+        yield [_line(rest, name, number + 1, errors, encoding)]
 
 
-def _line(line, name, number, errors):
+def _line(line, name, number, errors, encoding):
     try:
-        text = line.decode("utf-8", errors)
+        text = line.decode(encoding, errors)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name}, line {number}: not UTF-8 ({error.reason} at byte {error.start}).") from error
+        shown = "UTF-8" if encoding == "utf-8" else encoding
+        looks = _windows_hint(line) if encoding == "utf-8" else ""
+        raise ValueError(
+            f"{name}, line {number}: not {shown} ({error.reason} at byte {error.start}).{looks}"
+        ) from error
     if number == 1:
         text = text.removeprefix("\ufeff")
     return text.removesuffix("\r").replace("\r", " ")
 
 
-def _lines(path):
+def _windows_hint(line):
+    """What a line that is not UTF-8 would be in the encoding of Windows in the West."""
+    text = line.decode("cp1252", "replace").strip()
+    return f" In Windows-1252 it is {text[:40]!r}: if that is right, the encoding is cp1252 (--encoding cp1252)."
+
+
+def _lines(path, encoding="utf-8"):
     """The lines of a file, plain or gzipped."""
+    codecs.lookup(encoding)
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
         try:
-            for lines in lines_as_they_come(file, path):
+            for lines in lines_as_they_come(file, path, encoding=encoding):
                 yield from lines
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is not a whole gzip file ({error}).") from error

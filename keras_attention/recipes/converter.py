@@ -1,6 +1,7 @@
 """The recipe for short strings."""
 
 import contextlib
+import math
 import pathlib
 import tempfile
 
@@ -15,7 +16,9 @@ from keras_attention.tasks import TextToText
 from keras_attention.text import CharacterTokenizer
 from keras_attention.training.checkpoints import Checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
-from keras_attention.training.runs import begun, fit_rounds, keep_best
+from keras_attention.training.runs import advice, begun, fit_rounds, keep_best
+
+_ENOUGH = 3000  # updates, from which on most tasks of short strings are learned
 
 
 def train_converter(
@@ -76,16 +79,18 @@ def train_converter(
     tokenizers = (CharacterTokenizer.train(sources, source_normalization), CharacterTokenizer.train(targets))
     model = DateConverter(*(len(tokenizer.vocabulary) for tokenizer in tokenizers), **model_arguments)
     batches = PairBatches(pairs, *tokenizers, settings.batch_size, settings.seed, fixed_shapes=True)
-    updates = settings.epochs * batches.steps_per_epoch
+    epochs = settings.epochs or max(3, math.ceil(_ENOUGH / batches.steps_per_epoch))
+    updates = epochs * batches.steps_per_epoch
     schedule = warmed_up_cosine(settings.learning_rate, updates)
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
     model.compile(optimizer, MaskedCrossentropy(), metrics=[ExactMatch()])
     longest = max(len(target) for _, target in [*pairs, *validation_pairs])
     converter = TextToText(model, *tokenizers, max_length=2 * longest)
     record = record_of(pairs, validation_pairs, converter.tokenizers, settings, model)
+    goal = None if settings.epochs else (1.0, 2)
     with contextlib.ExitStack() as stack:
         place = pathlib.Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        checkpoints = Checkpoints(place / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
+        checkpoints = Checkpoints(place / "checkpoints", keep=1, monitor="val_exact_match", mode="max", goal=goal)
         stack.enter_context(begun(place, "train_converter", record, checkpoints, may_change))
         fit_rounds(
             "train_converter",
@@ -93,11 +98,14 @@ def train_converter(
             batches,
             checkpoints,
             updates,
+            task=None if folder is None else converter,
             callbacks=callbacks,
             verbose=verbose,
             validation_data=make_batches(validation_pairs, *tokenizers, batch_size=1024, fixed_shapes=True),
         )
-        keep_best(model, checkpoints)
+        sentence = keep_best(model, checkpoints)
+        if verbose:
+            print(" ".join([sentence, *advice(checkpoints)]))
         if folder is not None:
             converter.save(folder)
     return converter

@@ -109,6 +109,7 @@ def train_recommender(
             checkpoints,
             settings.epochs * batches.steps_per_epoch,
             callbacks=[*callbacks, _Ranks(recommender, list(validation)[: settings.measured])],
+            task=recommender,
             verbose=verbose,
         )
         sentence = keep_best(network, checkpoints)

@@ -148,6 +148,7 @@ def train_translator(
             settings.updates,
             settings.round_updates,
             [Throughput(), *callbacks, *measures],
+            task=converter,
             verbose=verbose,
         )
         measures[-1].set_model(model)

@@ -69,6 +69,7 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
             settings.updates,
             settings.round_updates,
             callbacks=callbacks,
+            task=reader,
             verbose=verbose,
             validation_data=measured.once(),
         )

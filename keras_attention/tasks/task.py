@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 import pathlib
+import warnings
 from typing import ClassVar
 
 import keras
@@ -157,23 +158,27 @@ class Task:
 
         return compiled
 
-    def save(self, folder):
+    def save(self, folder, unfinished=None):
         """Writes model, files and settings into a folder, for `load`.
 
         Args:
             folder: made if it is not there. Files of an earlier save are
                 replaced.
+            unfinished: which state of a training that has not ended this is;
+                `load` warns of it.
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"unfinished-{_MODEL}"
+        staged = folder / f"unfinished-{_MODEL}"
         try:
-            self.model.save(unfinished)
-            os.replace(unfinished, folder / _MODEL)  # an earlier one is kept until this one is whole
+            self.model.save(staged)
+            os.replace(staged, folder / _MODEL)  # an earlier one is kept until this one is whole
         finally:
-            unfinished.unlink(missing_ok=True)
+            staged.unlink(missing_ok=True)
         self.save_files(folder)
         record = self.identity | {"settings": self.settings}
+        if unfinished is not None:
+            record["unfinished"] = unfinished
         (folder / TASK).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -203,6 +208,12 @@ class Task:
         unknown = set(more) - set(parameters)
         if unknown and not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
             raise ValueError(f"{kind.__name__}.load: it takes no {', '.join(sorted(unknown))}. {folder} holds one.")
+        if "unfinished" in record:
+            warnings.warn(
+                f"the training in {folder} has not ended; {record['unfinished']}, is used. The command that began it "
+                "goes on with it.",
+                stacklevel=2,
+            )
         arguments = kind.load_files(folder, record["settings"]) | more
         return kind(keras.saving.load_model(folder / _MODEL, compile=False), **arguments)
 

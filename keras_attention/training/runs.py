@@ -115,7 +115,7 @@ def _without_numbers(config):
     return [_without_numbers(value) for value in config] if isinstance(config, list) else config
 
 
-def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, callbacks=(), **options):
+def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, callbacks=(), task=None, **options):
     """Fits a compiled model by rounds, from where its checkpoints are, until an exact number of updates.
 
     Args:
@@ -128,12 +128,16 @@ def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, 
         round_updates: updates between two saves; one pass over the batches by
             default. A last round may be shorter.
         callbacks: Keras callbacks; what they add to the logs is kept.
+        task: what is trained, which is saved beside the checkpoints whenever a
+            round is the best so far, so that a training that was interrupted
+            can be used; None saves nothing.
         **options: of `fit`.
 
     Raises:
         FloatingPointError: if the loss is not a number any more.
     """
     size = round_updates or batches.steps_per_epoch
+    saves = [] if task is None else [_SavesBest(task, checkpoints)]
     rounds = checkpoints.restore(model)
     while checkpoints.updates < updates and not checkpoints.finished:
         left, within = updates - checkpoints.updates, checkpoints.updates % size
@@ -145,7 +149,7 @@ def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, 
             epochs=rounds + more,
             steps_per_epoch=steps,
             shuffle=False,  # the batches come shuffled
-            callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks, checkpoints],
+            callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks, checkpoints, *saves],
             **options,
         )
         if not np.isfinite(history.history["loss"][-1]):
@@ -161,6 +165,35 @@ def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, 
         rounds = len(checkpoints.history)
         if model.stop_training:
             break
+
+
+def advice(checkpoints):
+    """Sentences about a training that should have gone on; none if it need not.
+
+    Args:
+        checkpoints: its `Checkpoints`, which monitor a fraction that should rise.
+    """
+    results = [row.get(checkpoints.monitor, float("nan")) for row in checkpoints.history]
+    if len(results) < 2:
+        return []
+    before = max(results[: max(1, 3 * len(results) // 4)])
+    if results[-1] < 0.995 and results[-1] > before + 0.01:
+        return ["It was still improving when it ended: a longer training would be better."]
+    return []
+
+
+class _SavesBest(keras.callbacks.Callback):
+    """Saves a task after each round that is the best so far, and says in the file that its training has not ended."""
+
+    def __init__(self, task, checkpoints):
+        super().__init__()
+        self._task = task
+        self._checkpoints = checkpoints
+
+    def on_epoch_end(self, epoch, logs=None):
+        rounds = len(self._checkpoints.history)
+        if rounds and self._checkpoints.best == rounds:
+            self._task.save(self._checkpoints.folder.parent, unfinished=f"its best round so far, round {rounds}")
 
 
 def keep_best(model, checkpoints, measure=None, mean=None):

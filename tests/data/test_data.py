@@ -100,7 +100,30 @@ def test_pairs_survive_a_file(tmp_path, name):
 
 def test_further_columns_blank_lines_and_carriage_returns_are_ignored(tmp_path):
     (tmp_path / "pairs.tsv").write_bytes(b"a\tb\tCC-BY\r\n\r\nc\td\r\n")
-    assert read_pairs(tmp_path / "pairs.tsv") == [("a", "b"), ("c", "d")]
+    with pytest.warns(UserWarning, match="has 3 columns; the first two are read"):
+        assert read_pairs(tmp_path / "pairs.tsv") == [("a", "b"), ("c", "d")]
+
+
+def test_a_line_that_names_columns_is_warned_of(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("Source\ttarget\na\tb\n")
+    with pytest.warns(UserWarning, match="looks like a header and is read as a pair"):
+        assert len(read_pairs(tmp_path / "pairs.tsv")) == 2
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_file_of_a_spreadsheet_is_read_by_its_rules(tmp_path, separator):
+    rows = [['"May 3, 1979; noon"', "1979-05-03"], ['"said ""now"""', "x"]]
+    (tmp_path / "pairs.csv").write_text("\n".join(map(separator.join, rows)) + "\n")
+    assert read_pairs(tmp_path / "pairs.csv") == [("May 3, 1979; noon", "1979-05-03"), ('said "now"', "x")]
+
+
+def test_another_encoding_is_read_where_it_is_named_and_guessed_at_where_it_is_not(tmp_path):
+    (tmp_path / "pairs.tsv").write_bytes("März\t3\n".encode("cp1252"))
+    assert read_pairs(tmp_path / "pairs.tsv", "cp1252") == [("März", "3")]
+    with pytest.raises(ValueError, match=r"not UTF-8 .* In Windows-1252 it is 'März.*--encoding cp1252"):
+        read_pairs(tmp_path / "pairs.tsv")
+    with pytest.raises(LookupError, match="nonsense"):
+        read_pairs(tmp_path / "pairs.tsv", "nonsense")
 
 
 def test_the_books_form_is_known_by_its_underscore(tmp_path):
@@ -120,6 +143,7 @@ def test_the_books_file_has_fifty_thousand_pairs():
     [
         (b"a\tb\nno tab here\n", r"pairs.tsv, line 2: expected source and target with a tab between.*'no tab here'"),
         (b"neither\n", "line 1: expected source and target with a tab or '_' between"),
+        (b"a,b\n", r"Received 'a,b'\. If the columns are separated by commas or semicolons, name it \.csv"),
         (b"", "pairs.tsv holds no pair"),
         (b"\n  \n", "pairs.tsv holds no pair"),
         (b"a\tb\nc\xff\td\n", "pairs.tsv, line 2: not UTF-8"),
