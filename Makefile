@@ -15,10 +15,9 @@ demo: $(VENV)/installed
 	$(BIN)/keras-attention convert --model $(MODEL) --log-prob "Tuesday, September 25, 1984" "3 May 1979" "2/10/93" "07, jan 2031"
 	$(BIN)/keras-attention plot --model $(MODEL) "Tuesday, September 25, 1984" --output saved_models/date_converter.png
 
-# Serves the date converter, and its page at http://localhost:8501/; makes it first if there is none.
+# Serves the reader of dates that comes with the package, and its page at http://localhost:8501/.
 serve: $(VENV)/installed-serve
-	test -d $(MODEL)/1 || $(MAKE) demo
-	$(BIN)/keras-attention serve saved_models
+	$(BIN)/keras-attention serve
 
 # What all tests need, in one go.
 install: $(VENV)/installed-backends
