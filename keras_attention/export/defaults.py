@@ -10,8 +10,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_attention.export.signature import SIGNATURE
-
 _FILE = "saved_model.pb"
 
 
@@ -25,8 +23,10 @@ def write_defaults(folder, defaults):
     """
     saved = read_saved_model(folder)
     for graph in saved.meta_graphs:
-        for name, (value, dtype) in defaults.items():
-            graph.signature_def[SIGNATURE].defaults[name].CopyFrom(tf.make_tensor_proto([value], dtype))
+        for definition in graph.signature_def.values():
+            for name, (value, dtype) in defaults.items():
+                if name in definition.inputs:
+                    definition.defaults[name].CopyFrom(tf.make_tensor_proto([value], dtype))
     (pathlib.Path(folder) / _FILE).write_bytes(saved.SerializeToString(deterministic=True))
 
 

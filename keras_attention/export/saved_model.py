@@ -39,7 +39,8 @@ class ExportError(RuntimeError):
 def export_saved_model(task, folder, examples=()):
     """Writes the next version of a SavedModel, checks it, and moves it into place.
 
-    The signature `serving_default` is the task's: that of a `TextToText` takes
+    The signature `serving_default` is the task's (`text_only`, beside it, gives
+    `text`, `log_prob` and `finished` alone, and takes less time): that of a `TextToText` takes
     `text`, string `(batch,)`, and gives `text` string `(batch,)`, `log_prob`
     float32 `(batch,)`, `finished` bool `(batch,)`, `tokens` string `(batch,
     target)`, `source_tokens` string `(batch, source)`, `source_length` int32
@@ -106,13 +107,20 @@ def _write(task, place, staging):
     hints = {name: exported.optional_specs[name] for name in exported.defaults}
     specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in (exported.input_specs | hints).items()}
 
-    def compute(*tensors):
-        return exported.compute(**dict(zip(specs, tensors, strict=True)))
-
-    archive.add_endpoint(SIGNATURE, compute, input_signature=list(specs.values()))
+    for name, compute in exported.signatures.items():
+        archive.add_endpoint(name, _in_order(compute, specs), input_signature=list(specs.values()))
     archive.write_out(str(place), verbose=False)
     if hints:
         write_defaults(place, {name: (value, hints[name].dtype) for name, value in exported.defaults.items()})
+
+
+def _in_order(compute, names):
+    """A function of tensors in an order, for one of tensors by name."""
+
+    def endpoint(*tensors):
+        return compute(**dict(zip(names, tensors, strict=True)))
+
+    return endpoint
 
 
 def _check(task, place, requests, staging):

@@ -1,6 +1,7 @@
 """The string signature that every export of this package has, as others must know it to serve it."""
 
 SIGNATURE = "serving_default"
+TEXT_ONLY = "text_only"  # the same without tokens and weights, of exports from text to text
 INPUTS = ("text",)
 STORY_INPUTS = ("story", "question")
 # What a reader of dates takes beside `INPUTS`, and may be left out.

@@ -25,6 +25,7 @@ import keras_attention.models  # noqa: F401  so that Keras finds the model's cla
 from keras_attention.export.defaults import filled
 from keras_attention.export.saved_model import export_saved_model
 from keras_attention.export.saved_task import SavedTask, task_of
+from keras_attention.export.signature import SIGNATURE
 from keras_attention.pretrained import DATES
 
 TASK = "task.json"
@@ -86,6 +87,11 @@ class Task:
     def compute(self, **inputs):
         """The whole line, in graph: tensors by name to a dict of tensors, batch first."""
         raise NotImplementedError(f"{type(self).__name__} must define compute(**inputs).")
+
+    @property
+    def signatures(self):
+        """The functions of an export by name, each with the inputs of `compute`."""
+        return {SIGNATURE: self.compute}
 
     @property
     def settings(self):

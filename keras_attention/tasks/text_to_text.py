@@ -4,12 +4,16 @@
 line from string to string is written once, in `compute`, in graph.
 """
 
+import copy
 from typing import ClassVar
 
 import tensorflow as tf
 
 from keras_attention.decoding.strategies import Greedy
+from keras_attention.export.signature import TEXT_ONLY
 from keras_attention.tasks.text import TextTask, check_vocabulary, mean_of_heads, padded
+
+_OF_TEXT = ("text", "log_prob", "finished", "n_best_text", "n_best_log_prob")
 
 
 class TextToText(TextTask):
@@ -73,6 +77,7 @@ class TextToText(TextTask):
         super().__init__(model, tokenizers, target_tokenizer, strategy, max_length, constraint)
         self.max_source_length = max_source_length
         self.head_weights = head_weights
+        self._only_text = False
 
     def compute(self, text, prefix=None):
         """The whole line, in graph.
@@ -110,7 +115,16 @@ class TextToText(TextTask):
             weights["head_weights"] = emissions[:, :, None, None] if emissions.shape.rank == 3 else emissions
         texts = self.target_tokenizer.detokenize(ids)
         results = self._results(ids, texts, log_probs, found.finished | empty, weights)
+        if self._only_text:
+            return {name: results[name] for name in _OF_TEXT if name in results}
         return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
+
+    @property
+    def signatures(self):
+        """Of an export: `compute`, and `text_only`, which gives no tokens and computes no weights."""
+        only_text = copy.copy(self)
+        only_text._only_text = True
+        return super().signatures | {TEXT_ONLY: only_text.compute}
 
     @property
     def settings(self):
@@ -136,4 +150,6 @@ class TextToText(TextTask):
         """One step of one id a row, for the search."""
         logits, state, weights = self.model.decode(tf.expand_dims(ids, 1), memory, state, sharers=self.strategy.width)
         logits, weights = (tf.squeeze(tensor, 1) for tensor in (logits, weights))
+        if self._only_text and not self.strategy.coverage_penalty:
+            return logits, state, logits[:, :0]  # nothing is put out, so that nothing is kept
         return logits, state, weights if self.head_weights else mean_of_heads(weights)

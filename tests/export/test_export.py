@@ -50,6 +50,14 @@ def test_signature_is_the_documented_one(exported):
     }
 
 
+def test_text_only_answers_the_same_without_weights(exported):
+    signatures = tf.saved_model.load(str(exported / "1")).signatures
+    whole, text = (signatures[name](text=tf.constant(TEXTS)) for name in ("serving_default", "text_only"))
+    assert set(text) == {"text", "log_prob", "finished"}
+    for name, tensor in text.items():
+        np.testing.assert_array_equal(tensor, whole[name])
+
+
 def test_weights_are_saved_once(exported, converter):
     saved = [shape for _, shape in tf.train.list_variables(str(exported / "1/variables/variables")) if shape]
     weights = [list(weight.shape) for weight in converter.model.for_decoding().trainable_variables]
