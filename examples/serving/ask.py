@@ -8,7 +8,7 @@ from keras_attention.serving.client import GrpcClient, RestClient
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("texts", nargs="*", default=["3 May 1979", "Tuesday, September 25, 1984"])
-    parser.add_argument("--model", default="date_converter")
+    parser.add_argument("--model", default="dates")
     parser.add_argument("--url", default="http://localhost:8501", help="of the REST server")
     parser.add_argument("--grpc", metavar="HOST:PORT", help="ask over gRPC instead")
     parser.add_argument("--token", help="if the server wants one")

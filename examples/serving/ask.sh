@@ -1,7 +1,7 @@
 #!/bin/sh
 # Asks a server for dates, with nothing but curl: rows, columns, status, a wrong request, metrics.
 set -eu
-model="${1:-http://localhost:8501/v1/models/date_converter}"
+model="${1:-http://localhost:8501/v1/models/dates}"
 
 curl -sS "$model:predict" -d '{"instances": ["3 May 1979", "Tuesday, September 25, 1984"]}'
 echo

@@ -12,7 +12,7 @@ import urllib.parse
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://localhost:8501")
-    parser.add_argument("--model", default="date_converter")
+    parser.add_argument("--model", default="dates")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--text", default="3 May 1979")
