@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo serve install test test-backends test-thorough test-keras lint format clean
+.PHONY: demo serve install test test-backends test-thorough test-keras wheel lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -42,6 +42,19 @@ test-keras: $(VENV)/installed-backends
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/keras_suite
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -q tests/keras_suite
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/keras_suite
+
+# Builds the package as it would be published, checks it, and tries it in an empty environment.
+wheel: $(VENV)/installed
+	rm -rf dist build
+	$(BIN)/python -m pip install --quiet build twine
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install --quiet dist/*.whl
+	build/empty/bin/python -c "import subprocess, time; run = ['build/empty/bin/keras-attention', '--help']; \
+	    subprocess.run(run, capture_output=True); begin = time.perf_counter(); \
+	    subprocess.run(run, check=True, capture_output=True); print(f'--help: {time.perf_counter() - begin:.2f} s')"
+	build/empty/bin/keras-attention convert "2024년 3월 5일" "3 de mayo de 1979"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -6,79 +6,22 @@ in whatever order, every layer and model is too, so that Keras can load files
 that hold one.
 """
 
+import ast
 import importlib
+import pathlib
 import sys
 
 __version__ = "0.1.0"
 
-# Public name: the module that defines it.
-_PUBLIC = {
-    "Attention": "layers",
-    "AttentionPooling": "layers",
-    "AttentionRNN": "layers",
-    "BahdanauAttention": "layers",
-    "BahdanauCell": "layers",
-    "DecoderBlock": "layers",
-    "EncoderBlock": "layers",
-    "LearnedPositions": "layers",
-    "LocalAttention": "layers",
-    "LocationAttention": "layers",
-    "LuongAttention": "layers",
-    "LuongCell": "layers",
-    "MonotonicAttention": "layers",
-    "MultiHeadAttention": "layers",
-    "MultiHeadSelfAttention": "layers",
-    "PlainCell": "layers",
-    "PositionalEncoding": "layers",
-    "causal_mask": "layers",
-    "combine_masks": "layers",
-    "padding_mask": "layers",
-    "window_mask": "layers",
-    "DateConverter": "models",
-    "EncoderDecoder": "models",
-    "GNMTTranslator": "models",
-    "LanguageModel": "models",
-    "MemoryNetwork": "models",
-    "RecurrentForecaster": "models",
-    "SASRec": "models",
-    "RecurrentTranslator": "models",
-    "TransformerForecaster": "models",
-    "TransformerTranslator": "models",
-    "VanillaSeq2Seq": "models",
-    "Beam": "decoding",
-    "Greedy": "decoding",
-    "Sample": "decoding",
-    "CharacterTokenizer": "text",
-    "SentencePieceTokenizer": "text",
-    "WordPieceTokenizer": "text",
-    "WordTokenizer": "text",
-    "DateReader": "tasks",
-    "Forecaster": "tasks",
-    "QuestionAnswerer": "tasks",
-    "Recommender": "tasks",
-    "Task": "tasks",
-    "TextGenerator": "tasks",
-    "TextToText": "tasks",
-    "load": "tasks",
-    "plot_attention": "visualization",
-}
-_SUBPACKAGES = (
-    "bleu",
-    "data",
-    "dates",
-    "decoding",
-    "export",
-    "layers",
-    "models",
-    "pretrained",
-    "recipes",
-    "serving",
-    "tasks",
-    "testing",
-    "text",
-    "training",
-    "visualization",
-)
+
+def _names(stub):
+    """The module of each public name, and the subpackages: what the file for editors imports."""
+    imports = [node for node in ast.parse(stub.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+    names = {alias.name: node.module for node in imports for alias in node.names}
+    return {name: module for name, module in names.items() if module}, [name for name in names if not names[name]]
+
+
+_PUBLIC, _SUBPACKAGES = _names(pathlib.Path(__file__).with_suffix(".pyi"))
 
 __all__ = ["__version__", *_PUBLIC]
 

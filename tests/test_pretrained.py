@@ -1,0 +1,80 @@
+"""The reader of dates that comes with the package: what it answers, how large it is, what is said about it."""
+
+import datetime
+
+import numpy as np
+import pandas
+import pytest
+
+from keras_attention import cli, load
+from keras_attention.dates import to_datetime
+from keras_attention.pretrained import DATES
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return load()
+
+
+KNOWN = {
+    "2024년 3월 5일": "2024-03-05",
+    "3 de mayo de 1979": "1979-05-03",
+    "Freitag, 13. Juni 1997": "1997-06-13",
+    "november fourth 2019": "2019-11-04",
+    "Tuesday, September 25, 1984": "1984-09-25",
+    "20240305": "2024-03-05",
+    "5mar2024": "2024-03-05",
+    "२०२४-०३-०५": "2024-03-05",
+    "2024/03/05 10:30:00": "2024-03-05",
+    "le 14 juillet 1989": "1989-07-14",
+    "令和6年3月5日": "2024-03-05",
+    "29 February 2024": "2024-02-29",
+}
+NONE = ["hello", "//", "538400", "12 Main Street", "31 February 2020", "13/13/13", "tomorrow", "", "29 February 2023"]
+
+
+def test_dates_of_all_scripts_are_read(reader):
+    assert {text: reading.text for text, reading in zip(KNOWN, reader(list(KNOWN)), strict=True)} == KNOWN
+
+
+def test_what_is_no_date_is_refused(reader):
+    assert [reading.text for reading in reader(NONE)] == [""] * len(NONE)
+
+
+def test_both_readings_come_back_and_a_hint_decides(reader):
+    readings = reader("3/4/2021").n_best
+    assert {text for text, _ in readings} == {"2021-04-03", "2021-03-04"}
+    assert 0.9 < sum(np.exp(log_prob) for _, log_prob in readings) <= 1.0001
+    hinted = reader(["3/4/2021"] * 4, locale=["en_GB", "en_US", None, None], day_first=[None, None, True, False])
+    assert [reading.text for reading in hinted] == ["2021-04-03", "2021-03-04"] * 2
+    assert reader("5/6/49", day_first=True, two_digit_from=1900).text == "1949-06-05"
+
+
+def test_every_day_of_a_leap_year_is_read_in_iso(reader):
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=number) for number in range(366)]
+    texts = [day.isoformat() for day in days]
+    assert [reading.text for reading in reader(texts)] == texts
+
+
+def test_command_line_needs_no_model(capsys):
+    assert cli.main(["convert", *list(KNOWN)[:4], "hello"]) == 0
+    assert capsys.readouterr().out.splitlines() == [*list(KNOWN.values())[:4], "no date"]
+    assert cli.main(["convert", "--min-confidence", "0.999", "--readings", "3/4/2021"]) == 0
+    assert capsys.readouterr().out.startswith("not sure\t2021-0")
+    assert cli.main(["convert", "--month-first", "3/4/2021"]) == 0
+    assert capsys.readouterr().out == "2021-03-04\n"
+    assert cli.main(["convert", "--locale", "nowhere", "3/4/2021"]) == 1
+    assert "CLDR has no locale 'nowhere'" in capsys.readouterr().err
+
+
+def test_column_needs_no_reader():
+    dates = to_datetime(pandas.Series(["3 de mayo de 1979", "hello"]))
+    assert dates.isna().tolist() == [False, True]
+    assert dates[0] == pandas.Timestamp("1979-05-03")
+
+
+def test_it_is_small_and_has_a_card():
+    assert sum(path.stat().st_size for path in DATES.parent.rglob("*") if "__pycache__" not in path.parts) < 5_000_000
+    card = (DATES / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for part in ("keras-attention train world-dates", "seed", "## Limits", "## Measured"):
+        assert part in card
