@@ -111,6 +111,7 @@ def _add_train(commands):
     )
     add_run(world, "runs/world_dates")
     add_settings(world, WorldDatesSettings)
+    world.add_argument("--start", metavar="RUN", help="run whose vocabulary and weights to begin with (default: none)")
     world.set_defaults(run=_train_world_dates)
 
     pairs = add_command(
@@ -227,6 +228,7 @@ def _train_world_dates(options):
     train_world_dates(
         options.folder,
         settings_of(options, WorldDatesSettings),
+        start=options.start,
         may_change=options.may_change,
         verbose=progress(),
     )

@@ -23,7 +23,9 @@ SIZES = {"units": 128, "encoder_units": 128, "embedding_dim": 48}
 LONGEST = 84
 
 
-def train_world_dates(folder, settings=None, locales=None, may_change=(), callbacks=(), verbose="auto", **given):
+def train_world_dates(
+    folder, settings=None, locales=None, start=None, may_change=(), callbacks=(), verbose="auto", **given
+):
     """Trains the reader of dates of all locales, and can be stopped at any moment.
 
     See `generate_world_dates` for what it learns from, and `train_converter`
@@ -33,6 +35,8 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
         folder: where checkpoints are kept and the result is saved.
         settings: a `WorldDatesSettings`.
         locales: identifiers to learn; None has all of CLDR but `HELD_OUT`.
+        start: folder of another run, whose vocabulary and weights are what this
+            one begins with; None begins anew.
         may_change: see `train_converter`.
         callbacks: Keras callbacks.
         verbose: as in `fit`.
@@ -48,9 +52,13 @@ def train_world_dates(folder, settings=None, locales=None, may_change=(), callba
     locales = learned_locales() if locales is None else locales
     pairs = generate_world_dates(settings.count, settings.seed, locales)
     validation = generate_world_dates(settings.measured, settings.seed, locales, split="validation")
-    sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
-    targets = CharacterTokenizer.train(["0123456789-?"])
-    model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
+    if start is None:
+        sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
+        targets = CharacterTokenizer.train(["0123456789-?"])
+        model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
+    else:
+        begun_with = DateReader.load(start)
+        model, sources, targets = (getattr(begun_with, name) for name in ("model", *begun_with.sides.values()))
     arguments = {"tokens": settings.tokens, "seed": settings.seed, "bucket_width": 8, "max_length": LONGEST}
     batches = TokenBatches(pairs, sources, targets, **arguments)
     measured = TokenBatches(validation, sources, targets, **arguments)

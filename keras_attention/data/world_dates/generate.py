@@ -51,6 +51,12 @@ _WRITERS = (
 )
 # Words that a date may stand among; those of the refusals that are names of months do not.
 _PLAIN_WORDS = [word for word in WORDS if word not in ("march", "may", "august", "june", "mars", "mai")]
+# Of words that no dictionary has, such as names.
+_SYLLABLES = ("an", "ba", "be", "ber", "bo", "ca", "che", "con", "da", "de", "del", "do", "el", "en", "er", "es", "fa", "fi",
+              "ga", "ge", "go", "ha", "he", "in", "is", "ka", "ki", "ko", "la", "le", "li", "lo", "ma", "me", "mi", "mo",
+              "na", "ne", "ni", "no", "nt", "o", "pa", "pe", "po", "ra", "re", "ri", "ro", "sa", "se", "sh", "si", "so",
+              "st", "ta", "te", "ti", "to", "tra", "u", "un", "va", "ve", "vi", "vo", "wa", "we", "y", "za", "ze",
+              "zo")  # fmt: skip
 # These write numbers alone, so that a mistyped word or another script is not theirs.
 _OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
 
@@ -84,6 +90,35 @@ def split_of(text):
     """Which of `SPLITS` a text belongs to, by its characters, whatever their case and width."""
     normal = unicodedata.normalize("NFKC", text).casefold()
     return {0: "test", 1: "validation"}.get(zlib.crc32(normal.encode("utf-8", "surrogatepass")) % 50, "train")
+
+
+@functools.cache
+def _place_names(identifier):
+    """Names of countries and languages in a locale's language, those with a month's name in them aside."""
+    locale = locale_of(identifier)
+    names = [*locale.territories.values(), *locale.languages.values()]
+    months = _every_month_name()
+    return [
+        name
+        for name in names
+        if not any(letter.isdecimal() for letter in name)
+        and not {word.rstrip(".,") for word in name.lower().split()} & months
+    ]
+
+
+def _sentence(generator, locale, count):
+    """Words of a language, of others, and of none, that are no part of a date."""
+    words = []
+    for _ in range(count):
+        kind, names = generator.random(), _place_names(locale)
+        if kind < 0.3 and names:
+            words.append(generator.choice(names))
+        elif kind < 0.6:
+            word = "".join(generator.choice(_SYLLABLES) for _ in range(generator.randint(1, 4)))
+            words.append(word if word not in _every_month_name() else "the")
+        else:
+            words.append(generator.choice(_PLAIN_WORDS))
+    return " ".join(words)
 
 
 def hint_of(locale=None, day_first=None):
@@ -220,7 +255,7 @@ def _date(generator, locale):
     elif around < 0.1:
         text = with_time(generator, text)
     elif around < 0.2:
-        text = with_words(generator, text, _PLAIN_WORDS)
+        text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
     # A letter makes another number of a number in words.
     if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:
@@ -243,10 +278,14 @@ def _no_date(generator, locale):
             return written[0]
 
         text = several(generator, locale, date, write)
+    elif generator.random() < 0.08:
+        text = _sentence(generator, locale, generator.randint(1, 6))
+        if generator.random() < 0.4:
+            text = f"{generator.randrange(10 ** generator.randint(1, 6))} {text}"
     else:
         text = generator.choice(REFUSALS)(generator, locale, date)
     if generator.random() < 0.1:
-        text = with_words(generator, text, _PLAIN_WORDS)
+        text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     return cased(generator, text), REFUSAL, locale
 
 

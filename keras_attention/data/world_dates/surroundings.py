@@ -68,23 +68,30 @@ def with_iso_time(generator, text):
     return f"{text}{generator.choice(('T', 'T', 'T', 't', ' '))}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
 
 
-def with_words(generator, text, words):
+def with_words(generator, text, sentence):
     """The date with words, a label or brackets around it.
 
     Args:
         generator: random numbers.
         text: the date.
-        words: list of words that may stand before or behind it.
+        sentence: `sentence(count)` gives words that may stand before or behind
+            it.
     """
     kind = generator.random()
-    if kind < 0.65:
+    if kind < 0.45:
         return generator.choice(_BEFORE).format(text)
-    if kind < 0.8:
+    if kind < 0.55:
         return generator.choice(_BEHIND).format(text)
-    some = " ".join(generator.choice(words) for _ in range(generator.randint(1, 4)))
-    return generator.choice(
-        ("{w} {t}", "{w}: {t}", "{t} {w}", "{t}, {w}", "{t} - {w}", "{w} ({t})", "{t} {w}.", "{w}, {t}")
-    ).format(w=some, t=text)
+    before, behind = sentence(generator.randint(0, 4)), sentence(generator.randint(0, 4))
+    if generator.random() < 0.25:  # a number that cannot be one of the date's, not beside it
+        number = str(generator.choice((generator.randrange(100, 1000), generator.randrange(10_000, 1_000_000))))
+        if before and generator.random() < 0.7:
+            before = f"{number} {before}"
+        elif behind:
+            behind = f"{behind} {number}"
+    form = generator.choice(("{b} {t} {e}",) * 4 + ("{b}: {t} {e}", "{b}, {t}, {e}", "{b} ({t}) {e}", "{b} - {t} {e}",
+                             "{b} {t}. {e}", "{b} | {t} | {e}"))  # fmt: skip
+    return form.format(b=before, t=text, e=behind).strip(" ,:|")
 
 
 def cased(generator, text):

@@ -165,7 +165,7 @@ def by_clock(generator, identifier, date):
     hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
     zone = generator.choice(("", "", " UTC", " GMT", " CET", " EST", " +0200", " PDT", " BRT"))
     form = generator.choice(("{w} {m} {d} {c}{z} {y}", "{w} {m} {d:>2} {c}{z} {y}", "{m} {d} {c}{z} {y}", "{w} {d} {m} {c}{z} {y}",
-                             "{m} {d}, {c}{z}, {y}"))  # fmt: skip
+                             "{m} {d}, {c}{z}, {y}", "{d:02}/{m}/{y}:{c}{z}", "[{d:02}/{m}/{y}:{c} +0000]"))  # fmt: skip
     text = form.format(
         w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=f"{hour:02d}:{minute:02d}:{second:02d}", z=zone,
         y=date.year,
