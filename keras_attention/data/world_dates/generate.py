@@ -148,7 +148,7 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, s
     """Pairs of a text and its answer, as people of all locales may write it.
 
     A locale is drawn of those of the twenty most spoken languages (half of the
-    texts, one in ten English) or of all alike, then a date and a way to write
+    texts, one in ten English, half of these of the United States) or of all alike, then a date and a way to write
     it; then perhaps a weekday, sometimes wrong, a time, words around it, digits
     of the script, missing accents, and in one of 25 a mistyped letter. What
     is no date is refused: words, numbers, parts of dates, impossible and
@@ -181,7 +181,8 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, s
     while len(pairs) < count:
         kind = generator.random()
         if kind < 0.1 and "en" in by_language:
-            locale = generator.choice(by_language["en"])
+            american = "en_US" in locales and generator.random() < 0.5  # as many as of all other countries together
+            locale = "en_US" if american else generator.choice(by_language["en"])
         elif kind < 0.5 and spoken:
             locale = generator.choice(by_language[generator.choice(spoken)])
         else:

@@ -97,7 +97,7 @@ def by_numbers(generator, identifier, date):
     elif date.day > 12 and generator.random() < 0.3:
         order = generator.choice(("dmy", "mdy"))
     short = order != "ymd" and generator.random() < 0.3
-    separator = generator.choice(_SEPARATORS)
+    separator = "/" if identifier == "en_US" and generator.random() < 0.8 else generator.choice(_SEPARATORS)
     if separator == "_" and short:
         separator = "-"
     pad = generator.choice(("02d", "02d", "d"))
