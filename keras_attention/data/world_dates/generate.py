@@ -148,11 +148,12 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, s
     """Pairs of a text and its answer, as people of all locales may write it.
 
     A locale is drawn of those of the twenty most spoken languages (half of the
-    texts, one in ten English, half of these of the United States) or of all alike, then a date and a way to write
-    it; then perhaps a weekday, sometimes wrong, a time, words around it, digits
-    of the script, missing accents, and in one of 25 a mistyped letter. What
-    is no date is refused: words, numbers, parts of dates, impossible and
-    relative ones, those of calendars that are not known, and two dates.
+    texts, one in ten English, half of these of the United States) or of all
+    alike, then a date and a way to write it; then perhaps a weekday, sometimes
+    wrong, a time, words of the language and of none around it, digits of the
+    script, missing accents, and in one of 25 a mistyped letter. What is no date
+    is refused: words, numbers, parts of dates, impossible and relative ones,
+    those of calendars that are not known, and two dates.
 
     Args:
         count: number of pairs.
