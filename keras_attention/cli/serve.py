@@ -24,6 +24,16 @@ def add_serve(commands):
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
     serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
+    serve.add_argument(
+        "--cors", metavar="ORIGIN", action="append", default=[], help="origin of web pages whose scripts may ask"
+    )
+    serve.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="name that clients may use for a server bound to this machine, such as that of a proxy",
+    )
     serve.add_argument("--no-page", dest="page", action="store_false", help="do not serve the web page")
     serve.add_argument("--poll-seconds", type=seconds, default=1.0, help="seconds between two looks for new versions")
     serve.add_argument(
@@ -104,10 +114,19 @@ def _serve(options):
         "intra_op_threads": options.intra_op_threads,
     }
     if options.replicas is None:
-        serve(folder, page=options.page, grpc_port=options.grpc_port, **shared)
+        serve(
+            folder,
+            page=options.page,
+            grpc_port=options.grpc_port,
+            origins=options.cors,
+            allowed_hosts=options.allow_host,
+            **shared,
+        )
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
+    if options.cors or options.allow_host:
+        raise ValueError("--cors and --allow-host do not go with --replicas.")
     from keras_attention.serving.replicas import serve_replicas
 
     serve_replicas(

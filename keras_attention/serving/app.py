@@ -4,11 +4,13 @@ import re
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
 
 from keras_attention.serving import protocol
+from keras_attention.serving.logs import LOOPBACK
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
-from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.middleware import AccessLog, LocalHosts, Token
 from keras_attention.serving.predictor import Limits, Predictor
 from keras_attention.serving.protocol import RequestError
 
@@ -18,7 +20,7 @@ _MODELS = "/v1/models/"
 _PLACE = re.compile(r"(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,18}))?(?P<what>/metadata|:[A-Za-z]+)?")
 
 
-def make_app(store, limits=Limits(), token=None):
+def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_hosts=()):
     """The application over a `ModelStore`.
 
     Args:
@@ -26,6 +28,11 @@ def make_app(store, limits=Limits(), token=None):
         limits: see `Limits`.
         token: what clients must send as `Authorization: Bearer TOKEN`; None
             asks for nothing.
+        origins: of web pages whose scripts may ask, such as
+            `"https://example.org"`.
+        host: the address that the server is bound to; one of this machine alone
+            answers for no other name. None does not look.
+        allowed_hosts: further names that it answers for.
 
     Returns:
         A `fastapi.FastAPI`.
@@ -72,6 +79,12 @@ def make_app(store, limits=Limits(), token=None):
     app.add_middleware(Predictions, predictor=predictor)
     if token:
         app.add_middleware(Token, token=token)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"], max_age=600
+        )
+    if host in LOOPBACK:
+        app.add_middleware(LocalHosts, hosts=allowed_hosts)
     app.add_middleware(AccessLog)
     return app
 

@@ -9,7 +9,7 @@ from keras_attention.serving import protocol
 LOG = logging.getLogger("keras_attention.serving")
 ACCESS = logging.getLogger("keras_attention.access")
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class JsonLines(logging.Formatter):
@@ -46,5 +46,5 @@ def log_request(**fields):
 
 def warn_if_open(host, token):
     """Warns of a server that others can reach and use."""
-    if host not in _LOOPBACK and token is None:
+    if host not in LOOPBACK and token is None:
         LOG.warning("open to other machines without a token: whoever reaches the port can use it. Use --token-file")

@@ -7,7 +7,7 @@ import logging
 import time
 
 from keras_attention.serving import protocol
-from keras_attention.serving.logs import ACCESS, LOG, log_request
+from keras_attention.serving.logs import ACCESS, LOG, LOOPBACK, log_request
 
 # For whoever watches over the process; and what browsers fetch without the password, which says nothing.
 _OPEN = ("/healthz", "/readyz", "/manifest.json")
@@ -86,6 +86,46 @@ class Token:
         elif kind.lower() != b"bearer":
             given = b""
         return hmac.compare_digest(given, self.token)
+
+
+class LocalHosts:
+    """Refuses requests for other hosts than this machine, as a browser sends them that a foreign page has fooled.
+
+    For a server that is bound to this machine alone: whatever name leads to it,
+    the page that uses the name may be anybody's ("DNS rebinding").
+
+    Args:
+        app: what the others pass to.
+        hosts: further names, such as that under which a proxy is reached.
+    """
+
+    def __init__(self, app, hosts=()):
+        self.app = app
+        self.hosts = (*LOOPBACK, "", *hosts)
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and _host_of(_header(scope, b"host")) not in self.hosts:
+            await _respond(
+                send, 400, b"This server answers for localhost alone. Start it with --allow-host NAME for another."
+            )
+        else:
+            await self.app(scope, receive, send)
+
+
+def is_foreign(scope):
+    """Whether a browser sent a request for a page of another origin."""
+    origin = _header(scope, b"origin")
+    return bool(origin) and origin.partition(b"://")[2] != _header(scope, b"host")
+
+
+def _header(scope, name):
+    return dict(scope["headers"]).get(name, b"")
+
+
+def _host_of(value):
+    """The name in a `Host` header, without the port."""
+    text = value.decode("latin-1")
+    return text.partition("]")[0].lstrip("[") if text.startswith("[") else text.partition(":")[0]
 
 
 def read_token(file):

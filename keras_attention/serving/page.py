@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from keras_attention.serving.logs import LOG
+from keras_attention.serving.middleware import is_foreign
 from keras_attention.serving.predictor import read_body
 
 # What the page asks for; the rest of what Gradio offers, such as to upload files, stays shut.
@@ -75,7 +76,7 @@ class Page:
         self._shown = _wait
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]):
+        if scope["type"] != "http" or not _PATHS.fullmatch(scope["path"]) or is_foreign(scope):
             await self._not_found(scope, receive, send)
             return
         self._wanted.set()
@@ -125,7 +126,8 @@ def _receive_again(body, receive):
 def _send_with_policy(send):
     async def send_with_policy(message):
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), (b"content-security-policy", _POLICY.encode())]
+            headers = [header for header in message.get("headers", ()) if not header[0].startswith(b"access-control-")]
+            headers.append((b"content-security-policy", _POLICY.encode()))
             message = {**message, "headers": headers}
         await send(message)
 

@@ -20,6 +20,8 @@ def serve(
     poll_seconds=1.0,
     grpc_port=None,
     intra_op_threads=1,
+    origins=(),
+    allowed_hosts=(),
 ):
     """Serves the models of a folder until it is told to stop; requests that are under way then are finished.
 
@@ -33,6 +35,8 @@ def serve(
         poll_seconds: how often to look for new versions.
         grpc_port: where to listen for TensorFlow Serving's gRPC, if at all.
         intra_op_threads: see `set_threads`.
+        origins: see `make_app`.
+        allowed_hosts: see `make_app`.
 
     Raises:
         FileNotFoundError: if the folder is not there.
@@ -41,7 +45,7 @@ def serve(
     warn_if_open(host, token)
     set_threads(intra_op_threads)
     store = make_store(folder, poll_seconds, limits)
-    app = make_app(store, limits, token)
+    app = make_app(store, limits, token, origins, host, allowed_hosts)
     if page:
         mount_page(app, store)
     grpc_server = None

@@ -80,12 +80,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder, limits=Limits(), token=None, poll_seconds=0.05):
+def running(folder, limits=Limits(), token=None, poll_seconds=0.05, **options):
     """A server over a folder, ready."""
     for name in ("keras_attention.access", "keras_attention.serving", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     store = make_store(folder, poll_seconds, limits)
-    app = make_app(store, limits, token)
+    app = make_app(store, limits, token, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = make_server(app, "127.0.0.1", 0, limits)

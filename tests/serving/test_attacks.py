@@ -293,6 +293,23 @@ def test_one_broken_model_keeps_no_other_from_its_clients(models):
         assert server.ask("GET", "/readyz?model=dates&model=broken")[0] == 503
 
 
+def test_pages_of_other_origins_are_answered_where_they_may_ask(models):
+    headers = {"Origin": "https://example.org", "Content-Type": "application/json"}
+    content = json.dumps({"instances": ["9"]})
+    for origins, allowed in (((), None), (("https://example.org",), "https://example.org")):
+        with running(models, origins=origins) as server:
+            assert server.ask("POST", "/v1/models/dates:predict", content.encode(), headers)[0] == 200
+            assert server.headers.get("access-control-allow-origin") == allowed
+
+
+def test_a_server_of_this_machine_answers_for_no_other_name(models):
+    names = {"localhost:8501": 200, "127.0.0.1": 200, "[::1]:8501": 200, "evil.example": 400, "dates.example:80": 200}
+    with running(models, host="127.0.0.1", allowed_hosts=["dates.example"]) as server:
+        for name, status in names.items():
+            assert server.ask("GET", "/healthz", headers={"Host": name})[0] == status
+            assert server.ask("GET", "/v1/models/dates", headers={"Host": name})[0] == status
+
+
 def test_others_are_answered_meanwhile(models):
     """Long strings, silent connections and clients that hang up, all at once."""
     with running(models, Limits(head_seconds=2.0)) as server:

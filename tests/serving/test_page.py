@@ -266,6 +266,16 @@ def test_reader_of_dates_has_examples_marks_what_is_unsure_and_names_its_reading
     wait_until(lambda: page.text("#conversion .answer") == "no date")
 
 
+def test_a_page_of_another_origin_is_not_answered(server):
+    body = {"data": ["dates", "3 May 1979", ""]}
+    for origin, status in ((f"http://127.0.0.1:{server.port}", 200), ("https://evil.example", 404)):
+        received, _ = server.ask(
+            "POST", "/gradio_api/run/convert", body, {"Origin": origin, "Content-Type": "application/json"}
+        )
+        assert received == status
+        assert not [name for name in server.headers if name.startswith("access-control-")]
+
+
 def test_nothing_typed_is_told(page):
     page.find("#convert").click()
     assert page.text("#conversion .error") == "There is nothing to convert yet. Type a text."
