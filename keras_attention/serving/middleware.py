@@ -105,9 +105,7 @@ class LocalHosts:
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http" and _host_of(_header(scope, b"host")) not in self.hosts:
-            await _respond(
-                send, 400, b"This server answers for localhost alone. Start it with --allow-host NAME for another."
-            )
+            await _respond(send, 400, b"This server answers for localhost alone; --allow-host NAME allows another.")
         else:
             await self.app(scope, receive, send)
 
