@@ -112,6 +112,9 @@ def _add_train(commands):
     add_run(world, "runs/world_dates")
     add_settings(world, WorldDatesSettings)
     world.add_argument("--start", metavar="RUN", help="run whose vocabulary and weights to begin with (default: none)")
+    world.add_argument(
+        "--all-locales", action="store_true", help="also learn the locales that are held out to be measured on"
+    )
     world.set_defaults(run=_train_world_dates)
 
     pairs = add_command(
@@ -223,11 +226,13 @@ def _train_dates(options):
 
 
 def _train_world_dates(options):
+    from keras_attention.data.world_dates import all_locales
     from keras_attention.recipes import train_world_dates
 
     train_world_dates(
         options.folder,
         settings_of(options, WorldDatesSettings),
+        locales=all_locales() if options.all_locales else None,
         start=options.start,
         may_change=options.may_change,
         verbose=progress(),
