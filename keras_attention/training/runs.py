@@ -192,7 +192,8 @@ class _SavesBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         rounds = len(self._checkpoints.history)
-        if rounds and self._checkpoints.best == rounds:
+        was_saved = rounds and self._checkpoints.history[-1]["round"] == epoch + 1  # one whose loss is no number is not
+        if was_saved and self._checkpoints.best == rounds:
             self._task.save(self._checkpoints.folder.parent, unfinished=f"its best round so far, round {rounds}")
 
 
