@@ -181,7 +181,7 @@ def plot(asked, found, path):
         axis.set(title=title, xlabel="answered, %", xlim=(0, 101))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("of these right, %")
-    axes[0].legend(loc="lower left")
+    axes[0].legend(loc="center left")
     figure.savefig(path, dpi=150)
 
 
