@@ -8,8 +8,8 @@ text was learned, and nothing was chosen by them. `--model FOLDER` takes another
 
 import argparse
 import csv
-import datetime
 import re
+import sys
 import time
 import unicodedata
 
@@ -201,6 +201,7 @@ def shown(name, figures):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="folder of a reader of dates; by default the package's")
+    parser.add_argument("--save", metavar="NAME", help="results/NAME.json to write, where not all are asked")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS)
     parser.add_argument("--work", choices=CONTESTANTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -213,9 +214,12 @@ def main():
     figures = {name: figures_of(asked, each) for name, each in found.items()}
     for name, each in figures.items():
         shown(name, each)
-    if tuple(options.only) == CONTESTANTS and not options.model:
+    command = f"python benchmarks/world_dates.py {' '.join(sys.argv[1:])}".strip()
+    if options.save:
+        save(options.save, command, figures)
+    elif tuple(options.only) == CONTESTANTS and not options.model:
         plot(asked, found, ROOT / "docs/images/world_dates.png")
-        save("world_dates", f"python benchmarks/world_dates.py ({datetime.date.today()})", figures)
+        save("world_dates", command, figures)
 
 
 if __name__ == "__main__":

@@ -76,24 +76,25 @@ class ReadsDates(Converter):
             "two_digit_from": (two_digit_from, int, TWO_DIGITS_FROM),
         }
         hints = {
-            name: [missing if each is None else convert(each) for each in self._each(name, value, len(flat))]
+            name: [missing if each is None else convert(each) for each in one_each(self, name, value, len(flat))]
             for name, (value, convert, missing) in given.items()
             if value is not None
         }
         readings = self._convert(flat, hints, batch_size)
         return readings[0] if is_one else readings
 
-    def _each(self, name, value, count):
-        """A hint for each string."""
-        if isinstance(value, str | bool | int):
-            return [value] * count
-        values = list(value)
-        if len(values) != count:
-            raise ValueError(
-                f"{type(self).__name__}: {name} must be one for all strings, or one for each of the {count}. Received "
-                f"{len(values)}."
-            )
-        return values
+
+def one_each(owner, name, value, count):
+    """A hint for each of `count` strings, of one for all or one for each."""
+    if isinstance(value, str | bool | int):
+        return [value] * count
+    values = list(value)
+    if len(values) != count:
+        owner = owner if isinstance(owner, str) else type(owner).__name__
+        raise ValueError(
+            f"{owner}: {name} must be one for all strings, or one for each of the {count}. Received {len(values)}."
+        )
+    return values
 
 
 def _locale(identifier):

@@ -1,7 +1,10 @@
 """Columns of dates, as people wrote them, for pandas."""
 
+import itertools
+
 import numpy as np
 
+from keras_attention.date_reading import one_each
 from keras_attention.tasks import load
 
 # What may have become of a row.
@@ -47,7 +50,7 @@ def to_datetime(
     series = pandas.Series(series)
     given = ~series.isna().to_numpy()
     hints = {
-        name: _of_given(name, value, given)
+        name: list(itertools.compress(one_each("to_datetime", name, value, len(given)), given))
         for name, value in (("locale", locale), ("day_first", day_first), ("two_digit_from", two_digit_from))
         if value is not None
     }
@@ -62,19 +65,6 @@ def to_datetime(
     result = pandas.Series(dates, index=series.index, name=series.name)
     result.attrs["outcomes"] = {name: int((table["outcome"] == name).sum()) for name in OUTCOMES}
     return (result, table) if report else result
-
-
-def _of_given(name, value, given):
-    """A hint without the rows that are missing."""
-    if isinstance(value, str | bool | int):
-        return value
-    values = list(value)
-    if len(values) != len(given):
-        raise ValueError(
-            f"to_datetime: {name} must be one for all rows, or one for each of the {len(given)}. "
-            f"Received {len(values)}."
-        )
-    return [each for each, there in zip(values, given, strict=True) if there]
 
 
 def _row(text, reading, min_confidence):

@@ -97,7 +97,7 @@ def rank_of(score, others):
     """How many of the others come before an item; of those with its score half do, as in an order at random.
 
     Args:
-        score: of the item.
+        score: the model's score of the item; higher is better.
         others: array of the others' scores.
 
     Example:

@@ -49,7 +49,7 @@ def test_the_report_says_what_became_of_each_row():
 def test_hints_go_to_the_rows_that_are_there():
     reader = Reader()
     to_datetime(COLUMN, locale=["en", "en", "de", "fr", None], day_first=True, reader=reader)
-    assert reader.hints == {"locale": ["en", "de", "fr", None], "day_first": True}
+    assert reader.hints == {"locale": ["en", "de", "fr", None], "day_first": [True] * 4}
 
 
 @pytest.mark.parametrize("column", [[], [None, np.nan]])
@@ -58,7 +58,7 @@ def test_a_column_without_a_text_is_no_error(column):
 
 
 def test_wrong_arguments_are_told():
-    with pytest.raises(ValueError, match="one for all rows, or one for each of the 5\\. Received 2"):
+    with pytest.raises(ValueError, match="one for all strings, or one for each of the 5\\. Received 2"):
         to_datetime(COLUMN, locale=["en", "de"], reader=Reader())
     with pytest.raises(ValueError, match=r"min_confidence must lie between 0 and 1\. Received 90"):
         to_datetime(COLUMN, min_confidence=90, reader=Reader())

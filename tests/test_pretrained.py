@@ -6,8 +6,9 @@ import numpy as np
 import pandas
 import pytest
 
-from keras_attention import cli, load
+from keras_attention import TextToText, cli, load
 from keras_attention.dates import to_datetime
+from keras_attention.export import saved_model
 from keras_attention.pretrained import DATES
 
 
@@ -71,6 +72,16 @@ def test_column_needs_no_reader():
     dates = to_datetime(pandas.Series(["3 de mayo de 1979", "hello"]))
     assert dates.isna().tolist() == [False, True]
     assert dates[0] == pandas.Timestamp("1979-05-03")
+
+
+def test_another_model_in_the_process_has_a_vocabulary_of_its_own(trained, tmp_path, reader):
+    tables = "hash_table_source_vocabulary.txt"  # of both, by the same name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_model, "_check", lambda *arguments: None)
+        version = TextToText.load(trained).export(tmp_path / "model")
+    assert all(tables.encode() in (place / "saved_model.pb").read_bytes() for place in (version, DATES / "1"))
+    assert load(version)("3 May 1979").text == "1979-05-03"
+    assert reader("2024년 3월 5일").text == "2024-03-05"
 
 
 def test_it_is_small_and_has_a_card():

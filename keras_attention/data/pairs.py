@@ -45,7 +45,7 @@ def read_pairs(file, encoding="utf-8"):
 
     Args:
         file: path.
-        encoding: of the text, a name that Python knows.
+        encoding: name of the file's encoding, as Python knows it.
 
     Returns:
         List of `(source, target)`.

@@ -4,13 +4,10 @@ TensorFlow Serving reads the defaults of a signature; TensorFlow in Python does
 not, so that what loads an export there fills them in.
 """
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
-_FILE = "saved_model.pb"
+from keras_attention.export.description import read_description, write_description
 
 
 def write_defaults(folder, defaults):
@@ -21,20 +18,20 @@ def write_defaults(folder, defaults):
         defaults: dict of `(value, dtype)` by the name of the input, whose shape
             is `(batch,)`: one row, which stands for each.
     """
-    saved = read_saved_model(folder)
+    saved = read_description(folder)
     for graph in saved.meta_graphs:
         for definition in graph.signature_def.values():
             for name, (value, dtype) in defaults.items():
                 if name in definition.inputs:
                     definition.defaults[name].CopyFrom(tf.make_tensor_proto([value], dtype))
-    (pathlib.Path(folder) / _FILE).write_bytes(saved.SerializeToString(deterministic=True))
+    write_description(folder, saved)
 
 
 def read_defaults(folder):
     """What inputs are where they are left out: dict of arrays of one row by name, by the name of the signature."""
     return {
         name: {key: tf.make_ndarray(value) for key, value in definition.defaults.items()}
-        for graph in read_saved_model(folder).meta_graphs
+        for graph in read_description(folder).meta_graphs
         for name, definition in graph.signature_def.items()
     }
 
@@ -51,10 +48,3 @@ def filled(inputs, defaults):
         return inputs
     rows = len(next(iter(inputs.values())))
     return inputs | {name: np.repeat(defaults[name], rows, axis=0) for name in missing}
-
-
-def read_saved_model(folder):
-    """The description of a SavedModel, a protocol buffer, without its weights."""
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((pathlib.Path(folder) / _FILE).read_bytes())
-    return saved

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attention.export.defaults import write_defaults
+from keras_attention.export.description import forget_place
 from keras_attention.export.saved_task import IDENTITY, versions
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.export.warmup import WarmupRequest, write_warmup_requests
@@ -110,6 +111,7 @@ def _write(task, place, staging):
     for name, compute in exported.signatures.items():
         archive.add_endpoint(name, _in_order(compute, specs), input_signature=list(specs.values()))
     archive.write_out(str(place), verbose=False)
+    forget_place(place, files)
     if hints:
         write_defaults(place, {name: (value, hints[name].dtype) for name, value in exported.defaults.items()})
 

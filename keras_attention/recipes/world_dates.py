@@ -1,6 +1,8 @@
 """The recipe for the reader of the dates of all locales, which the package ships."""
 
+import functools
 import pathlib
+import zlib
 
 import keras
 import numpy as np
@@ -46,6 +48,10 @@ def train_world_dates(
     Returns:
         A `DateReader`, whose probabilities are calibrated on texts of the
         validation split.
+
+    Raises:
+        ValueError: for arguments of `DateConverter` with a `start`, which has a
+            model.
     """
     settings, model_arguments = split_given(WorldDatesSettings, settings, given)
     keras.utils.set_random_seed(settings.seed)
@@ -57,6 +63,11 @@ def train_world_dates(
         targets = CharacterTokenizer.train(["0123456789-?"])
         model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
     else:
+        if model_arguments:
+            raise ValueError(
+                f"train_world_dates: start={str(start)!r} has a model, so none of {', '.join(model_arguments)} can be "
+                "given."
+            )
         begun_with = DateReader.load(start)
         model, sources, targets = (getattr(begun_with, name) for name in ("model", *begun_with.sides.values()))
     arguments = {"tokens": settings.tokens, "seed": settings.seed, "bucket_width": 8, "max_length": LONGEST}
@@ -67,7 +78,7 @@ def train_world_dates(
     model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
     reader = DateReader(model, sources, targets, locale_hints())
     checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
-    record = record_of(pairs, validation, reader.tokenizers, settings, model)
+    record = record_of(pairs, validation, reader.tokenizers, settings, model) | {"start": _described(start, model)}
     with begun(folder, "train_world_dates", record, checkpoints, may_change):
         fit_rounds(
             "train_world_dates",
@@ -90,6 +101,14 @@ def train_world_dates(
         print(f"Probabilities are calibrated at a temperature of {reader.temperature:.3f}.")
     reader.save(folder)
     return reader
+
+
+def _described(start, model):
+    """What a record says of the weights that a training begins with; None of random ones."""
+    if start is None:
+        return None
+    checksum = functools.reduce(lambda so_far, weight: zlib.crc32(weight.numpy().tobytes(), so_far), model.weights, 0)
+    return f"weights of checksum {checksum:08x}"
 
 
 def _temperature(reader, pairs):

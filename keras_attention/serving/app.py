@@ -28,8 +28,8 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
         limits: see `Limits`.
         token: what clients must send as `Authorization: Bearer TOKEN`; None
             asks for nothing.
-        origins: of web pages whose scripts may ask, such as
-            `"https://example.org"`.
+        origins: the origins, such as `"https://example.org"`, of web pages
+            whose scripts may ask.
         host: the address that the server is bound to; one of this machine alone
             answers for no other name. None does not look.
         allowed_hosts: further names that it answers for.

@@ -23,9 +23,9 @@ def make_server(app, host, port, limits=Limits()):
     """uvicorn's server for an application, whose connections are held to limits.
 
     Args:
-        app: of ASGI.
+        app: an ASGI application.
         host: address to listen at.
-        port: of HTTP.
+        port: HTTP port.
         limits: see `Limits`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

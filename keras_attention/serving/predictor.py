@@ -62,7 +62,7 @@ class Predictor:
     """Answers `:predict`: reads, parses, waits on a thread for TensorFlow, formats.
 
     Args:
-        store: of the models.
+        store: the `ModelStore`.
         limits: see `Limits`.
         metrics: to note in.
     """
@@ -107,8 +107,8 @@ class Predictor:
         """A servable's outputs, for arrays that are within the limits; noted in the metrics.
 
         Args:
-            servable: of the store.
-            signature_name: of its signatures.
+            servable: the `Servable` to ask.
+            signature_name: name of one of its signatures.
             inputs: arrays by name.
             when_gone: takes a function to call when the client hangs up, and
                 returns whether it is still there.
@@ -249,7 +249,7 @@ def _size_of(array):
     """About how many bytes an array has as JSON."""
     if array.dtype == object:
         return sum(len(text) + 4 for text in array.reshape(-1))
-    return array.size * 8
+    return array.size * 12
 
 
 def name_of_status(status):

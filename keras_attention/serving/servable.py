@@ -14,7 +14,8 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that an export uses
 from google.protobuf import json_format
 
-from keras_attention.export.defaults import filled, read_defaults, read_saved_model
+from keras_attention.export.defaults import filled, read_defaults
+from keras_attention.export.description import read_description
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.logs import LOG
@@ -250,7 +251,7 @@ def _spec(spec):
 
 
 def _metadata(folder):
-    (graph,) = [graph for graph in read_saved_model(folder).meta_graphs if "serve" in graph.meta_info_def.tags]
+    (graph,) = [graph for graph in read_description(folder).meta_graphs if "serve" in graph.meta_info_def.tags]
     return {
         "signature_def": {
             "signature_def": {

@@ -46,20 +46,21 @@ def fitted_temperature(answer, lowest=0.5, highest=3.0, steps=12):
         The temperature, a float.
     """
     golden = (np.sqrt(5) - 1) / 2
-    seen = {}
+    losses = {}
 
-    def loss(temperature):
-        if temperature not in seen:
-            probabilities, right = answer(float(temperature))
+    def loss(logarithm):
+        key = round(logarithm, 9)  # one of two points of a section is one of the section before
+        if key not in losses:
+            probabilities, right = answer(float(np.exp(key)))
             probabilities = np.clip(probabilities, 1e-7, 1 - 1e-7)
-            seen[temperature] = -np.mean(np.log(np.where(right, probabilities, 1 - probabilities)))
-        return seen[temperature]
+            losses[key] = -np.mean(np.log(np.where(right, probabilities, 1 - probabilities)))
+        return losses[key]
 
     left, right = np.log(lowest), np.log(highest)
-    for _ in range(steps - 1):
+    while len(losses) < steps:
         low, high = right - golden * (right - left), left + golden * (right - left)
-        if loss(np.exp(low)) < loss(np.exp(high)):
+        if loss(low) < loss(high):
             right = high
         else:
             left = low
-    return float(min(seen, key=seen.get))
+    return float(np.exp(min(losses, key=losses.get)))

@@ -58,6 +58,10 @@ def test_text_only_answers_the_same_without_weights(exported):
         np.testing.assert_array_equal(tensor, whole[name])
 
 
+def test_an_export_does_not_say_where_it_was_made(exported):
+    assert str(exported.parent).encode() not in (exported / "1/saved_model.pb").read_bytes()
+
+
 def test_weights_are_saved_once(exported, converter):
     saved = [shape for _, shape in tf.train.list_variables(str(exported / "1/variables/variables")) if shape]
     weights = [list(weight.shape) for weight in converter.model.for_decoding().trainable_variables]

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "bleu": set(),
     "settings": set(),
     "pretrained": set(),
-    "dates": {"tasks"},
+    "dates": {"date_reading", "tasks"},
     "__init__": set(),
     "__main__": {"cli"},
 }

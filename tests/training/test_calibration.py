@@ -25,5 +25,12 @@ def test_the_temperature_at_which_answers_were_drawn_is_found(true):
     generator = np.random.default_rng(0)
     logits = generator.normal(2.0, 2.0, 40_000)
     right = generator.random(len(logits)) < 1 / (1 + np.exp(-logits / true))
-    found = fitted_temperature(lambda temperature: (1 / (1 + np.exp(-logits / temperature)), right))
+    asked = []
+
+    def answer(temperature):
+        asked.append(temperature)
+        return 1 / (1 + np.exp(-logits / temperature)), right
+
+    found = fitted_temperature(answer)
+    assert len(asked) == 12
     assert found == pytest.approx(true, rel=0.05)

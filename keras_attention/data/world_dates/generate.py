@@ -28,8 +28,8 @@ from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONT
 LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
              "ko", "it")  # fmt: skip
 
-# Locales that no model is trained on, so that it can be measured on them: three languages as a whole, and countries of
-# languages that are known.
+# Locales that are left out of a training by default, so that it can be measured on them: three languages as a whole, and
+# countries of languages that are known.
 HELD_OUT = ("ast", "ast_ES", "gv", "gv_IM", "lb", "lb_LU", "ar_QA", "de_LI", "en_MY", "es_PY", "ff_Latn_LR", "fr_WF",
             "pt_MZ", "ru_KZ", "se_SE", "sw_UG")  # fmt: skip
 # A text belongs to one of these by its characters: one in fifty to each of the last two.
@@ -161,7 +161,7 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, s
         locales: identifiers; None has all of CLDR.
         refusals: fraction that is no date.
         hints: fraction that begins with the marks of `hint_of`.
-        split: of which of `SPLITS` the texts are; see `split_of`.
+        split: one of `SPLITS`, whose texts are wanted; see `split_of`.
 
     Returns:
         List of `(text, answer)`; the answer is an ISO date, the same with two
