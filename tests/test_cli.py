@@ -13,7 +13,7 @@ import pytest
 
 import keras_attention
 from keras_attention import Sample, cli
-from keras_attention.cli import commands
+from keras_attention.cli import commands, startup
 from keras_attention.cli.common import strategy_of
 from keras_attention.conversion import Conversion
 from keras_attention.data import generate_dates, write_pairs
@@ -253,7 +253,7 @@ def test_failure_is_one_line_and_status_1(arguments, message, trained, tmp_path,
 
 def test_import_in_haste_leaves_nothing_behind(monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
-    with commands._in_haste():
+    with startup._in_haste():
         assert not gc.isenabled()
         with pytest.raises(ImportError):
             importlib.import_module("matplotlib")

@@ -5,13 +5,9 @@ the subcommand that does: `--help` and errors in the arguments are instant.
 """
 
 import argparse
-import contextlib
-import gc
 import os
 import signal
 import sys
-import tempfile
-import warnings
 
 from keras_attention import __version__
 from keras_attention.cli import convert, questions, recommendations, serve, translation
@@ -27,6 +23,7 @@ from keras_attention.cli.common import (
     settings_of,
     strategy_of,
 )
+from keras_attention.cli.startup import import_tensorflow, plain_warnings
 from keras_attention.settings import BLEU_TOKENIZATIONS, ConverterSettings, WorldDatesSettings
 
 
@@ -38,8 +35,8 @@ def main(arguments=None):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")  # as files are, whatever the terminal's settings
     try:
-        _import_tensorflow()
-        with _plain_warnings():
+        import_tensorflow()
+        with plain_warnings():
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -53,24 +50,6 @@ def main(arguments=None):
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-@contextlib.contextmanager
-def _plain_warnings():
-    """Shows warnings of this package as a line of the command's."""
-    package, shown = os.path.dirname(os.path.dirname(__file__)), warnings.showwarning
-
-    def show(message, category, filename, *more):
-        if filename.startswith(package):
-            print(f"keras-attention: {message}", file=sys.stderr)
-        else:
-            shown(message, category, filename, *more)
-
-    warnings.showwarning = show
-    try:
-        yield
-    finally:
-        warnings.showwarning = shown
 
 
 def build_parser():
@@ -326,42 +305,3 @@ def _export(options):
         options.target
     )
     print(f"Exported and checked: {version}")
-
-
-def _import_tensorflow():
-    """Imports TensorFlow without the notes that it prints while it starts; shows them if it fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            with _in_haste():
-                import tensorflow  # noqa: F401
-                import tensorflow_text  # noqa: F401
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-@contextlib.contextmanager
-def _in_haste():
-    """Makes an import of TensorFlow take less time.
-
-    The garbage collector does not look through a million objects that all stay.
-    Keras, which comes along, goes without the libraries that it has for plots
-    and tables; whoever wants them imports them later.
-    """
-    hidden = {name for name in ("matplotlib", "pandas") if name not in sys.modules}
-    sys.modules.update(dict.fromkeys(hidden))  # to import what is None is an ImportError
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-        for name in hidden:
-            del sys.modules[name]

@@ -39,6 +39,12 @@ def add_serve(commands):
     serve.add_argument(
         "--intra-op-threads", type=positive, default=1, help="threads per operation; more for much larger models"
     )
+    _add_replicas(serve)
+    _add_limits(serve)
+    serve.set_defaults(run=_serve)
+
+
+def _add_replicas(serve):
     several = serve.add_argument_group("several processes, on Ray Serve")
     several.add_argument(
         "--replicas", type=positive, help="number of server processes, on Ray (default: one, without Ray)"
@@ -56,6 +62,9 @@ def add_serve(commands):
     several.add_argument(
         "--ray-address", default="local", help="address of a Ray cluster; local starts one for this command"
     )
+
+
+def _add_limits(serve):
     limits = serve.add_argument_group("limits")
     limits.add_argument("--max-body", type=positive, default=1_000_000, help="maximum size of a request in bytes")
     limits.add_argument("--max-text-length", type=positive, default=10_000, help="maximum size of a string in bytes")
@@ -79,7 +88,6 @@ def add_serve(commands):
     limits.add_argument(
         "--write-seconds", type=seconds, default=60.0, help="maximum time for a client to read an answer"
     )
-    serve.set_defaults(run=_serve)
 
 
 def _serve(options):
