@@ -22,10 +22,12 @@ from keras_attention.data.world_dates import (
     writers,
 )
 from keras_attention.data.world_dates.locales import (
+    abbreviations,
     accents_may_go,
     digits_of,
     in_digits,
     month_names,
+    months_by_name,
     order_of,
     without_accents,
 )
@@ -41,6 +43,17 @@ def pairs():
 def test_a_seed_fixes_the_pairs(pairs):
     assert generate_world_dates(500, seed=3) == pairs[:500]
     assert generate_world_dates(500, seed=4) != pairs[:500]
+
+
+@pytest.mark.parametrize("identifier", ["en", "de", "fr", "ru", "tr", "lb"])
+def test_an_abbreviation_begins_one_month_alone(identifier):
+    names = month_names(identifier)
+    assert abbreviations(identifier)[2] and not abbreviations(identifier)[5]
+    for month, starts in abbreviations(identifier).items():
+        for start in starts:
+            begun = {other for other, forms in names.items() for form in forms if form.startswith(start)}
+            assert begun == {month}
+            assert months_by_name().get(start.lower(), {month}) == {month}
 
 
 def test_every_answer_is_a_valid_date_or_the_refusal(pairs):

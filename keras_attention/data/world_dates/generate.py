@@ -9,10 +9,8 @@ import re
 import unicodedata
 import zlib
 
-from babel import localedata
-
 from keras_attention.data.world_dates import writers
-from keras_attention.data.world_dates.locales import day_first_in, locale_of, month_names
+from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
 from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
@@ -61,12 +59,6 @@ _SYLLABLES = ("an", "ba", "be", "ber", "bo", "ca", "che", "con", "da", "de", "de
 _OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
 
 
-@functools.cache
-def all_locales():
-    """Every locale of CLDR that Babel has and that is a language: identifiers, sorted."""
-    return tuple(name for name in sorted(localedata.locale_identifiers()) if name != "root")
-
-
 def learned_locales():
     """Those of `all_locales` that are not held out."""
     return tuple(name for name in all_locales() if name not in HELD_OUT)
@@ -80,12 +72,6 @@ def _locales_by_language(locales):
     return found
 
 
-@functools.cache
-def _every_month_name():
-    names = {form.lower() for name in all_locales() for forms in month_names(name).values() for form in forms}
-    return names | {name.rstrip(".") for name in names}
-
-
 def split_of(text):
     """Which of `SPLITS` a text belongs to, by its characters, whatever their case and width."""
     normal = unicodedata.normalize("NFKC", text).casefold()
@@ -97,12 +83,11 @@ def _place_names(identifier):
     """Names of countries and languages in a locale's language, those with a month's name in them aside."""
     locale = locale_of(identifier)
     names = [*locale.territories.values(), *locale.languages.values()]
-    months = _every_month_name()
     return [
         name
         for name in names
         if not any(letter.isdecimal() for letter in name)
-        and not {word.rstrip(".,") for word in name.lower().split()} & months
+        and not {word.rstrip(".,") for word in name.lower().split()} & months_by_name().keys()
     ]
 
 
@@ -115,7 +100,7 @@ def _sentence(generator, locale, count):
             words.append(generator.choice(names))
         elif kind < 0.6:
             word = "".join(generator.choice(_SYLLABLES) for _ in range(generator.randint(1, 4)))
-            words.append(word if word not in _every_month_name() else "the")
+            words.append(word if word not in months_by_name() else "the")
         else:
             words.append(generator.choice(_PLAIN_WORDS))
     return " ".join(words)
@@ -251,17 +236,17 @@ def _date(generator, locale):
     text, two_digits = written
     if write not in _OWN_SCRIPT and generator.random() < 0.08:
         text = writers.with_weekday(generator, locale, date, text)
-    around = generator.random()
-    if write in (writers.by_iso, writers.by_eight_digits) and around < 0.35:
+    timed = generator.random()
+    if write in (writers.by_iso, writers.by_eight_digits) and timed < 0.35:
         text = with_iso_time(generator, text)
-    elif around < 0.1:
+    elif timed < 0.12:
         text = with_time(generator, text)
-    elif around < 0.2:
+    if generator.random() < 0.12:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
     # A letter makes another number of a number in words.
     if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:
-        text = mistyped(generator, text, _every_month_name().__contains__)
+        text = mistyped(generator, text, months_by_name().__contains__)
     if write not in _OWN_SCRIPT and generator.random() < 0.3:
         text = in_other_characters(generator, locale, text)
     return text, answer_of(date, two_digits), None if write in _OWN_SCRIPT else locale

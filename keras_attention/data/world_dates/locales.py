@@ -4,7 +4,7 @@ import functools
 import re
 import unicodedata
 
-from babel import Locale
+from babel import Locale, localedata
 
 # The digit zero of CLDR's numbering systems that count as ASCII does.
 ZEROS = {
@@ -46,6 +46,12 @@ def locale_of(identifier):
 
 
 @functools.cache
+def all_locales():
+    """Every locale of CLDR that Babel has and that is a language: identifiers, sorted."""
+    return tuple(name for name in sorted(localedata.locale_identifiers()) if name != "root")
+
+
+@functools.cache
 def month_names(identifier):
     """Forms of the name of each month, from 1: a dict of lists; one that is a number is none."""
     return _names(locale_of(identifier).months, range(1, 13))
@@ -55,6 +61,35 @@ def month_names(identifier):
 def weekday_names(identifier):
     """Forms of the name of each weekday, from 0, Monday: a dict of lists."""
     return _names(locale_of(identifier).days, range(7))
+
+
+@functools.cache
+def months_by_name():
+    """The months that a name is that of in any locale: dict of sets, by the name in lower case, with its dot or without."""
+    found = {}
+    for identifier in all_locales():
+        for month, forms in month_names(identifier).items():
+            for form in forms:
+                for name in (form.lower(), form.lower().rstrip(".")):
+                    found.setdefault(name, set()).add(month)
+    return found
+
+
+@functools.cache
+def abbreviations(identifier):
+    """First letters of each month's name that CLDR does not have, and that begin no other month: a dict of lists."""
+    names = month_names(identifier)
+    found = {}
+    for month, forms in names.items():
+        others = [form.lower() for other, some in names.items() if other != month for form in some]
+        starts = {form[:count] for form in forms for count in (3, 4, 5) if form.isalpha() and len(form) > count + 1}
+        found[month] = sorted(
+            start
+            for start in starts
+            if not any(other.startswith(start.lower()) for other in others)
+            and months_by_name().get(start.lower(), {month}) == {month}
+        )
+    return found
 
 
 def _names(names, numbers):

@@ -19,7 +19,8 @@ _BEHIND = ("{} (updated)", "{} by admin", "{} - present", "{} onwards", "{} edit
            "{} г.", "{} года", "{} р.", "{} Uhr", "{} kl.", "{} in London", "{}, London", "{} issue", "{} report",
            "{} (Monday)", "{} gegen Mittag", "{} UTC", "{} GMT", "{} r.", "{} AD", "{} CE", "{} n. Chr.")  # fmt: skip
 _ZONES = ("", "", "", "Z", " UTC", " GMT", " EST", " PST", "+00:00", "+02:00", "-05:00", " +0200", " -0300", " CET",
-          " (UTC)", " GMT+2", "+0530", " PDT", " MSK", "-0700")  # fmt: skip
+          " (UTC)", " GMT+2", "+0530", " PDT", " MSK", "-0700", " EDT", " BST", " IST", " CEST", " AEST", " UTC+3",
+          " GMT+0200", " GMT-05:00", " (GMT+1)", " GMT+0200 (CEST)", " Eastern Time", " America/New_York")  # fmt: skip
 _HALVES = ("AM", "PM", "am", "pm", "a.m.", "p.m.", " AM", " PM", " a.m.", "a. m.")
 
 
@@ -52,9 +53,15 @@ def time_of_day(generator):
 def with_time(generator, text):
     """The date with a time behind it, or before."""
     time = time_of_day(generator)
+    if generator.random() < 0.06:
+        time = generator.choice(("{a} - {b}", "{a}-{b}", "{a} to {b}", "from {a} to {b}", "{a}–{b}")).format(
+            a=time, b=time_of_day(generator)
+        )
     form = generator.choice(("{t} {c}",) * 5 + ("{t}, {c}", "{t} - {c}", "{t} at {c}", "{t} @ {c}", "{c} {t}", "{c}, {t}",
                              "{t} um {c}", "{t} à {c}", "{t} a las {c}", "{t} в {c}", "{t}  {c}", "{t} ({c})", "{c} on {t}",
-                             "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}"))  # fmt: skip
+                             "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}", "{t},{c}", "{t}, at {c}", "{t} de {c}",
+                             "{t}; {c}", "{t}/ {c}", "{t} – {c}", "{t} · {c}", "{t} • {c}", "{t} om {c}", "{t} o {c}", "{t} kello {c}",
+                             "{t} pukul {c}", "{t} saat {c}", "{t} lúc {c}", "{t} ore {c}", "{t} ob {c}", "{c} - {t}", "{c} · {t}"))  # fmt: skip
     return form.format(t=text, c=time)
 
 
@@ -65,7 +72,8 @@ def with_iso_time(generator, text):
     fraction = generator.choice(("", "", f".{generator.randrange(1000):03d}", f".{generator.randrange(10**6):06d}"))
     zone = generator.choice(("", "Z", "Z", "+00:00", "+02:00", "-0500", "+0000"))
     seconds = "" if generator.random() < 0.2 else f"{colon}{second:02d}{fraction}"
-    return f"{text}{generator.choice(('T', 'T', 'T', 't', ' '))}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
+    between = generator.choice(("T", "T", "T", "t", " ", *(("-", "_", "") if not colon else ("_",))))
+    return f"{text}{between}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
 
 
 def with_words(generator, text, sentence):

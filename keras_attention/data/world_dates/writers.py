@@ -11,6 +11,7 @@ import re
 from babel.dates import format_date
 
 from keras_attention.data.world_dates.locales import (
+    abbreviations,
     digits_of,
     in_digits,
     locale_of,
@@ -130,6 +131,9 @@ def by_name(generator, identifier, date):
     name = generator.choice(forms)
     if name.endswith(".") and generator.random() < 0.6:
         name = name[:-1]
+    shortened = abbreviations(identifier)[date.month]
+    if shortened and generator.random() < 0.06:
+        name = generator.choice(shortened) + generator.choice(("", "."))
     short = generator.random() < 0.12
     year = f"{date.year % 100:02d}" if short else str(date.year)
     if short and generator.random() < 0.5:
@@ -143,7 +147,9 @@ def by_name(generator, identifier, date):
             day = _ORDINALS[language](date.day)
     forms = ["{d} {m} {y}", "{d} {m} {y}", "{m} {d}, {y}", "{m} {d} {y}", "{y} {m} {d}", "{d}-{m}-{y}", "{d}/{m}/{y}",
              "{d}{m}{y}", "{d}.{m}.{y}", "{d} {m}, {y}", "{y}-{m}-{d}", "{m}-{d}-{y}", "{d}, {m} {y}", "{m}/{d}/{y}",
-             "{d} / {m} / {y}", "{m}{d}{y}", "{d} {m} {y}.", "{m} {d} , {y}", "{d},{m},{y}", "{y}, {m} {d}"]  # fmt: skip
+             "{d} / {m} / {y}", "{m}{d}{y}", "{d} {m} {y}.", "{m} {d} , {y}", "{d},{m},{y}", "{y}, {m} {d}",
+             "{m} {d},{y}", "{d} {m},{y}", "{m}{d}, {y}", "{m}, {d} {y}", "{m}. {d} {y}", "{d}. {m} {y}", "{d}_{m}_{y}",
+             "{d} - {m} - {y}", "{d}-{m} {y}", "{m} {d} - {y}", "{d}{m} {y}", "{y} {d} {m}"]  # fmt: skip
     form = generator.choice(forms)
     if short and (form.startswith("{y}") or "{d}{y}" in form):
         return None  # 24 March 5, March524: which is the day?
@@ -152,8 +158,20 @@ def by_name(generator, identifier, date):
     if language == "en" and generator.random() < 0.12:
         form = generator.choice(("the {d} of {m}, {y}", "{d} of {m} {y}", "{m} the {d}, {y}", "the {d} of {m} {y}"))
         day = english_ordinal(date.day)
+    if language == "en" and generator.random() < 0.02:
+        day = f"{date.day} {english_ordinal(date.day)[-2:]}"
     if language in ("es", "pt", "gl", "ast") and generator.random() < 0.3:
-        form = generator.choice(("{d} de {m} de {y}", "{d} de {m} del {y}", "{d} de {m}, {y}", "{d} {m} de {y}"))
+        form = generator.choice(
+            (
+                "{d} de {m} de {y}",
+                "{d} de {m} del {y}",
+                "{d} de {m}, {y}",
+                "{d} {m} de {y}",
+                "{d} de {m} {y}",
+                "{d} {m} del {y}",
+                "{m} {d} de {y}",
+            )
+        )
     return form.format(d=day, m=name, y=year), short
 
 
@@ -165,7 +183,9 @@ def by_clock(generator, identifier, date):
     hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
     zone = generator.choice(("", "", " UTC", " GMT", " CET", " EST", " +0200", " PDT", " BRT"))
     form = generator.choice(("{w} {m} {d} {c}{z} {y}", "{w} {m} {d:>2} {c}{z} {y}", "{m} {d} {c}{z} {y}", "{w} {d} {m} {c}{z} {y}",
-                             "{m} {d}, {c}{z}, {y}", "{d:02}/{m}/{y}:{c}{z}", "[{d:02}/{m}/{y}:{c} +0000]"))  # fmt: skip
+                             "{m} {d}, {c}{z}, {y}", "{d:02}/{m}/{y}:{c}{z}", "[{d:02}/{m}/{y}:{c} +0000]",
+                             "{w} {m} {d:02} {y} {c} GMT+0100 (Central European Standard Time)",
+                             "{w} {m} {d:02} {y} {c} GMT-0400 (EDT)", "{w}, {d:02} {m} {y} {c} GMT"))  # fmt: skip
     text = form.format(
         w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=f"{hour:02d}:{minute:02d}:{second:02d}", z=zone,
         y=date.year,
