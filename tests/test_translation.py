@@ -29,7 +29,7 @@ from keras_attention.layers.feed_forward import NORMS
 from keras_attention.layers.gnmt_cell import CONTEXTS
 from keras_attention.layers.recurrent import RECURRENT_CELLS
 from keras_attention.models.recurrent.translators import RECURRENT_OPTIONS
-from keras_attention.models.transformer.stacks import POSITIONS, STACK_OPTIONS
+from keras_attention.models.transformer.stack import POSITIONS, STACK_OPTIONS
 from keras_attention.models.transformer.translator import TIES
 from keras_attention.recipes import TRANSLATORS, make_translator, train_translator
 from keras_attention.tasks import TextToText

@@ -84,6 +84,7 @@ class PositionalEncoding(Layer):
         layout: `"interleaved"` (the paper) or `"concatenated"`; see `sinusoid`.
         timescales: `"vaswani"` or `"tensor2tensor"`; see `sinusoid`.
         max_wavelength: of the slowest frequency, divided by 2 pi.
+        first: number of the first position; some checkpoints begin with 2.
 
     Call args:
         inputs: `(batch, length, dim)`, `dim` even.
@@ -103,13 +104,14 @@ class PositionalEncoding(Layer):
     Reference: Vaswani et al. 2017, 3.5.
     """
 
-    def __init__(self, layout="interleaved", timescales="vaswani", max_wavelength=10_000.0, **kwargs):
+    def __init__(self, layout="interleaved", timescales="vaswani", max_wavelength=10_000.0, first=0, **kwargs):
         super().__init__(**kwargs)
         _check_choice("PositionalEncoding", "layout", layout, LAYOUTS)
         _check_choice("PositionalEncoding", "timescales", timescales, TIMESCALES)
         self.layout = layout
         self.timescales = timescales
         self.max_wavelength = max_wavelength
+        self.first = first
         self.supports_masking = True
 
     def build(self, inputs_shape):
@@ -121,7 +123,7 @@ class PositionalEncoding(Layer):
 
     def call(self, inputs, offset=0, mask=None, inputs_mask=None):
         def encoding(positions):
-            width = inputs.shape[-1]
+            width, positions = inputs.shape[-1], positions + self.first
             return sinusoid(positions, width, self.layout, self.timescales, self.max_wavelength, inputs.dtype)
 
         return inputs + _looked_up(encoding, inputs, offset, _checked(self, inputs, mask, inputs_mask))
@@ -134,6 +136,7 @@ class PositionalEncoding(Layer):
             "layout": self.layout,
             "timescales": self.timescales,
             "max_wavelength": self.max_wavelength,
+            "first": self.first,
         }
 
 

@@ -270,6 +270,15 @@ MODELS |= {
     "transformer, rotary": _transformer(positions="rotary", attention_options={"kv_heads": 1, "sliding_window": 3}),
     "transformer, ALiBi": _transformer(positions="alibi"),
     "transformer, learned positions": _transformer(positions="learned", max_length=20),
+    "transformer, as checkpoints have it": _transformer(
+        "all",
+        target_ids=SOURCE_IDS,
+        scale_embedding=False,
+        embedding_norm=True,
+        output_bias=True,
+        norm="post",
+        epsilon=1e-5,
+    ),
 }
 
 # Parts of one kind with parts of another.
@@ -288,6 +297,22 @@ def _transformer_encoder_recurrent_decoder(**kw):
     return EncoderDecoder(encoder, RecurrentDecoder(TARGET_IDS, cells, embedding_dim=5, **kw), **kw)
 
 
+def _positions_of_its_own(**kw):
+    """Another way to add positions in each part, counted from two."""
+    arguments = _BLOCKS | {"embedding_norm": True}
+    encoder = TransformerEncoder(
+        keras.layers.Embedding(SOURCE_IDS, 8, **kw),
+        positions=layers.PositionalEncoding(first=2, **kw),
+        **arguments,
+        **kw,
+    )
+    positions = layers.LearnedPositions(20, **kw)
+    decoder = TransformerDecoder(
+        keras.layers.Embedding(TARGET_IDS, 8, **kw), positions=positions, output_bias=True, **arguments, **kw
+    )
+    return EncoderDecoder(encoder, decoder, **kw)
+
+
 def _with_attention(cell, attention, **arguments):
     return lambda **kw: DateConverter(
         SOURCE_IDS, TARGET_IDS, units=6, embedding_dim=5, attention=_around(cell, attention)(**kw), **arguments, **kw
@@ -301,6 +326,7 @@ MODELS |= {
     ),
     "recurrent encoder, transformer decoder": _recurrent_encoder_transformer_decoder,
     "transformer encoder, decoder of which two layers attend": _transformer_encoder_recurrent_decoder,
+    "positions of its own in each part": _positions_of_its_own,
     "monotonic": _with_attention("Bahdanau", "monotonic"),
     "local-m": _with_attention("Luong parallel", "local-m"),
     "rotary heads, input feeding": _with_attention("Luong input feeding LSTM", "two rotary heads in a window"),

@@ -4,7 +4,8 @@ import keras
 
 from keras_attention.models.presets import split_options
 from keras_attention.models.series import SeriesToSeries
-from keras_attention.models.transformer.stacks import STACK_OPTIONS, TransformerDecoder, TransformerEncoder
+from keras_attention.models.transformer.stack import STACK_OPTIONS
+from keras_attention.models.transformer.stacks import TransformerDecoder, TransformerEncoder
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

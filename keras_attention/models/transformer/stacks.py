@@ -1,159 +1,38 @@
 """The Transformer's encoder and decoder: ids or vectors in, in the signatures of all encoders and decoders."""
 
-import inspect
 from typing import ClassVar
 
 import keras
 from keras import ops, tree
 
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
-from keras_attention.layers.normalization import LayerNormalization
-from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
+from keras_attention.layers.layer import serialized
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
-from keras_attention.models.presets import split_options
-
-POSITIONS = ("sinusoid", "learned", "rotary", "alibi")
-
-# Glorot's for a matrix of query, key and value together: smaller by the root of two. See docs/decisions/0006.
-_PROJECTIONS = {
-    "module": "keras.initializers",
-    "class_name": "VarianceScaling",
-    "config": {"scale": 0.5, "mode": "fan_avg", "distribution": "uniform", "seed": None},
-    "registered_name": None,
-}
-
-
-# What a stack hands on to each of its blocks as it was given.
-_BLOCK_OPTIONS = set(inspect.signature(EncoderBlock.__init__).parameters) - {
-    "self",
-    "num_heads",
-    "units",
-    "kwargs",
-    "norm",
-    "dropout",
-}
-
-STACK_OPTIONS = _BLOCK_OPTIONS | {"positions", "max_length", "norm"}
-
-
-class _Stack(Layer):
-    """What the two share: embedding, positions, blocks, and the last norm of a `"pre"` stack."""
-
-    block_class = None
-    more_block_options: ClassVar = set()
-
-    def __init__(
-        self,
-        embedding,
-        layers,
-        num_heads,
-        feed_forward_units,
-        positions="sinusoid",
-        max_length=1024,
-        norm="pre",
-        dropout=0.0,
-        **options,
-    ):
-        options, more = split_options(options, _BLOCK_OPTIONS | self.more_block_options)
-        super().__init__(**more)
-        if positions not in POSITIONS:
-            known = ", ".join(map(repr, POSITIONS))
-            raise ValueError(f"{type(self).__name__}: positions must be one of {known}. Received {positions!r}.")
-        self.embedding = embedding
-        self.vocabulary_size = getattr(embedding, "input_dim", None)
-        self.units = embedding.output_dim if self.vocabulary_size else embedding.units
-        self.layers = layers
-        self.num_heads = num_heads
-        self.feed_forward_units = feed_forward_units
-        self.positions = positions
-        self.max_length = max_length
-        self.norm = norm
-        self.dropout = dropout
-        self.attention_options = dict(options.pop("attention_options", None) or {})
-        self._option_names = sorted(options)
-        self._positions = None
-        if positions == "sinusoid":
-            self._positions = PositionalEncoding("concatenated", "tensor2tensor", dtype=self.dtype_policy)
-        elif positions == "learned":
-            self._positions = LearnedPositions(max_length, dtype=self.dtype_policy)
-        self._dropout = Dropout(dropout, dtype=self.dtype_policy)
-        self.blocks = [
-            self.block_class(
-                num_heads,
-                feed_forward_units,
-                norm=norm,
-                dropout=dropout,
-                attention_options=self._attention_options(),
-                dtype=self.dtype_policy,
-                name=f"block_{index}",
-                **options,
-            )
-            for index in range(layers)
-        ]
-        self.final_norm = LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy) if norm == "pre" else None
-
-    def _attention_options(self):
-        """Those of a block. Sentences are short, and a graph that asks how long they are is slow to trace."""
-        positions = {"positions": self.positions} if self.positions in ("rotary", "alibi") else {}
-        defaults = {"blockwise": False, "kernel_initializer": _PROJECTIONS}
-        return defaults | self.attention_options | positions
-
-    def build(self, ids_shape, *block_shapes):
-        shape = (None, None, self.units)
-        if not self.embedding.built:
-            self.embedding.build(ids_shape)
-        for layer in (self._positions, self.final_norm):
-            if layer is not None:
-                layer.build(shape)
-        for block in self.blocks:
-            block.build(shape, *block_shapes)
-
-    def embed(self, ids, offset=0, mask=None, training=False):
-        """`dropout(sqrt(units) E[ids] + positions)`."""
-        inputs = self.embedding(ids) * self.units**0.5
-        if self._positions is not None:
-            inputs = self._positions(inputs, offset=offset, mask=mask)
-        return self._dropout(inputs, training=training)
-
-    def get_config(self):
-        of_blocks = self.blocks[0].get_config() if self.blocks else {}
-        return super().get_config() | {
-            "embedding": serialized(self.embedding),
-            "layers": self.layers,
-            "num_heads": self.num_heads,
-            "feed_forward_units": self.feed_forward_units,
-            "positions": self.positions,
-            "max_length": self.max_length,
-            "norm": self.norm,
-            "dropout": self.dropout,
-            "attention_options": self.attention_options,
-            **{name: of_blocks[name] for name in self._option_names},
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "embedding": deserialized(config["embedding"])})
+from keras_attention.models.transformer.stack import Stack
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerEncoder(_Stack, Encoder):
+class TransformerEncoder(Stack, Encoder):
     """Embedding, positions and a stack of `EncoderBlock`s.
 
     Args:
         embedding: a `keras.layers.Embedding`, or one derived from it, which the
             decoder may share; or a `keras.layers.Dense` for sources that are
-            vectors. What it gives is multiplied by `sqrt(width)`.
+            vectors.
         layers: number of blocks.
         num_heads: attention heads of a block.
         feed_forward_units: width of the hidden layer of a block.
-        positions: `"sinusoid"` (Tensor2Tensor's), `"learned"`, `"rotary"` or
-            `"alibi"`.
+        positions: `"sinusoid"` (Tensor2Tensor's), `"learned"`, `"rotary"`,
+            `"alibi"`, or a layer that adds them, such as
+            `PositionalEncoding()`.
         max_length: number of learned positions.
         norm: as in `EncoderBlock`.
         dropout: fraction dropped of the embedded tokens and of each sublayer's
             output, in training.
+        scale_embedding: whether what the embedding gives is multiplied by
+            `sqrt(width)`.
+        embedding_norm: whether the sum of tokens and positions is normalised.
         **options: others of `EncoderBlock`. Attention is computed as a whole;
             `attention_options={"blockwise": "auto"}` is for documents of
             thousands of tokens.
@@ -190,19 +69,19 @@ class TransformerEncoder(_Stack, Encoder):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class TransformerDecoder(_Stack, Decoder):
+class TransformerDecoder(Stack, Decoder):
     """Embedding, positions, a stack of `DecoderBlock`s and an output layer.
 
     Args:
         embedding: a `keras.layers.Embedding`, or a
             `keras.layers.ReversibleEmbedding`, whose matrix then is the output
             layer's too; or a `keras.layers.Dense` for targets that are vectors.
-            What it gives is multiplied by `sqrt(width)`.
         layers, num_heads, feed_forward_units, positions, max_length, norm,
-            dropout, **options: as in `TransformerEncoder`; and
-            `cross_attention=True`, whether there is a source. Without one it is
-            the decoder of a `LanguageModel`.
+            dropout, scale_embedding, embedding_norm, **options: as in
+            `TransformerEncoder`; and `cross_attention=True`, whether there is
+            a source. Without one it is the decoder of a `LanguageModel`.
         output_dim: width of the output where there is no vocabulary.
+        output_bias: whether the logits have a bias.
 
     Call args and Returns: see `Decoder`. The weights are
         `(batch, target, layers, heads, source)`; without a source those of what
@@ -226,7 +105,7 @@ class TransformerDecoder(_Stack, Decoder):
     more_block_options: ClassVar = {"cross_attention"}
     state_grows = True
 
-    def __init__(self, embedding, *args, output_dim=None, **kwargs):
+    def __init__(self, embedding, *args, output_dim=None, output_bias=False, **kwargs):
         super().__init__(embedding, *args, **kwargs)
         if not (self.vocabulary_size or output_dim):
             raise ValueError(
@@ -234,12 +113,14 @@ class TransformerDecoder(_Stack, Decoder):
                 f"Received {embedding!r}."
             )
         self.output_dim = output_dim
+        self.output_bias = output_bias
+        self.tied_bias = None  # of the logits, where the embedding's matrix makes them
         self.output_projection = (
             None
             if isinstance(embedding, keras.layers.ReversibleEmbedding)
             else PositionsDense(
                 self.vocabulary_size or output_dim,
-                use_bias=not self.vocabulary_size,
+                use_bias=output_bias or not self.vocabulary_size,
                 dtype=self.dtype_policy,
                 name="output",
             )
@@ -254,6 +135,8 @@ class TransformerDecoder(_Stack, Decoder):
         super().build(target_shape, value_shape)
         if self.output_projection is not None:
             self.output_projection.build((None, None, self.units))
+        elif self.output_bias:
+            self.tied_bias = self.add_weight((self.vocabulary_size,), "zeros", name="output_bias")
 
     def for_decoding(self):
         """The same with an output matrix of its own, the transposed embedding.
@@ -267,15 +150,18 @@ class TransformerDecoder(_Stack, Decoder):
         decoder = type(self).from_config(self.get_config() | {"embedding": serialized(embedding)})
         decoder.build_from_config(self.get_build_config())
         parts = [(decoder.embedding, self.embedding), *zip(decoder.blocks, self.blocks, strict=True)]
-        parts += [(getattr(decoder, name), getattr(self, name)) for name in ("_positions", "final_norm")]
+        names = ("_positions", "embedding_norm", "final_norm")
+        parts += [(getattr(decoder, name), getattr(self, name)) for name in names]
         for own, tied in parts:
             if own is not None:
                 own.set_weights(tied.get_weights())
         decoder.output_projection.kernel.assign(ops.transpose(self.embedding.embeddings))
+        if self.output_bias:
+            decoder.output_projection.bias.assign(self.tied_bias)
         return decoder
 
     def get_config(self):
-        return super().get_config() | {"output_dim": self.output_dim}
+        return super().get_config() | {"output_dim": self.output_dim, "output_bias": self.output_bias}
 
     def prepare(self, value, value_mask=None):
         if not self.has_source and value.shape[1] != 0:
@@ -315,7 +201,8 @@ class TransformerDecoder(_Stack, Decoder):
         """Over the vocabulary: `(batch, target, units)` to `(batch, target, vocabulary)`."""
         if self.output_projection is not None:
             return self.output_projection(outputs)
-        return self.embedding(outputs, reverse=True)
+        logits = self.embedding(outputs, reverse=True)
+        return logits if self.tied_bias is None else logits + ops.cast(self.tied_bias, logits.dtype)
 
 
 def _stacked(weights):

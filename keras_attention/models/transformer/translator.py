@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_attention.layers.layer import serialized
 from keras_attention.models.base import EncoderDecoder
 from keras_attention.models.presets import Sized, split_options
-from keras_attention.models.transformer.stacks import STACK_OPTIONS, TransformerDecoder, TransformerEncoder
+from keras_attention.models.transformer.stack import STACK_OPTIONS
+from keras_attention.models.transformer.stacks import TransformerDecoder, TransformerEncoder
 
 # Wu et al. 2021, table 1, for "tiny" and "small" (Fairseq's iwslt configuration); Vaswani et al. 2017, table 3.
 TRANSFORMER_PRESETS = {
@@ -33,6 +35,7 @@ class TransformerTranslator(Sized, EncoderDecoder):
             source and target; `"target"`: of target and output; None: three
             matrices.
         dropout: see `TransformerEncoder`.
+        output_bias: whether the logits have a bias.
         **options: others of `TransformerEncoder`, such as `norm="post"`, which
             is the paper's (see docs/decisions/0006), `positions` or
             `activation`.
@@ -64,6 +67,7 @@ class TransformerTranslator(Sized, EncoderDecoder):
         decoder_layers=None,
         tied="all",
         dropout=0.1,
+        output_bias=False,
         **options,
     ):
         options, more = split_options(options, STACK_OPTIONS)
@@ -78,7 +82,14 @@ class TransformerTranslator(Sized, EncoderDecoder):
         sizes = {"num_heads": num_heads, "feed_forward_units": feed_forward_units, "dropout": dropout, **options}
         super().__init__(
             TransformerEncoder(source_embedding, layers, name="encoder", dtype=policy, **sizes),
-            TransformerDecoder(target_embedding, decoder_layers or layers, name="decoder", dtype=policy, **sizes),
+            TransformerDecoder(
+                target_embedding,
+                decoder_layers or layers,
+                output_bias=output_bias,
+                name="decoder",
+                dtype=policy,
+                **sizes,
+            ),
             **more,
         )
         self.units = units
@@ -90,7 +101,8 @@ class TransformerTranslator(Sized, EncoderDecoder):
             "units": units,
             "decoder_layers": decoder_layers,
             "tied": tied,
-            **sizes,
+            "output_bias": output_bias,
+            **{name: serialized(value) for name, value in sizes.items()},
         }
 
 
