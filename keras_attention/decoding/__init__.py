@@ -2,6 +2,17 @@
 
 from keras_attention.decoding.constraint import Constraint, ConstraintTables
 from keras_attention.decoding.loop import SearchResult, search
-from keras_attention.decoding.strategies import Beam, Greedy, Sample
+from keras_attention.decoding.rules import Rules
+from keras_attention.decoding.strategies import Beam, Greedy, NormalizedBeam, Sample
 
-__all__ = ["Beam", "Constraint", "ConstraintTables", "Greedy", "Sample", "SearchResult", "search"]
+__all__ = [
+    "Beam",
+    "Constraint",
+    "ConstraintTables",
+    "Greedy",
+    "NormalizedBeam",
+    "Rules",
+    "Sample",
+    "SearchResult",
+    "search",
+]

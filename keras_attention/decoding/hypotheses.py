@@ -107,7 +107,7 @@ class Beams(NamedTuple):
         return cls(
             log_probs=tf.repeat(tf.where(tf.range(width) == 0, 0.0, -float("inf"))[None, :], batch, axis=0),
             coverage=beams.growing(tf.zeros([batch, width, 0])) if strategy.coverage_penalty else (),
-            greedy=tf.ones([batch], tf.bool),
+            greedy=tf.fill([batch], strategy.keeps_greedy),
             done=tf.zeros([batch], tf.bool),
             ended=Ended(impossible, impossible, none - 1, none, tf.zeros(shape, tf.bool)),
         )
@@ -120,14 +120,14 @@ class Beams(NamedTuple):
         flat_ids = tf.reshape(candidates.ids, [-1, width * count])
         # Greedy's goes on, whatever it is worth: it is the first candidate of the first hypothesis.
         ranks = tf.concat([tf.where(self.greedy[:, None], float("inf"), totals[:, :1]), totals[:, 1:]], axis=1)
-        # Of each hypothesis one candidate is the end, so among twice as many enough go on.
-        ranks, places = tf.math.top_k(ranks, k=min(2 * width, width * count))
+        # Of each hypothesis one candidate is the end, or a few, so among twice as many enough go on.
+        ranks, places = tf.math.top_k(ranks, k=min((1 + strategy.ends) * width, width * count))
         parents = places // count
         ids, totals = (tf.gather(tensor, places, batch_dims=1) for tensor in (flat_ids, totals))
         ends = ids == end
         ended = tf.cond(
             tf.reduce_any(ends),
-            lambda: self._with_new(strategy, candidates, coverage, totals, ends, parents, time),
+            lambda: self._with_new(strategy, candidates, coverage, totals, ends, parents, time, max_length),
             lambda: self.ended,
         )
         growing = tf.math.top_k(tf.where(ends, -float("inf"), ranks), k=width).indices
@@ -136,7 +136,7 @@ class Beams(NamedTuple):
         )
         log_probs = tf.where(ends, -float("inf"), log_probs)
         greedy = self.greedy & (flat_ids[:, 0] != end)
-        done = self.done | _hopeless(strategy, ended, log_probs, greedy, time + 1, max_length)
+        done = self.done | strategy.hopeless(ended.scores, log_probs, greedy, time + 1, max_length)
         if strategy.coverage_penalty:
             coverage = tf.gather(coverage, parents, batch_dims=1)
         return ids, parents, Beams(log_probs, coverage, greedy, done, ended)
@@ -148,13 +148,14 @@ class Beams(NamedTuple):
             self.coverage, [[0, 0], [0, 0], [0, tf.shape(attended)[-1] - tf.shape(self.coverage)[-1]]]
         )
 
-    def _with_new(self, strategy, candidates, coverage, totals, ends, parents, time):
+    def _with_new(self, strategy, candidates, coverage, totals, ends, parents, time, max_length):
         """The best of those that had ended and of those that end now, which are among the best `width` candidates."""
         width = strategy.width
         totals, parents = totals[:, :width], parents[:, :width]
         if strategy.coverage_penalty:
             coverage = tf.gather(coverage, parents, batch_dims=1)
-        scores = strategy.score(totals, time + 1, coverage)
+        cut = strategy.rules is not None and strategy.rules.limit == "cut"
+        scores = strategy.score(totals, tf.minimum(time + 1, max_length - 1) if cut else time + 1, coverage)
         ends = ends[:, :width] & ~self.done[:, None]
         finished = tf.gather(candidates.free, parents, batch_dims=1)
         new = Ended(tf.where(ends, scores, -float("inf")), totals, tf.fill(tf.shape(parents), time), parents, finished)
@@ -170,15 +171,3 @@ class Beams(NamedTuple):
         emissions = tf.gather(emissions, places, batch_dims=2)
         ids, emissions = (tf.experimental.numpy.moveaxis(tensor, 0, 2) for tensor in (ids, emissions))
         return ids, log_probs, emissions, ended.finished
-
-
-def _hopeless(strategy, ended, log_probs, greedy, length, max_length):
-    """Of each item, whether what grows is no better than what has ended.
-
-    Without a length penalty a hypothesis can only get worse, so this is certain
-    once there are `n_best`; with one it is judged by the present length, once
-    there are `width`. Greedy's hypothesis is judged by the longest it may get.
-    """
-    worst = ended.scores[:, strategy.width - 1 if strategy.length_penalty else strategy.n_best - 1]
-    others = strategy.score(tf.reduce_max(log_probs, axis=1), length) <= worst
-    return others & (~greedy | (strategy.score(log_probs[:, 0], max_length) <= ended.scores[:, 0]))

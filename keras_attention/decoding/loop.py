@@ -63,8 +63,12 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         `(rows, ..., source)`.
     """
     width = strategy.width
+    rules = strategy.rules
     if constraint is not None:
         step, state = constraint.around(step, state)
+    if rules is not None:
+        step, state = rules.around(step, state)
+        forbidden = (*forbidden, *rules.barred)
     batch = tf.shape(tf.nest.flatten(state)[0])[0]
     state = beams.growing(beams.repeat(state, width))
 
@@ -73,7 +77,14 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
         ranks.append(emission.shape.rank)
         emission = beams.unfolded(tf.cast(emission, tf.float32), width)
         candidates = _candidates(
-            strategy, tf.cast(logits, tf.float32), time, end, time == max_length - 1, forbidden, prefix
+            strategy,
+            tf.cast(logits, tf.float32),
+            time,
+            end,
+            time == max_length - 1,
+            forbidden,
+            prefix,
+            past=None if rules is None else new_state[1],
         )
         ids, parents, new_kept = kept.advance(strategy, candidates, emission, time, end, max_length)
         if width > 1:
@@ -99,10 +110,21 @@ def search(step, memory, state, strategy, start, end, max_length, forbidden=(), 
     return SearchResult(*kept.collect(strategy, end, ids, emissions, *parents))
 
 
-def _candidates(strategy, logits, time, end, is_last, forbidden, prefix):
-    """What each hypothesis may go on with; the log-probabilities are the model's, whatever is forbidden or forced."""
-    ids = strategy.candidates(logits, forbidden, time)
-    denominators = log_sum_exp(logits)
+def _candidates(strategy, logits, time, end, is_last, forbidden, prefix, past=None):
+    """What each hypothesis may go on with.
+
+    The log-probabilities are the model's, whatever is forbidden or forced, but
+    where a strategy compares what rules have changed.
+    """
+    rules, chosen, denominators = strategy.rules, logits, log_sum_exp(logits)
+    if rules is not None and strategy.compares_ruled:
+        logits = rules.applied(logits - denominators, past, time, end)
+        if rules.renormalize:
+            logits = tf.nn.log_softmax(logits + bars(logits.shape[-1], forbidden))
+        chosen, denominators = logits, 0.0
+    elif rules is not None:
+        chosen = rules.applied(logits, past, time, end)
+    ids = strategy.candidates(chosen, forbidden, time)
     log_probs = tf.gather(logits, ids, batch_dims=1) - denominators
     if forbidden:
         log_probs += tf.gather(bars(logits.shape[-1], forbidden), ids)
@@ -113,8 +135,11 @@ def _candidates(strategy, logits, time, end, is_last, forbidden, prefix):
         forced_log_probs = tf.gather(logits, forced, batch_dims=1) - denominators + the_first
         log_probs = tf.where(forced == 0, log_probs, forced_log_probs)
         ids = tf.where(forced == 0, ids, forced)
+    if strategy.ends > 1:
+        ids = tf.where(tf.reduce_any(ids[..., None] == tf.constant(rules.more_ends), axis=-1), end, ids)
     free = tf.logical_not(is_last) | (ids[:, 0] == end)
-    log_probs = tf.where(is_last, logits[:, end : end + 1] - denominators + the_first, log_probs)
+    of_end = logits[:, end : end + 1] - denominators if rules is None or rules.limit == "end" else 0.0
+    log_probs = tf.where(is_last, of_end + the_first, log_probs)
     ids = tf.where(is_last, end, ids)
     shape = [-1, strategy.width, count]
     return Candidates(tf.reshape(ids, shape), tf.reshape(log_probs, shape), tf.reshape(free, shape[:2]))

@@ -86,8 +86,7 @@ class TextTask(Converter, Task):
     @property
     def _forbidden(self):
         """Ids that no result may hold."""
-        vocabulary = self._target_tokenizer.vocabulary
-        return (vocabulary.pad_id, vocabulary.unknown_id, vocabulary.start_id, *self._target_tokenizer.line_breaks)
+        return self._target_tokenizer.forbidden
 
     def _search(self, step, memory, state, start, prefix=None):
         """What `search` finds of a text, the special tokens aside."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
+from keras_attention.importers import import_checkpoint
 from keras_attention.tasks.text import TextTask, check_vocabulary, mean_of_heads, padded
 
 _OF_TEXT = ("text", "log_prob", "finished", "n_best_text", "n_best_log_prob")
@@ -129,6 +130,28 @@ class TextToText(TextTask):
     @property
     def settings(self):
         return super().settings | {"max_source_length": self.max_source_length}
+
+    @classmethod
+    def from_pretrained(cls, folder, source_language=None, target_language=None, **options):
+        """A translator that others have trained and published.
+
+        Args:
+            folder: a folder as a hub has it, with `config.json`, weights, and
+                vocabularies; or the name of one on Hugging Face's, if the
+                `huggingface_hub` package is there.
+            source_language, target_language: codes, for a model of several
+                languages; see docs/pretrained.md.
+            **options: of decoding, by their names in `generation_config.json`,
+                such as `num_beams=1`, instead of the ones there.
+
+        Raises:
+            FileNotFoundError: for a folder or a file that is missing.
+            ValueError: for a model or an option that is not supported.
+        """
+        imported = import_checkpoint(
+            folder, source_language=source_language, target_language=target_language, **options
+        )
+        return cls(**imported._asdict())
 
     @classmethod
     def load(cls, folder, strategy=None, head_weights=False):

@@ -1,5 +1,6 @@
 """Strings to ids and back, in graph: normalisation, tokenizers, vocabulary."""
 
+from keras_attention.text.pieces import PieceTokenizer
 from keras_attention.text.subwords import SentencePieceTokenizer, WordPieceTokenizer, subwords_of_file
 from keras_attention.text.tokenizers import CharacterTokenizer, Tokenizer, normalize
 from keras_attention.text.vocabulary import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
@@ -7,7 +8,7 @@ from keras_attention.text.words import WordTokenizer
 
 TOKENIZERS = {
     tokenizer.name: tokenizer
-    for tokenizer in (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
+    for tokenizer in (CharacterTokenizer, PieceTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
 }
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TOKENIZERS",
     "UNKNOWN_ID",
     "CharacterTokenizer",
+    "PieceTokenizer",
     "SentencePieceTokenizer",
     "Tokenizer",
     "Vocabulary",

@@ -11,7 +11,7 @@ from typing import ClassVar
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_attention.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from keras_attention.text.vocabulary import PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID, Vocabulary
 
 
 class Tokenizer:
@@ -62,6 +62,11 @@ class Tokenizer:
     def tokens(self, ids):
         """Tokens of ids, shaped alike; empty from the first end id on."""
         return tf.where(self.vocabulary.before_end(ids), self.vocabulary.tokens_of(ids), "")
+
+    @property
+    def forbidden(self):
+        """Ids that no result may hold."""
+        return (PAD_ID, UNKNOWN_ID, START_ID, *self.line_breaks)
 
     @property
     def added_texts(self):

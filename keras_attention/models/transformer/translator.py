@@ -36,6 +36,8 @@ class TransformerTranslator(Sized, EncoderDecoder):
             matrices.
         dropout: see `TransformerEncoder`.
         output_bias: whether the logits have a bias.
+        decoder_options: dict of arguments of `TransformerDecoder` that are not
+            as in the encoder, such as `{"num_heads": 4}`.
         **options: others of `TransformerEncoder`, such as `norm="post"`, which
             is the paper's (see docs/decisions/0006), `positions` or
             `activation`.
@@ -68,6 +70,7 @@ class TransformerTranslator(Sized, EncoderDecoder):
         tied="all",
         dropout=0.1,
         output_bias=False,
+        decoder_options=None,
         **options,
     ):
         options, more = split_options(options, STACK_OPTIONS)
@@ -80,15 +83,11 @@ class TransformerTranslator(Sized, EncoderDecoder):
             else _embedding(source_vocabulary_size, units, policy, "source_embedding")
         )
         sizes = {"num_heads": num_heads, "feed_forward_units": feed_forward_units, "dropout": dropout, **options}
+        of_decoder = {"output_bias": output_bias, **(decoder_options or {})}
         super().__init__(
             TransformerEncoder(source_embedding, layers, name="encoder", dtype=policy, **sizes),
             TransformerDecoder(
-                target_embedding,
-                decoder_layers or layers,
-                output_bias=output_bias,
-                name="decoder",
-                dtype=policy,
-                **sizes,
+                target_embedding, decoder_layers or layers, name="decoder", dtype=policy, **(sizes | of_decoder)
             ),
             **more,
         )
@@ -102,6 +101,7 @@ class TransformerTranslator(Sized, EncoderDecoder):
             "decoder_layers": decoder_layers,
             "tied": tied,
             "output_bias": output_bias,
+            "decoder_options": decoder_options,
             **{name: serialized(value) for name, value in sizes.items()},
         }
 

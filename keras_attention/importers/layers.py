@@ -1,0 +1,180 @@
+"""Weights of a Transformer by the names that BART, and what descends from it, gives them, into a model here."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_attention.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID
+
+# By the names that configurations have for Keras' activations.
+_ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu", "tanh": "tanh", "sigmoid": "sigmoid"}
+# Sinusoids, which some files have.
+_COMPUTED = {f"model.{part}.embed_positions.weight" for part in ("encoder", "decoder")}
+_COMPUTED |= {name.replace("weight", "weights") for name in _COMPUTED}
+_NEVER = -1e9  # what the logit of the start token is
+
+
+def activation_of(config):
+    """The name of an activation in Keras.
+
+    Raises:
+        ValueError: for one that is not known.
+    """
+    name = config["activation_function"]
+    if name not in _ACTIVATIONS:
+        raise ValueError(
+            f"config.json: activation_function={name!r} is not supported. Supported are {', '.join(_ACTIVATIONS)}."
+        )
+    return _ACTIVATIONS[name]
+
+
+class Rows:
+    """Which row of a checkpoint's embedding is which row of ours: the special tokens come first, then all others.
+
+    Args:
+        tokens: every token of the checkpoint, in its order; None for an id
+            without one.
+        pad, unknown, start, end: their ids; the start may be another's too.
+    """
+
+    def __init__(self, tokens, pad, unknown, start, end):
+        special = {pad, unknown, end}
+        others = [index for index in range(len(tokens)) if index not in special]
+        self.rows = np.array([pad, unknown, start, end, *others])
+        self._ids = {row: number for number, row in enumerate(others, len(SPECIAL_TOKENS))}
+        self._ids |= {pad: PAD_ID, unknown: UNKNOWN_ID, end: END_ID}
+        self.unused = [index for index in others if tokens[index] is None or set("\r\n") & set(tokens[index])]
+        missing = set(self.unused)
+        self.tokens = [f"[UNUSED {index}]" if index in missing else tokens[index] for index in others]
+
+    @property
+    def silent(self):
+        """Tokens that add nothing to a text."""
+        return [f"[UNUSED {index}]" for index in self.unused]
+
+    def id(self, row):
+        """The id here of an id of the checkpoint."""
+        return self._ids[row]
+
+    def matrix(self, matrix):
+        """An embedding's rows in our order."""
+        return matrix[self.rows]
+
+    def bias(self, bias=None):
+        """A bias of the logits in our order, with which the start is never a result."""
+        bias = np.zeros(len(self.rows), "float32") if bias is None else np.array(np.ravel(bias)[self.rows])
+        bias[START_ID] = _NEVER
+        return bias
+
+
+class Embeddings(NamedTuple):
+    """Three matrices, `(vocabulary, units)` in our order, and which of them are one, as a Transformer's `tied` has it."""
+
+    source: Any
+    target: Any
+    output: Any
+
+    @property
+    def tied(self):
+        inputs, target = np.array_equal(self.source, self.target), np.array_equal(self.target, self.output)
+        return {(True, True): "all", (True, False): "inputs", (False, True): "target"}.get((inputs, target))
+
+
+class Weights:
+    """The weights of a checkpoint, each to be used once.
+
+    Args:
+        tensors: dict of arrays.
+    """
+
+    def __init__(self, tensors):
+        self._tensors = tensors
+        self._used = set()
+
+    def __contains__(self, name):
+        return name in self._tensors
+
+    def take(self, *names):
+        """The first of some arrays that is there.
+
+        Raises:
+            ValueError: if none is.
+        """
+        for name in names:
+            if name in self._tensors:
+                self._used.add(name)
+                return self._tensors[name]
+        raise ValueError(
+            f"The checkpoint has no weight {' or '.join(names)}. It has, among others, "
+            f"{', '.join(sorted(self._tensors)[:5])}."
+        )
+
+    def embeddings(self, source, target):
+        """The `Embeddings` of a translator, from the `Rows` of its vocabularies."""
+        shared = "model.shared.weight"
+        of_target = ("model.decoder.embed_tokens.weight", shared, "lm_head.weight")
+        found = Embeddings(
+            source.matrix(self.take("model.encoder.embed_tokens.weight", shared)),
+            target.matrix(self.take(*of_target)),
+            target.matrix(self.take("lm_head.weight", *of_target)),
+        )
+        self._used.add(shared)
+        return found
+
+    def fill(self, model, embeddings, target):
+        """All weights into a translator.
+
+        Raises:
+            ValueError: for a weight that is missing, or for which the model has no place: it would compute something
+                else.
+        """
+        encoder, decoder = model.encoder, model.decoder
+        encoder.embedding.embeddings.assign(embeddings.source)
+        decoder.embedding.embeddings.assign(embeddings.target)
+        bias = target.bias(self.take("final_logits_bias") if "final_logits_bias" in self else None)
+        if decoder.output_projection is None:
+            decoder.tied_bias.assign(bias)
+        else:
+            decoder.output_projection.kernel.assign(embeddings.output.T)
+            decoder.output_projection.bias.assign(bias)
+        for stack, name in ((encoder, "model.encoder"), (decoder, "model.decoder")):
+            self.stack(stack, name)
+        left = sorted(set(self._tensors) - self._used - _COMPUTED)
+        if left:
+            raise ValueError(f"The checkpoint has weights that the model has no place for: {', '.join(left[:10])}.")
+
+    def dense(self, layer, name):
+        """A linear layer into a dense one, with heads or without."""
+        kernel = self.take(f"{name}.weight").T
+        bias = self.take(f"{name}.bias")
+        layer.kernel.assign(np.reshape(kernel, layer.kernel.shape))
+        layer.bias.assign(np.reshape(bias, layer.bias.shape))
+
+    def norm(self, layer, name):
+        """A layer normalisation."""
+        layer.gamma.assign(self.take(f"{name}.weight"))
+        layer.beta.assign(self.take(f"{name}.bias"))
+
+    def attention(self, layer, name):
+        """An attention of several heads."""
+        projections = zip("qkv", (layer.query_dense, layer.key_dense, layer.value_dense), strict=True)
+        for letter, projection in projections:
+            self.dense(projection, f"{name}.{letter}_proj")
+        self.dense(layer.output_dense, f"{name}.out_proj")
+
+    def stack(self, stack, name):
+        """All blocks of an encoder or a decoder, and the norms before and behind them."""
+        for index, block in enumerate(stack.blocks):
+            begin = f"{name}.layers.{index}"
+            self.attention(block.self_attention, f"{begin}.self_attn")
+            self.norm(block.self_residual.normalization, f"{begin}.self_attn_layer_norm")
+            if getattr(block, "has_source", False):
+                self.attention(block.cross_attention, f"{begin}.encoder_attn")
+                self.norm(block.cross_residual.normalization, f"{begin}.encoder_attn_layer_norm")
+            self.dense(block.feed_forward.hidden, f"{begin}.fc1")
+            self.dense(block.feed_forward.output_projection, f"{begin}.fc2")
+            self.norm(block.feed_forward_residual.normalization, f"{begin}.final_layer_norm")
+        if stack.embedding_norm is not None:
+            self.norm(stack.embedding_norm, f"{name}.layernorm_embedding")
+        if stack.final_norm is not None:
+            self.norm(stack.final_norm, f"{name}.layer_norm")

@@ -1,0 +1,118 @@
+"""Pieces of SentencePiece whose ids are those of a vocabulary beside it, as published translators have them."""
+
+import pathlib
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from keras_attention.text.tokenizers import Tokenizer, valid_utf8
+from keras_attention.text.vocabulary import PAD_ID, START_ID, Vocabulary
+
+# `>>fra<<` at the beginning of a text: the language that it is to be translated to.
+_CODE = r"^>>.*?<<"
+
+
+class PieceTokenizer(Tokenizer):
+    """Pieces of a SentencePiece model, looked up in a vocabulary by their strings.
+
+    `SentencePieceTokenizer` takes its ids from its model; this one is for
+    checkpoints whose model and vocabulary are two files, in which a piece may
+    have no id, and tokens that are no pieces have one, such as those that name a
+    language.
+
+    Args:
+        vocabulary: a `Vocabulary`.
+        model: bytes of the SentencePiece model.
+        before: tokens that stand before every text, such as its language.
+        behind: tokens that stand behind every text that is not empty, such as
+            `"[END]"`.
+        codes: whether a text may begin with the token of a language, in double
+            angle brackets, as `">>fra<< Good morning"`; it then takes the place
+            of `before`.
+        silent: tokens that add nothing to a text.
+        file: path of a file with the model's bytes, which an export then
+            carries as an asset.
+
+    Raises:
+        ValueError: for a token before or behind that the vocabulary lacks.
+
+    Example:
+
+    >>> model = SentencePieceTokenizer.train(["the cat", "the hat", "the bat"], vocabulary_size=277).model
+    >>> tokenizer = PieceTokenizer(Vocabulary([">>fra<<", "▁hat", "▁the"]), model, behind=["[END]"], codes=True)
+    >>> tokens = tokenizer.tokenize(tf.constant([">>fra<< the hat"]))
+    >>> [token.decode() for token in tokens.to_list()[0]], tokenizer.ids(tokens).to_list()
+    (['>>fra<<', '▁the', '▁hat', '[END]'], [[4, 6, 5, 3]])
+    >>> tokenizer.detokenize(tf.constant([[6, 5, 3]])).numpy()[0].decode()
+    'the hat'
+    """
+
+    name = "pieces"
+
+    def __init__(self, vocabulary, model, before=(), behind=(), codes=False, silent=(), file=None):
+        super().__init__(vocabulary)
+        self.model = model
+        self.before = list(before)
+        self.behind = list(behind)
+        self.codes = codes
+        self.silent = list(silent)
+        self.file = file
+        known = set(vocabulary.tokens)
+        unknown = [token for token in (*self.before, *self.behind, *self.silent) if token not in known]
+        if unknown:
+            raise ValueError(f"PieceTokenizer: the vocabulary does not have {', '.join(map(repr, unknown))}.")
+
+    @property
+    def settings(self):
+        return {"before": self.before, "behind": self.behind, "codes": self.codes, "silent": self.silent}
+
+    @property
+    def files(self):
+        return () if self.file is None else (self.file,)
+
+    @property
+    def forbidden(self):
+        """A piece without an id may be a result; it adds nothing to the text."""
+        return (PAD_ID, START_ID)
+
+    def tokenize(self, text):
+        text = valid_utf8(text)
+        code = tf.zeros_like(text)
+        if self.codes:
+            code = tf.strings.regex_replace(text, f"(?s)({_CODE}).*|.*", r"\1", replace_global=False)
+            text = tf.strings.regex_replace(text, _CODE, "", replace_global=False)
+        pieces = tf_text.SentencepieceTokenizer(self.model, out_type=tf.string).tokenize(text)
+        some, has_code = pieces.row_lengths() > 0, code != ""
+        given = tf.RaggedTensor.from_row_lengths(code[some & has_code], tf.cast(some & has_code, tf.int64))
+        return tf.concat([given, _each(self.before, some & ~has_code), pieces, _each(self.behind, some)], axis=1)
+
+    def detokenize(self, ids):
+        texts = tf.where(self.vocabulary.before_end(ids), tf.gather(tf.constant(self.added_texts), ids), "")
+        return tf.strings.strip(tf.strings.reduce_join(texts, axis=-1))
+
+    @property
+    def first_texts(self):
+        return [text.removeprefix(" ") for text in self.added_texts]
+
+    def _added(self, token):
+        return "" if token in self.silent else token.replace("▁", " ")
+
+    def save(self, folder, side):
+        super().save(folder, side)
+        self._model_file(folder, side).write_bytes(self.model)
+
+    @classmethod
+    def load(cls, folder, side, **settings):
+        file = cls._model_file(folder, side)
+        return cls(Vocabulary.load(cls._file(folder, side)), file.read_bytes(), file=str(file.absolute()), **settings)
+
+    @staticmethod
+    def _model_file(folder, side):
+        return pathlib.Path(folder) / f"{side}_pieces.sentencepiece"
+
+
+def _each(tokens, where):
+    """The tokens in each row in which a condition, bool `(batch,)`, holds: a ragged `(batch, tokens or none)`."""
+    rows = tf.cast(where, tf.int64)
+    repeated = tf.tile(tf.constant(tokens, tf.string, [len(tokens)]), [tf.reduce_sum(tf.cast(where, tf.int32))])
+    return tf.RaggedTensor.from_row_lengths(repeated, rows * len(tokens))
