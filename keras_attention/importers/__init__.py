@@ -2,12 +2,14 @@
 
 from keras_attention.importers.files import Folder
 from keras_attention.importers.imported import Imported
+from keras_attention.importers.m2m100 import import_m2m100
 from keras_attention.importers.marian import import_marian
+from keras_attention.importers.mbart import import_mbart
 
 # By the `model_type` of config.json.
-IMPORTERS = {"marian": import_marian}
+IMPORTERS = {"m2m_100": import_m2m100, "marian": import_marian, "mbart": import_mbart}
 
-__all__ = ["IMPORTERS", "Folder", "Imported", "import_checkpoint", "import_marian"]
+__all__ = ["IMPORTERS", "Folder", "Imported", "import_checkpoint"]
 
 
 def import_checkpoint(folder, architecture=None, **options):

@@ -40,13 +40,15 @@ class Generation(NamedTuple):
     max_length: int
 
 
-def generation_of(config, ids, is_generation_config=True, **chosen):
+def generation_of(config, ids, is_generation_config=True, start=None, **chosen):
     """What a configuration asks for.
 
     Args:
         config: dict, of `generation_config.json`, or of `config.json`.
         ids: function from an id of the checkpoint to one of the vocabulary.
         is_generation_config: whether all of its keys are of decoding.
+        start: id of the token that the decoder starts with, if that is one that
+            results may hold too.
         **chosen: options instead of the configuration's.
 
     Raises:
@@ -54,7 +56,7 @@ def generation_of(config, ids, is_generation_config=True, **chosen):
     """
     _check(config, chosen, is_generation_config)
     options = {name: value for name, value in (config | chosen).items() if name in _KNOWN and value is not None}
-    rules, max_length = _rules(options, ids)
+    rules, max_length = _rules(options, ids, start)
     width, sampled = options.get("num_beams", 1), options.get("do_sample", False)
     if sampled and width > 1:
         raise ValueError("generation_config: do_sample with num_beams above 1 is not supported. Choose one of them.")
@@ -83,7 +85,7 @@ def _check(config, chosen, is_generation_config):
         )
 
 
-def _rules(options, ids):
+def _rules(options, ids, start):
     """The `Rules`, and the most tokens."""
     ends = options.get("eos_token_id", 0)
     ends = ends if isinstance(ends, list) else [ends]
@@ -102,6 +104,7 @@ def _rules(options, ids):
         barred_first=tuple(map(ids, options.get("begin_suppress_tokens", ()))),
         first=None if first is None else ids(first),
         more_ends=tuple(map(ids, ends[1:])),
+        start=None if start is None else ids(start),
         limit="cut" if forced_end is None else "forced",
         renormalize=options.get("renormalize_logits", False),
     )

@@ -39,6 +39,7 @@ class Rows:
 
     def __init__(self, tokens, pad, unknown, start, end):
         special = {pad, unknown, end}
+        self.start = start
         others = [index for index in range(len(tokens)) if index not in special]
         self.rows = np.array([pad, unknown, start, end, *others])
         self._ids = {row: number for number, row in enumerate(others, len(SPECIAL_TOKENS))}
@@ -68,7 +69,13 @@ class Rows:
 
 
 class Embeddings(NamedTuple):
-    """Three matrices, `(vocabulary, units)` in our order, and which of them are one, as a Transformer's `tied` has it."""
+    """Three matrices, `(vocabulary, units)` in our order.
+
+    Attributes:
+        source, target: of the ids that are read.
+        output: of the logits.
+        tied: which of them are one, as in `TransformerTranslator`.
+    """
 
     source: Any
     target: Any
@@ -139,7 +146,8 @@ class Weights:
             decoder.output_projection.bias.assign(bias)
         for stack, name in ((encoder, "model.encoder"), (decoder, "model.decoder")):
             self.stack(stack, name)
-        left = sorted(set(self._tensors) - self._used - _COMPUTED)
+        computed = set() if encoder.positions == "learned" else _COMPUTED
+        left = sorted(set(self._tensors) - self._used - computed)
         if left:
             raise ValueError(f"The checkpoint has weights that the model has no place for: {', '.join(left[:10])}.")
 
@@ -174,6 +182,8 @@ class Weights:
             self.dense(block.feed_forward.hidden, f"{begin}.fc1")
             self.dense(block.feed_forward.output_projection, f"{begin}.fc2")
             self.norm(block.feed_forward_residual.normalization, f"{begin}.final_layer_norm")
+        if stack.positions == "learned":  # the first two are of none
+            stack.position_layer.table.assign(self.take(f"{name}.embed_positions.weight")[2:])
         if stack.embedding_norm is not None:
             self.norm(stack.embedding_norm, f"{name}.layernorm_embedding")
         if stack.final_norm is not None:

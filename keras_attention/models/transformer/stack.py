@@ -78,7 +78,7 @@ class Stack(Layer):
         self.embedding_norm = self._normalization(options) if embedding_norm else None
         self.attention_options = dict(options.pop("attention_options", None) or {})
         self._option_names = sorted(options)
-        self._positions = self._position_layer()
+        self._positions = self._made_positions()
         self._dropout = Dropout(dropout, dtype=self.dtype_policy)
         self.blocks = [
             self.block_class(
@@ -98,7 +98,7 @@ class Stack(Layer):
     def _normalization(self, options):
         return LayerNormalization(epsilon=options.get("epsilon", 1e-6), dtype=self.dtype_policy)
 
-    def _position_layer(self):
+    def _made_positions(self):
         """What adds positions to the embedded tokens; None where attention has them, or nothing does."""
         if isinstance(self.positions, keras.layers.Layer):
             return self.positions
@@ -111,6 +111,11 @@ class Stack(Layer):
         positions = {"positions": self.positions} if self.positions in ("rotary", "alibi") else {}
         defaults = {"blockwise": False, "kernel_initializer": _PROJECTIONS}
         return defaults | self.attention_options | positions
+
+    @property
+    def position_layer(self):
+        """The layer that adds positions to the embedded tokens; None where attention has them."""
+        return self._positions
 
     def build(self, ids_shape, *block_shapes):
         shape = (None, None, self.units)
