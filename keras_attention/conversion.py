@@ -38,6 +38,18 @@ class Conversion(NamedTuple):
     finished: bool | None = None
 
 
+class Score(NamedTuple):
+    """What a model thinks of a given target.
+
+    Attributes:
+        log_prob: natural logarithm of its probability, its end included.
+        tokens: number of its tokens, the end among them.
+    """
+
+    log_prob: float
+    tokens: int
+
+
 class Evaluation(NamedTuple):
     """How a converter did on pairs.
 

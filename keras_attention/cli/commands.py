@@ -10,7 +10,7 @@ import signal
 import sys
 
 from keras_attention import __version__
-from keras_attention.cli import convert, questions, recommendations, serve, translation
+from keras_attention.cli import convert, published, questions, recommendations, serve, translate, translation
 from keras_attention.cli.common import (
     add_command,
     add_model,
@@ -60,7 +60,9 @@ def build_parser():
     translation.add_vocabulary(commands)
     _add_train(commands)
     convert.add_convert(commands)
-    translation.add_translate(commands)
+    translate.add_translate(commands)
+    published.add_import(commands)
+    published.add_score(commands)
     _add_evaluate(commands)
     _add_plot(commands)
     _add_export(commands)

@@ -5,6 +5,7 @@ import math
 import sys
 
 from keras_attention.cli.common import add_command, add_model, as_typed
+from keras_attention.cli.outputs import as_json
 
 _DATE_FLAGS = ("locale", "day_first", "two_digit_from")
 
@@ -29,6 +30,7 @@ def add_convert(commands):
     convert.add_argument(
         "--log-prob", action="store_true", help="print the log-probability and a tab before each result"
     )
+    convert.add_argument("--json", action="store_true", help="print a line of JSON, with tokens, for each string")
     convert.add_argument(
         "--readings",
         action="store_true",
@@ -74,6 +76,9 @@ def _convert(options):
     come = lines_as_they_come(sys.stdin.buffer, "standard input", errors="replace")
     for text in map(as_typed, options.texts) if options.texts else (line for lines in come for line in lines):
         conversion = converter(text, **hints)
+        if options.json:
+            print(as_json(conversion), flush=True)
+            continue
         fields = [f"{conversion.log_prob:.4f}"] if options.log_prob else []
         sure = math.exp(conversion.log_prob) >= options.min_confidence
         fields.append((conversion.text or nothing) if sure else "not sure")

@@ -1,26 +1,20 @@
-"""The subcommands for sentences: `vocabulary`, `train translation`, `translate`.
+"""The subcommands that make a translator: `vocabulary`, `train translation`.
 
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
 import argparse
-import contextlib
-import math
-import sys
+import dataclasses
 
 from keras_attention.cli.common import (
     add_command,
-    add_model,
     add_run,
     add_settings,
-    add_strategy,
-    as_typed,
     flag_of,
     positive,
     progress,
     setting,
     settings_of,
-    strategy_of,
 )
 from keras_attention.settings import TranslatorSettings
 
@@ -137,6 +131,13 @@ def add_train_translation(kinds):
     )
     _add_subwords(corpus)
     model = train.add_argument_group("model")
+    model.add_argument(
+        "--from",
+        dest="start",
+        metavar="RUN",
+        help="run to fine-tune, such as an imported one: its model, vocabularies and way to decode are kept, and "
+        "--learning-rate is 1e-4 by default",
+    )
     model.add_argument("--model", choices=MODELS, default="transformer", help="model architecture")
     model.add_argument("--preset", default="tiny", help="model size: tiny, small, or base (transformer only)")
     for kinds, flags in MODEL_FLAGS.items():
@@ -154,32 +155,6 @@ def add_train_translation(kinds):
     )
     training.add_argument("--tensorboard", metavar="FOLDER", help="folder for TensorBoard logs")
     train.set_defaults(run=_train_translation)
-
-
-def add_translate(commands):
-    translate = add_command(
-        commands,
-        "translate",
-        "translate text line by line",
-        "translate --model runs/en_de news.en --beam 5 --output news.de",
-        description="Translates a file, or standard input, one line into one, or --n-best into so many.",
-    )
-    add_model(translate, required=True)
-    translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")
-    translate.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
-    translate.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")
-    translate.add_argument(
-        "--unsorted", action="store_true", help="translate lines in input order, without grouping by length"
-    )
-    translate.add_argument(
-        "--long", choices=("truncate", "refuse"), default="truncate", help="what to do with lines over the length limit"
-    )
-    translate.add_argument("--prefix", help="text that each translation must begin with")
-    translate.add_argument(
-        "--log-prob", action="store_true", help="print the log-probability and a tab before each line"
-    )
-    add_strategy(translate)
-    translate.set_defaults(run=_translate)
 
 
 def _vocabulary(options):
@@ -207,28 +182,45 @@ def _train_translation(options):
         pairs, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
     print(f"Learning from {len(pairs):,} pairs; val_loss is measured on {len(held_out):,} others.", flush=True)
     keras.utils.set_random_seed(options.seed)
-    source_tokenizer, target_tokenizer = _tokenizers(options, pairs)
-    model = recipes.make_translator(
-        options.model,
-        options.preset,
-        source_tokenizer,
-        target_tokenizer,
-        dtype=options.precision,
-        **model_arguments,
-    )
+    settings = settings_of(options, TranslatorSettings)
+    if options.start:
+        start, settings = _started(options, settings, model_arguments)
+        parts = (start.model, start.source_tokenizer, start.target_tokenizer)
+    else:
+        start, tokenizers = None, _tokenizers(options, pairs)
+        parts = (
+            recipes.make_translator(
+                options.model, options.preset, *tokenizers, dtype=options.precision, **model_arguments
+            ),
+            *tokenizers,
+        )
     recipes.train_translator(
-        model,
+        parts[0],
         pairs,
         held_out,
-        source_tokenizer,
-        target_tokenizer,
+        *parts[1:],
         options.folder,
-        settings_of(options, TranslatorSettings),
+        settings,
         options.may_change,
+        start=start,
         callbacks=[keras.callbacks.TensorBoard(options.tensorboard)] if options.tensorboard else [],
         verbose=progress(),
     )
     print(f"Saved in {options.folder}. `keras-attention export {options.folder} MODEL` makes a SavedModel of it.")
+
+
+def _started(options, settings, model_arguments):
+    """What to fine-tune, and the settings, with a learning rate for it."""
+    from keras_attention.tasks import TextToText
+
+    vocabularies = ("vocabulary", "source_vocabulary", "target_vocabulary")
+    given = [*model_arguments, *(name for name in vocabularies if getattr(options, name))]
+    if given:
+        flags = ", ".join(map(flag_of, given))
+        raise ValueError(f"--from {options.start} has a model and vocabularies, so {flags} cannot be given.")
+    if settings.learning_rate is None:
+        settings = dataclasses.replace(settings, learning_rate=1e-4)
+    return TextToText.load(options.start), settings
 
 
 def _model_arguments(options):
@@ -272,56 +264,3 @@ def _tokenizers(options, pairs):
         texts = (text for pair in pairs for text in pair)
         joint = TOKENIZERS[options.subwords].train(texts, options.vocabulary_size)
     return joint, joint
-
-
-def _translate(options):
-    from keras_attention.tasks import load
-
-    converter = load(options.model, strategy_of(options))
-    prefix = None if options.prefix is None else as_typed(options.prefix)
-    number, out = 0, None
-    with contextlib.ExitStack() as stack:
-        for lines in _lines(options):
-            conversions = converter(lines, batch_size=options.batch_size, prefix=prefix)
-            for line, conversion in enumerate(conversions, start=number + 1):
-                if conversion.truncated:
-                    _tell_of_long_line(line, len(conversion.source_tokens), options)
-            number += len(lines)
-            if out is None:  # a file is not touched before there is something to write
-                out = stack.enter_context(open(options.output, "w", encoding="utf-8")) if options.output else sys.stdout
-            for conversion in conversions:
-                out.writelines(_written(conversion, options))
-            out.flush()
-        if out is None and options.output:
-            open(options.output, "w").close()
-
-
-def _lines(options):
-    """Lists of lines to translate: all in one, so that lines of one length go together; else each as it comes."""
-    from keras_attention.data.pairs import lines_as_they_come, read_lines
-
-    if options.file:
-        come = [read_lines(options.file)]
-    else:
-        come = ([line.strip() for line in lines] for lines in lines_as_they_come(sys.stdin.buffer, "standard input"))
-    if not options.unsorted:
-        come = [[line for lines in come for line in lines]]
-    for lines in come:
-        step = options.batch_size if options.unsorted else max(1, len(lines))
-        yield from (lines[begin : begin + step] for begin in range(0, len(lines), step))
-
-
-def _tell_of_long_line(number, read, options):
-    message = f"line {number} is longer than the {read} tokens that are read"
-    if options.long == "refuse":
-        written = "; the lines before its batch were written" if options.unsorted else "; nothing was written"
-        raise ValueError(f"{message}{written}. Divide it, or use --long truncate.")
-    print(f"keras-attention: {message}; the rest was left out.", file=sys.stderr)
-
-
-def _written(conversion, options):
-    """The lines of one conversion: as many as were asked for, empty where a search found fewer."""
-    results = [(conversion.text, conversion.log_prob)] if options.n_best is None else conversion.n_best
-    missing = [("", -math.inf)] * ((options.n_best or 1) - len(results))
-    for text, log_prob in [*results, *missing]:
-        yield f"{log_prob:.4f}\t{text}\n" if options.log_prob else f"{text}\n"

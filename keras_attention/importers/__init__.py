@@ -6,8 +6,13 @@ from keras_attention.importers.m2m100 import import_m2m100
 from keras_attention.importers.marian import import_marian
 from keras_attention.importers.mbart import import_mbart
 
-# By the `model_type` of config.json.
-IMPORTERS = {"m2m_100": import_m2m100, "marian": import_marian, "mbart": import_mbart}
+# By the name of the architecture: the `model_type` of its config.json, and what reads it.
+IMPORTERS = {
+    "marian": ("marian", import_marian),
+    "m2m100": ("m2m_100", import_m2m100),
+    "nllb": ("m2m_100", import_m2m100),
+    "mbart": ("mbart", import_mbart),
+}
 
 __all__ = ["IMPORTERS", "Folder", "Imported", "import_checkpoint"]
 
@@ -16,7 +21,8 @@ def import_checkpoint(folder, architecture=None, **options):
     """The model of a folder, with its tokenizers and its way to decode.
 
     Args:
-        folder: a folder as a hub has it.
+        folder: a folder as a hub has it; or a name on Hugging Face's hub, if
+            the `huggingface_hub` package is there.
         architecture: a name of `IMPORTERS`; None takes what `config.json` says.
         **options: of the importer: `source_language`, `target_language`, and
             those of `generation_config.json`, such as `num_beams`.
@@ -29,9 +35,11 @@ def import_checkpoint(folder, architecture=None, **options):
         ValueError: for another architecture, or an option that is not
             supported.
     """
-    folder = Folder(folder)
+    folder = Folder.of(folder)
     found = folder.config.get("model_type")
-    if found not in IMPORTERS or architecture not in (None, found):
-        wanted = f"of a {architecture} model" if architecture else f"of one of {', '.join(IMPORTERS)}"
-        raise ValueError(f"{folder.path}: config.json must be {wanted}. Received model_type={found!r}.")
-    return IMPORTERS[found](folder, **options)
+    by_type = {model_type: read for model_type, read in IMPORTERS.values()}
+    wanted = IMPORTERS[architecture][0] if architecture else found
+    if found not in by_type or wanted != found:
+        expected = repr(wanted) if architecture else f"one of {', '.join(map(repr, by_type))}"
+        raise ValueError(f"{folder.path}: model_type in config.json must be {expected}. Received {found!r}.")
+    return by_type[found](folder, **options)

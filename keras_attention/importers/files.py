@@ -24,6 +24,20 @@ class Folder:
             raise FileNotFoundError(f"There is no folder {self.path}. Give the folder of a downloaded checkpoint.")
         self.config = self.json("config.json")
 
+    @classmethod
+    def of(cls, name):
+        """The folder of that name; else what Hugging Face's hub has under it, downloaded."""
+        if pathlib.Path(name).exists() or str(name).count("/") != 1 or str(name).startswith((".", "/")):
+            return cls(name)
+        try:
+            from huggingface_hub import snapshot_download
+        except ImportError as error:
+            raise FileNotFoundError(
+                f"There is no folder {name}. To download it from Hugging Face's hub: pip install huggingface_hub."
+            ) from error
+        patterns = ["*.json", "*.spm", "*.model", "*.safetensors", "*.bin"]
+        return cls(snapshot_download(str(name), allow_patterns=patterns))
+
     def file(self, *names):
         """The path of the first of some files that is there.
 

@@ -11,7 +11,7 @@ _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu",
 # Sinusoids, which some files have.
 _COMPUTED = {f"model.{part}.embed_positions.weight" for part in ("encoder", "decoder")}
 _COMPUTED |= {name.replace("weight", "weights") for name in _COMPUTED}
-_NEVER = -1e9  # what the logit of the start token is
+_NEVER = -50.0  # the logit of the start token, which is no result; a smoothed loss stays a number
 
 
 def activation_of(config):

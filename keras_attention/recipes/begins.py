@@ -1,6 +1,8 @@
 """What every recipe begins with: its settings, and a record of what it is given."""
 
 import dataclasses
+import functools
+import zlib
 
 from keras_attention.training.runs import described_model, described_pairs
 
@@ -36,3 +38,9 @@ def record_of(pairs, validation_pairs, tokenizers, settings, model):
         **dataclasses.asdict(settings),
         **described_model(model),
     }
+
+
+def described_weights(model):
+    """What a record says of the weights that a training begins with."""
+    checksum = functools.reduce(lambda so_far, weight: zlib.crc32(weight.numpy().tobytes(), so_far), model.weights, 0)
+    return f"weights of checksum {checksum:08x}"

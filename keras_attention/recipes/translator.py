@@ -8,7 +8,7 @@ import keras
 from keras_attention.bleu import tokenization_of
 from keras_attention.data.token_batches import TokenBatches
 from keras_attention.models import GNMTTranslator, RecurrentTranslator, TransformerTranslator
-from keras_attention.recipes.begins import record_of
+from keras_attention.recipes.begins import described_weights, record_of
 from keras_attention.settings import TranslatorSettings
 from keras_attention.tasks import TextToText
 from keras_attention.training.checkpoints import Checkpoints
@@ -68,6 +68,7 @@ def train_translator(
     folder,
     settings=None,
     may_change=(),
+    start=None,
     callbacks=(),
     verbose="auto",
     **given,
@@ -94,6 +95,8 @@ def train_translator(
         may_change: names of what the folder's training may have been begun
             with another of, such as `["subword_dropout"]`; the names are those
             in the folder's `run.json`.
+        start: a `TextToText` with this model and these tokenizers, which is
+            trained further; the result is decoded as it is. None begins anew.
         callbacks: Keras callbacks; their results are logged.
         verbose: as in `fit`.
         **given: fields of `TranslatorSettings`, instead of the record.
@@ -127,7 +130,7 @@ def train_translator(
     if batches.dropped:
         print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
     longest = 2 * batches.longest_target
-    converter = TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
+    converter = start or TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
     measures = [Validation(held_out.once()), *_bleu(converter, validation_pairs, settings)]
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
@@ -137,6 +140,7 @@ def train_translator(
         patience=settings.patience,
     )
     record = record_of(pairs, validation_pairs, converter.tokenizers, settings, model)
+    record |= {} if start is None else {"start": described_weights(model)}
     # How long a training goes on may be decided later, unless the schedule depends on it.
     may_change = [*may_change, "patience", *([] if settings.cooldown else ["updates"])]
     with begun(folder, "train_translator", record, checkpoints, may_change):

@@ -1,8 +1,6 @@
 """The recipe for the reader of the dates of all locales, which the package ships."""
 
-import functools
 import pathlib
-import zlib
 
 import keras
 import numpy as np
@@ -11,7 +9,7 @@ from keras_attention.data.token_batches import TokenBatches
 from keras_attention.data.world_dates import generate_world_dates, learned_locales, locale_hints
 from keras_attention.date_reading import date_of
 from keras_attention.models import DateConverter
-from keras_attention.recipes.begins import record_of, split_given
+from keras_attention.recipes.begins import described_weights, record_of, split_given
 from keras_attention.recipes.converter import warmed_up_cosine
 from keras_attention.settings import WorldDatesSettings
 from keras_attention.tasks import DateReader
@@ -78,7 +76,9 @@ def train_world_dates(
     model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
     reader = DateReader(model, sources, targets, locale_hints())
     checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
-    record = record_of(pairs, validation, reader.tokenizers, settings, model) | {"start": _described(start, model)}
+    record = record_of(pairs, validation, reader.tokenizers, settings, model) | {
+        "start": None if start is None else described_weights(model)
+    }
     with begun(folder, "train_world_dates", record, checkpoints, may_change):
         fit_rounds(
             "train_world_dates",
@@ -101,14 +101,6 @@ def train_world_dates(
         print(f"Probabilities are calibrated at a temperature of {reader.temperature:.3f}.")
     reader.save(folder)
     return reader
-
-
-def _described(start, model):
-    """What a record says of the weights that a training begins with; None of random ones."""
-    if start is None:
-        return None
-    checksum = functools.reduce(lambda so_far, weight: zlib.crc32(weight.numpy().tobytes(), so_far), model.weights, 0)
-    return f"weights of checksum {checksum:08x}"
 
 
 def _temperature(reader, pairs):

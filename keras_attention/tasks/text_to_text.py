@@ -5,10 +5,12 @@ line from string to string is written once, in `compute`, in graph.
 """
 
 import copy
+import functools
 from typing import ClassVar
 
 import tensorflow as tf
 
+from keras_attention.conversion import Score
 from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
 from keras_attention.importers import import_checkpoint
@@ -127,12 +129,52 @@ class TextToText(TextTask):
         only_text._only_text = True
         return super().signatures | {TEXT_ONLY: only_text.compute}
 
+    def score(self, pairs, batch_size=64):
+        """The log-probability that the model gives to each target, its end included.
+
+        Args:
+            pairs: list of `(source, target)`.
+            batch_size: most pairs that go through the model at once.
+
+        Returns:
+            List of `Score(log_prob, tokens)`.
+        """
+        order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][1]))
+        scores = [None] * len(pairs)
+        for begin in range(0, len(pairs), batch_size):
+            rows = order[begin : begin + batch_size]
+            sources, targets = zip(*(pairs[row] for row in rows), strict=True)
+            log_probs, counts = (tensor.numpy() for tensor in self._scored(tf.constant(sources), tf.constant(targets)))
+            for row, log_prob, count in zip(rows, log_probs, counts, strict=True):
+                scores[row] = Score(float(log_prob), int(count))
+        return scores
+
+    @functools.cached_property
+    def _scored(self):
+        def scored(sources, targets):
+            vocabulary = self.target_tokenizer.vocabulary
+            source = self.source_tokenizer.encode(sources)
+            if self.max_source_length is not None:
+                source = source[:, : self.max_source_length]
+            target = self.target_tokenizer.encode(targets)
+            ends = tf.fill([tf.shape(targets)[0], 1], vocabulary.end_id)
+            target = tf.concat([target, tf.RaggedTensor.from_tensor(ends)], axis=1)
+            counts, target = target.row_lengths(), target.to_tensor(vocabulary.pad_id)
+            starts = tf.fill(tf.shape(ends), vocabulary.start_id)
+            inputs = tf.concat([starts, target[:, :-1]], axis=1)
+            logits = self.model({"source": padded(source, vocabulary.pad_id), "target": inputs}, training=False)
+            log_probs = tf.gather(tf.nn.log_softmax(tf.cast(logits, tf.float32)), target, batch_dims=2)
+            return tf.reduce_sum(tf.where(target == vocabulary.pad_id, 0.0, log_probs), axis=1), counts
+
+        string = tf.TensorSpec([None], tf.string)
+        return tf.function(scored, input_signature=[string, string], autograph=False)
+
     @property
     def settings(self):
         return super().settings | {"max_source_length": self.max_source_length}
 
     @classmethod
-    def from_pretrained(cls, folder, source_language=None, target_language=None, **options):
+    def from_pretrained(cls, folder, source_language=None, target_language=None, architecture=None, **options):
         """A translator that others have trained and published.
 
         Args:
@@ -140,7 +182,9 @@ class TextToText(TextTask):
                 vocabularies; or the name of one on Hugging Face's, if the
                 `huggingface_hub` package is there.
             source_language, target_language: codes, for a model of several
-                languages; see docs/pretrained.md.
+                languages; see docs/published.md.
+            architecture: `"marian"`, `"m2m100"`, `"nllb"` or `"mbart"`, if only
+                that will do; None takes what `config.json` says.
             **options: of decoding, by their names in `generation_config.json`,
                 such as `num_beams=1`, instead of the ones there.
 
@@ -149,7 +193,11 @@ class TextToText(TextTask):
             ValueError: for a model or an option that is not supported.
         """
         imported = import_checkpoint(
-            folder, source_language=source_language, target_language=target_language, **options
+            folder,
+            architecture,
+            source_language=source_language,
+            target_language=target_language,
+            **options,
         )
         return cls(**imported._asdict())
 

@@ -228,3 +228,12 @@ def test_vocabulary_of_another_model_is_refused():
     tokenizer = CharacterTokenizer.train(["ab"])
     with pytest.raises(ValueError, match=r"the model has 9 source ids and the source vocabulary 6"):
         TextToText(DateConverter(9, 6), tokenizer, tokenizer)
+
+
+def test_a_score_is_the_log_probability_of_what_the_search_found(converter):
+    texts = ["3 May 1979", "Tuesday, September 25, 1984", "07, jan 2031"]
+    results = converter(texts)
+    scores = converter.score([(text, result.text) for text, result in zip(texts, results, strict=True)], batch_size=2)
+    assert [score.tokens for score in scores] == [len(result.tokens) + 1 for result in results]
+    np.testing.assert_allclose([score.log_prob for score in scores], [r.log_prob for r in results], atol=1e-4)
+    assert converter.score([("3 May 1979", "1979-05-04")])[0].log_prob < results[0].log_prob

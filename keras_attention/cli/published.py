@@ -1,0 +1,78 @@
+"""The subcommands for models that others have published: `import`, and `score` for given pairs.
+
+What needs TensorFlow is imported inside the functions, as everywhere in this package.
+"""
+
+from keras_attention.cli.common import add_command, add_model, positive, setting
+
+ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart")
+
+
+def add_import(commands):
+    importing = add_command(
+        commands,
+        "import",
+        "turn a published translator into a run",
+        "import marian opus-mt-en-de --run runs/en_de",
+        "import nllb nllb-200-distilled-600M --source-language eng_Latn --target-language deu_Latn --run runs/nllb",
+        "import marian opus-mt-en-de --option num_beams=1 --run runs/en_de_greedy",
+    )
+    importing.add_argument("architecture", choices=ARCHITECTURES, help="architecture of the model")
+    importing.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="folder as a hub has it: config.json, weights, vocabularies; or a name on Hugging Face's hub",
+    )
+    importing.add_argument("--run", metavar="FOLDER", dest="output", required=True, help="folder to write the run to")
+    importing.add_argument("--source-language", metavar="CODE", help="language of the texts, for multilingual models")
+    importing.add_argument("--target-language", metavar="CODE", help="language of the results")
+    importing.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        dest="options",
+        type=setting,
+        action="append",
+        default=[],
+        help="decoding option instead of the one in generation_config.json, such as num_beams=1",
+    )
+    importing.set_defaults(run=_import)
+
+
+def add_score(commands):
+    score = add_command(
+        commands,
+        "score",
+        "log-probability of given translations",
+        "score --model runs/en_de test.en test.de",
+        description="Prints the log-probability that a model gives to each target, its end included, one per line.",
+    )
+    add_model(score, required=True)
+    score.add_argument("file", metavar="FILE", help="source, tab, target on each line; or sources, with TARGETS")
+    score.add_argument("targets", metavar="TARGETS", nargs="?", help="file of the targets, one per line")
+    score.add_argument("--batch-size", type=positive, default=64, help="number of pairs per batch")
+    score.add_argument("--per-token", action="store_true", help="print the mean per token, not the sum")
+    score.set_defaults(run=_score)
+
+
+def _import(options):
+    from keras_attention.tasks import TextToText
+
+    task = TextToText.from_pretrained(
+        options.folder,
+        options.source_language,
+        options.target_language,
+        architecture=options.architecture,
+        **dict(options.options),
+    )
+    task.save(options.output)
+    weights = sum(weight.shape.num_elements() for weight in task.model.weights)
+    print(f"Saved in {options.output}: {weights:,} weights, decoded by {type(task.strategy).__name__}.")
+
+
+def _score(options):
+    from keras_attention.data.pairs import read_corpus
+    from keras_attention.tasks import TextToText
+
+    pairs = read_corpus(options.file, options.targets)
+    for score in TextToText.load(options.model).score(pairs, options.batch_size):
+        print(f"{score.log_prob / score.tokens if options.per_token else score.log_prob:.4f}")
