@@ -62,6 +62,7 @@ def build_parser():
     convert.add_convert(commands)
     translate.add_translate(commands)
     published.add_import(commands)
+    published.add_shortlist(commands)
     published.add_score(commands)
     _add_evaluate(commands)
     _add_plot(commands)
@@ -192,6 +193,7 @@ def _add_export(commands):
     export.add_argument(
         "--head-weights", action="store_true", help="also export the attention weights of each layer and head"
     )
+    export.add_argument("--shortlist", metavar="FILE", help="shortlist of the target tokens to choose from")
     add_strategy(export)
     export.set_defaults(run=_export)
 
@@ -301,9 +303,11 @@ def _plot(options):
 
 def _export(options):
     from keras_attention.tasks import Task
+    from keras_attention.tasks.shortlists import with_shortlist
 
     given = {"strategy": strategy_of(options), "head_weights": options.head_weights}
-    version = Task.load(options.folder, **{name: value for name, value in given.items() if value}).export(
-        options.target
-    )
+    task = Task.load(options.folder, **{name: value for name, value in given.items() if value})
+    if options.shortlist:
+        task = with_shortlist(task, options.shortlist)
+    version = task.export(options.target)
     print(f"Exported and checked: {version}")

@@ -1,4 +1,4 @@
-"""The subcommands for models that others have published: `import`, and `score` for given pairs.
+"""The subcommands for models that others have published: `import`, `shortlist`, and `score` for given pairs.
 
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
@@ -38,6 +38,27 @@ def add_import(commands):
     importing.set_defaults(run=_import)
 
 
+def add_shortlist(commands):
+    shortlist = add_command(
+        commands,
+        "shortlist",
+        "learn which target tokens each source token can lead to",
+        "shortlist --model runs/en_de train.en train.de --output runs/en_de.shortlist.json",
+        description="Writes a shortlist for `export --shortlist`: the target tokens that each source token was "
+        "attended for, over a corpus. The export then decodes faster where the vocabulary is large.",
+    )
+    add_model(shortlist, required=True)
+    shortlist.add_argument("file", metavar="FILE", help="sources, one per line; plain or .gz")
+    shortlist.add_argument("targets", metavar="TARGETS", nargs="?", help="translations (default: the model's own)")
+    shortlist.add_argument("--output", metavar="FILE", required=True, help="file to write")
+    shortlist.add_argument("--per-token", type=positive, default=50, help="most target tokens per source token")
+    shortlist.add_argument(
+        "--always", type=positive, default=200, help="number of frequent tokens that always may come"
+    )
+    shortlist.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")
+    shortlist.set_defaults(run=_shortlist)
+
+
 def add_score(commands):
     score = add_command(
         commands,
@@ -67,6 +88,22 @@ def _import(options):
     task.save(options.output)
     weights = sum(weight.shape.num_elements() for weight in task.model.weights)
     print(f"Saved in {options.output}: {weights:,} weights, decoded by {type(task.strategy).__name__}.")
+
+
+def _shortlist(options):
+    from keras_attention.data.pairs import read_lines
+    from keras_attention.tasks import TextToText
+    from keras_attention.tasks.shortlists import learn_shortlist, write_shortlist
+
+    task = TextToText.load(options.model)
+    sources = read_lines(options.file)
+    targets = read_lines(options.targets) if options.targets else None
+    shortlist = learn_shortlist(task, sources, targets, options.per_token, options.always, options.batch_size)
+    write_shortlist(shortlist, task, options.output)
+    rows = [len(row) for row in shortlist.rows if row]
+    print(
+        f"{options.output}: {sum(rows) / max(len(rows), 1):.1f} target tokens for each of {len(rows):,} source tokens."
+    )
 
 
 def _score(options):

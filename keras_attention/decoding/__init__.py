@@ -3,6 +3,7 @@
 from keras_attention.decoding.constraint import Constraint, ConstraintTables
 from keras_attention.decoding.loop import SearchResult, search
 from keras_attention.decoding.rules import Rules
+from keras_attention.decoding.shortlist import Shortlist
 from keras_attention.decoding.strategies import Beam, Greedy, NormalizedBeam, Sample
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Rules",
     "Sample",
     "SearchResult",
+    "Shortlist",
     "search",
 ]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_attention.decoding import beams
 from keras_attention.decoding.hypotheses import Beams, Candidates, Line
-from keras_attention.decoding.scoring import bars, log_sum_exp
+from keras_attention.decoding.scoring import barred, is_one_of, log_sum_exp
 
 
 class SearchResult(NamedTuple):
@@ -120,14 +120,14 @@ def _candidates(strategy, logits, time, end, is_last, forbidden, prefix, past=No
     if rules is not None and strategy.compares_ruled:
         logits = rules.applied(logits - denominators, past, time, end)
         if rules.renormalize:
-            logits = tf.nn.log_softmax(logits + bars(logits.shape[-1], forbidden))
+            logits = tf.nn.log_softmax(barred(logits, forbidden))
         chosen, denominators = logits, 0.0
     elif rules is not None:
         chosen = rules.applied(logits, past, time, end)
     ids = strategy.candidates(chosen, forbidden, time)
     log_probs = tf.gather(logits, ids, batch_dims=1) - denominators
     if forbidden:
-        log_probs += tf.gather(bars(logits.shape[-1], forbidden), ids)
+        log_probs = tf.where(is_one_of(ids, forbidden), -float("inf"), log_probs)
     count = ids.shape[1]
     the_first = tf.constant([0.0] + [-float("inf")] * (count - 1))
     if prefix is not None:
@@ -136,7 +136,7 @@ def _candidates(strategy, logits, time, end, is_last, forbidden, prefix, past=No
         log_probs = tf.where(forced == 0, log_probs, forced_log_probs)
         ids = tf.where(forced == 0, ids, forced)
     if strategy.ends > 1:
-        ids = tf.where(tf.reduce_any(ids[..., None] == tf.constant(rules.more_ends), axis=-1), end, ids)
+        ids = tf.where(is_one_of(ids, rules.more_ends), end, ids)
     free = tf.logical_not(is_last) | (ids[:, 0] == end)
     of_end = logits[:, end : end + 1] - denominators if rules is None or rules.limit == "end" else 0.0
     log_probs = tf.where(is_last, of_end + the_first, log_probs)

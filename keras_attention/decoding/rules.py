@@ -4,6 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_attention.decoding.scoring import is_one_of
+
 LIMITS = ("end", "forced", "cut")
 
 
@@ -69,6 +71,18 @@ class Rules:
         if self.limit not in LIMITS:
             raise ValueError(f"Rules: limit must be one of {', '.join(map(repr, LIMITS))}. Received {self.limit!r}.")
 
+    @property
+    def ids(self):
+        """Ids that a search must know, whatever else it chooses from."""
+        named = (*self.barred_first, *self.more_ends, self.first, self.start)
+        return [index for index in named if index is not None]
+
+    def renumbered(self, number):
+        """The same where ids have other numbers, by a function; those that are barred have none."""
+        changed = {name: tuple(map(number, getattr(self, name))) for name in ("barred_first", "more_ends")}
+        changed |= {name: number(getattr(self, name)) for name in ("first", "start") if getattr(self, name) is not None}
+        return dataclasses.replace(self, barred=(), **changed)
+
     def around(self, step, state):
         """The step function and the state of a search, with what each hypothesis holds as a part of the state.
 
@@ -96,7 +110,7 @@ class Rules:
         if self.min_length:
             scores = _barred(scores, (end, *self.more_ends), time < self.min_length)
         if self.first is not None:
-            forced = tf.where(tf.range(scores.shape[-1]) == self.first, 0.0, -float("inf"))
+            forced = tf.where(tf.range(tf.shape(scores)[-1]) == self.first, 0.0, -float("inf"))
             scores = tf.where(time == 0, forced, scores)
         if self.barred_first:
             scores = _barred(scores, self.barred_first, time == (0 if self.first is None else 1))
@@ -122,5 +136,4 @@ def _marked(ids, where, scores):
 
 def _barred(scores, ids, when):
     """The scores, minus infinity at some ids when a condition holds."""
-    barred = tf.reduce_any(tf.range(scores.shape[-1])[:, None] == tf.constant(ids), axis=1)
-    return tf.where(barred & when, -float("inf"), scores)
+    return tf.where(is_one_of(tf.range(tf.shape(scores)[-1]), ids) & when, -float("inf"), scores)

@@ -46,6 +46,20 @@ def bars(vocabulary, forbidden):
     return barred
 
 
+def barred(logits, forbidden):
+    """The logits, minus infinity at ids in `forbidden`."""
+    if not forbidden:
+        return logits
+    if logits.shape[-1] is not None:
+        return logits + bars(logits.shape[-1], forbidden)
+    return tf.where(is_one_of(tf.range(tf.shape(logits)[-1]), forbidden), -float("inf"), logits)
+
+
+def is_one_of(ids, some):
+    """Whether ids are among a few, a sequence of integers: bool, shaped alike."""
+    return tf.reduce_any(ids[..., None] == tf.constant(some, tf.int32), axis=-1)
+
+
 def best(logits, count, forbidden=()):
     """Ids of the largest logits, best first: `(rows, vocabulary)` to `(rows, count)`.
 
@@ -60,25 +74,26 @@ def best(logits, count, forbidden=()):
             integers.
     """
     vocabulary = logits.shape[-1]
+    if vocabulary is None:
+        return tf.math.top_k(barred(logits, forbidden), k=count).indices
     group = _group_size(vocabulary)
     if vocabulary < 1000 or count * group * 4 > vocabulary:
-        allowed = logits + bars(vocabulary, forbidden) if forbidden else logits
-        return tf.math.top_k(allowed, k=min(count, vocabulary)).indices
+        return tf.math.top_k(barred(logits, forbidden), k=min(count, vocabulary)).indices
     missing = -vocabulary % group
     if missing:
         logits = tf.pad(logits, [[0, 0], [0, missing]], constant_values=-float("inf"))
     groups = tf.reshape(logits, [-1, (vocabulary + missing) // group, group])
-    barred = bars(vocabulary + missing, forbidden).reshape(groups.shape[1:])
+    of_groups = bars(vocabulary + missing, forbidden).reshape(groups.shape[1:])
     maxima = tf.reduce_max(groups, axis=-1)
     if forbidden:
         first = max(forbidden) // group + 1
-        maxima = tf.concat([tf.reduce_max(groups[:, :first] + barred[:first], axis=-1), maxima[:, first:]], axis=1)
+        maxima = tf.concat([tf.reduce_max(groups[:, :first] + of_groups[:first], axis=-1), maxima[:, first:]], axis=1)
     chosen = tf.math.top_k(maxima, k=count).indices
     if count > 1:
         chosen = tf.sort(chosen)  # equal logits: the lower id first
     few = tf.gather(groups, chosen, batch_dims=1)
     if forbidden:
-        few += tf.gather(barred, chosen)
+        few += tf.gather(of_groups, chosen)
     places = tf.math.top_k(tf.reshape(few, [-1, count * group]), k=count).indices
     return tf.gather(chosen, places // group, batch_dims=1) * group + places % group
 
@@ -89,6 +104,8 @@ def log_sum_exp(logits):
     By way of the softmax, the quickest pass: the largest probability is at
     least 1 / vocabulary, so its logarithm is safe.
     """
+    if logits.shape[-1] is None:
+        return tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
     likeliest = best(logits, 1)
     probability = tf.gather(tf.nn.softmax(logits), likeliest, batch_dims=1)
     return tf.gather(logits, likeliest, batch_dims=1) - tf.math.log(probability)

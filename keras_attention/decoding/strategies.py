@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from keras_attention.decoding.rules import Rules
-from keras_attention.decoding.scoring import bars, best, coverage_penalty, length_penalty
+from keras_attention.decoding.scoring import barred, best, coverage_penalty, length_penalty
 
 
 class Strategy:
@@ -76,7 +76,7 @@ class _Beams(Strategy):
     def candidates(self, logits, forbidden, time):
         """Ids of the best tokens: `(rows, vocabulary)` to `(rows, candidates)`."""
         # Some of them may be ends, which do not grow.
-        return best(logits, min(self.width + self.ends, logits.shape[-1]), forbidden)
+        return best(logits, min(self.width + self.ends, logits.shape[-1] or self.width + self.ends), forbidden)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,8 +249,9 @@ class Sample(Strategy):
 
     def candidates(self, logits, forbidden, time):
         """Id of a random token: `(rows, vocabulary)` to `(rows, 1)`."""
-        logits = logits + bars(logits.shape[-1], forbidden)
-        values, ids = tf.math.top_k(logits / self.temperature, k=min(self.top_k or logits.shape[-1], logits.shape[-1]))
+        vocabulary = logits.shape[-1] or tf.shape(logits)[-1]
+        count = vocabulary if self.top_k is None else tf.minimum(self.top_k, vocabulary)
+        values, ids = tf.math.top_k(barred(logits, forbidden) / self.temperature, k=count)
         if self.top_p < 1.0:
             probabilities = tf.nn.softmax(values)
             before = tf.cumsum(probabilities, axis=-1, exclusive=True)

@@ -21,6 +21,10 @@ class PositionsDense(Rematerialized, keras.layers.Dense):
         outputs = multiply(inputs, self.kernel, self.bias, self.compute_dtype)
         return outputs if self.activation is None else self.activation(outputs)
 
+    def columns(self, ids):
+        """`(kernel, bias)` of some of its units, for `multiply_columns`; the bias may be None."""
+        return ops.take(self.kernel, ids, axis=1), None if self.bias is None else ops.take(self.bias, ids)
+
     def quantize(self, mode=None, type_check=True, config=None):
         super().quantize(mode, type_check=False, config=config)  # a quantised layer computes as Keras' does
 
@@ -48,6 +52,13 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     if few_positions(inputs.shape[1:-input_axes]):
         return ops.reshape(outputs, shape) + bias  # the form that TensorFlow fuses is slow to start
     return ops.reshape(ops.add(outputs, ops.reshape(bias, (-1,))), shape)  # not `+`: this one TensorFlow fuses
+
+
+def multiply_columns(inputs, kernel, bias, dtype):
+    """The last axis of the inputs with a kernel whose number of columns a graph does not know, plus a bias or None."""
+    rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), ops.cast(kernel, dtype))
+    rows = rows if bias is None else rows + ops.cast(bias, dtype)
+    return ops.reshape(rows, (-1, inputs.shape[1] or ops.shape(inputs)[1], ops.shape(kernel)[-1]))
 
 
 def _leading(inputs, input_axes):

@@ -27,7 +27,9 @@ class DecodingModel(ChecksInputs, keras.Model):
         """Number of target ids; None of a decoder that reads something else."""
         return getattr(self.decoder, "vocabulary_size", None)
 
-    def decode(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+    def decode(
+        self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1, columns=None
+    ):
         """Target steps, any number: `DecoderOutput(logits, state, weights)`.
 
         Args:
@@ -41,7 +43,10 @@ class DecodingModel(ChecksInputs, keras.Model):
             return_attention_scores: whether the weights are needed.
             sharers: rows for each row of the memory, one after another, such
                 as the hypotheses of a search.
+            columns: what the decoder's `output_columns` gave, for the logits of
+                some ids alone; None computes all.
         """
+        more = {} if columns is None else {"columns": columns}
         return self.decoder(
             target,
             memory,
@@ -50,6 +55,7 @@ class DecodingModel(ChecksInputs, keras.Model):
             training=training,
             return_attention_scores=return_attention_scores,
             sharers=sharers,
+            **more,
         )
 
     def get_config(self):

@@ -143,6 +143,12 @@ class DecoderOutput(NamedTuple):
     weights: Any
 
 
+def tied_columns(embedding, bias, ids):
+    """`(kernel, bias)` of the logits of some ids, where an embedding's matrix makes them; the bias may be None."""
+    kernel = ops.transpose(ops.take(embedding.embeddings, ids, axis=0))
+    return kernel, None if bias is None else ops.take(bias, ids)
+
+
 class Decoder(Layer):
     """Base of the decoders.
 
@@ -193,6 +199,14 @@ class Decoder(Layer):
             memory: what `prepare` returned.
         """
         raise NotImplementedError(f"{type(self).__name__} must define start(summary, memory).")
+
+    def output_columns(self, ids):
+        """What makes the logits of some ids alone, as the call's `columns`.
+
+        Args:
+            ids: int32 `(count,)`, in the order of the logits.
+        """
+        raise ValueError(f"{type(self).__name__} cannot compute some logits alone: leave the shortlist out.")
 
     def for_decoding(self):
         """A decoder that computes the same and decodes faster, with weights of its own; or this one."""

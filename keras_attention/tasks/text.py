@@ -4,6 +4,7 @@ A result is a text, its log-probability, its tokens, and how much each of them
 attended to each token that it was made from; see `Conversion`.
 """
 
+import dataclasses
 import functools
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras_attention.conversion import Converter
 from keras_attention.decoding.constraint import Constraint
 from keras_attention.decoding.loop import search
+from keras_attention.decoding.shortlist import SPECIAL_IDS
 from keras_attention.decoding.strategies import Sample, deserialize_strategy, serialize_strategy
 from keras_attention.export.saved_converter import SavedConverter
 from keras_attention.tasks.task import Task
@@ -88,18 +90,29 @@ class TextTask(Converter, Task):
         """Ids that no result may hold."""
         return self._target_tokenizer.forbidden
 
-    def _search(self, step, memory, state, start, prefix=None):
-        """What `search` finds of a text, the special tokens aside."""
+    def _search(self, step, memory, state, start, prefix=None, number_of=None):
+        """What `search` finds of a text, the special tokens aside.
+
+        Args:
+            step, memory, state, start, prefix: see `search`.
+            number_of: the number of an id in a `Shortlist`; None where ids are
+                their own numbers.
+        """
+        strategy, forbidden = self.strategy, self._forbidden
+        if number_of is not None:
+            forbidden = [index for index in forbidden if index < SPECIAL_IDS]
+            if strategy.rules is not None:
+                strategy = dataclasses.replace(strategy, rules=strategy.rules.renumbered(number_of))
         vocabulary = self._target_tokenizer.vocabulary
         return search(
             step,
             memory,
             state,
-            strategy=self.strategy,
+            strategy=strategy,
             start=start,
             end=vocabulary.end_id,
             max_length=self.max_length + 1,
-            forbidden=self._forbidden,
+            forbidden=forbidden,
             prefix=prefix,
             constraint=self._tables,
         )

@@ -11,6 +11,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from keras_attention.conversion import Score
+from keras_attention.decoding.shortlist import SPECIAL_IDS
 from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
 from keras_attention.importers import import_checkpoint
@@ -35,6 +36,9 @@ class TextToText(TextTask):
             beside their mean, for models that have several.
         constraint: a `Constraint` of what a result may be, such as
             `Constraint.from_regex(r"\\d{4}-\\d\\d-\\d\\d")`; or None.
+        shortlist: a `Shortlist` of the tokens that a source can lead to, which
+            alone are chosen from; None chooses from all. It is not saved, and
+            goes into an export.
 
     Call args:
         texts: a string, or a list, tuple, array or tensor of strings.
@@ -73,6 +77,7 @@ class TextToText(TextTask):
         max_source_length=None,
         head_weights=False,
         constraint=None,
+        shortlist=None,
     ):
         check_vocabulary("TextToText", model.source_vocabulary_size, source_tokenizer, "source")
         check_vocabulary("TextToText", model.target_vocabulary_size, target_tokenizer, "target")
@@ -80,7 +85,10 @@ class TextToText(TextTask):
         super().__init__(model, tokenizers, target_tokenizer, strategy, max_length, constraint)
         self.max_source_length = max_source_length
         self.head_weights = head_weights
+        self.shortlist = shortlist
         self._only_text = False
+        if shortlist is not None:
+            self._check_shortlist()
 
     def compute(self, text, prefix=None):
         """The whole line, in graph.
@@ -108,7 +116,7 @@ class TextToText(TextTask):
         source = padded(self.source_tokenizer.ids(source_tokens), self.source_tokenizer.vocabulary.pad_id)
         if prefix is not None:
             prefix = self.target_tokenizer.encode(prefix).to_tensor(vocabulary.pad_id)
-        found = self._search(self._step, *self.model.encode(source), vocabulary.start_id, prefix)
+        found = self._found(source, prefix)
         empty = source_length[:, None] == 0
         ids = tf.where(empty[:, :, None], vocabulary.end_id, found.ids)
         log_probs = tf.where(empty & tf.math.is_finite(found.log_probs), 0.0, found.log_probs)
@@ -121,6 +129,45 @@ class TextToText(TextTask):
         if self._only_text:
             return {name: results[name] for name in _OF_TEXT if name in results}
         return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
+
+    def _found(self, source, prefix):
+        """What the search finds, among all tokens or those of the shortlist."""
+        vocabulary = self.target_tokenizer.vocabulary
+        memory, state = self.model.encode(source)
+        if self.shortlist is None:
+            return self._search(self._step, memory, state, vocabulary.start_id, prefix)
+        rules = self.strategy.rules
+        shortlist = self.shortlist if rules is None else self.shortlist.with_always(rules.ids)
+        never = [*self._forbidden, *(() if rules is None else rules.barred)]
+        ids = shortlist.ids_of(source, len(vocabulary), prefix, [index for index in never if index >= SPECIAL_IDS])
+        columns = self.model.decoder.output_columns(ids)
+        if prefix is not None:
+            prefix = shortlist.numbers_of(prefix, ids, len(vocabulary))
+
+        def step(numbers, memory, state):
+            return self._step(tf.gather(ids, numbers), memory, state, columns)
+
+        found = self._search(step, memory, state, vocabulary.start_id, prefix, shortlist.number_of)
+        return found._replace(ids=tf.gather(ids, found.ids))
+
+    def with_shortlist(self, shortlist):
+        """The same, choosing among the tokens of a `Shortlist`."""
+        changed = copy.copy(self)
+        changed.__dict__.pop("_compiled", None)
+        changed.shortlist = shortlist
+        changed._check_shortlist()
+        return changed
+
+    def _check_shortlist(self):
+        if self.constraint is not None:
+            raise ValueError("TextToText: a constraint and a shortlist do not go together. Leave one of them out.")
+        ids = {index for row in (*self.shortlist.rows, self.shortlist.always) for index in row}
+        sizes = (self.model.source_vocabulary_size, self.model.target_vocabulary_size)
+        if len(self.shortlist.rows) != sizes[0] or max(ids) >= sizes[1]:
+            raise ValueError(
+                f"TextToText: the shortlist must have a row for each of the {sizes[0]} source ids, of target ids below "
+                f"{sizes[1]}. Received {len(self.shortlist.rows)} rows, of ids up to {max(ids)}."
+            )
 
     @property
     def signatures(self):
@@ -215,11 +262,14 @@ class TextToText(TextTask):
     def for_export(self, folder):
         exported = super().for_export(folder)
         exported.head_weights = self.head_weights
+        exported.shortlist = self.shortlist
         return exported
 
-    def _step(self, ids, memory, state):
+    def _step(self, ids, memory, state, columns=None):
         """One step of one id a row, for the search."""
-        logits, state, weights = self.model.decode(tf.expand_dims(ids, 1), memory, state, sharers=self.strategy.width)
+        logits, state, weights = self.model.decode(
+            tf.expand_dims(ids, 1), memory, state, sharers=self.strategy.width, columns=columns
+        )
         logits, weights = (tf.squeeze(tensor, 1) for tensor in (logits, weights))
         if self._only_text and not self.strategy.coverage_penalty:
             return logits, state, logits[:, :0]  # nothing is put out, so that nothing is kept

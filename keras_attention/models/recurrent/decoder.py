@@ -6,12 +6,12 @@ from keras import ops
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import BahdanauCell, PlainCell
 from keras_attention.layers.decoder_cell import DecoderCell
-from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.dense import PositionsDense, multiply_columns
 from keras_attention.layers.gnmt_cell import GNMTCell
 from keras_attention.layers.layer import Dropout, deserialized, serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import copies
-from keras_attention.models.parts import Decoder, DecoderOutput
+from keras_attention.models.parts import Decoder, DecoderOutput, tied_columns
 
 # Keras' own embeddings start so small that, as an output matrix, they make the layer before them saturate on the
 # frequencies of the tokens. See docs/decisions/0009.
@@ -182,7 +182,9 @@ class RecurrentDecoder(Decoder):
         layers = zip(self.cells, self.bridges, memory, strict=True)
         return tuple(cell.start(bridge(summary), cell_memory) for cell, bridge, cell_memory in layers)
 
-    def call(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+    def call(
+        self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1, columns=None
+    ):
         inputs = self._embed(target, mask)
         context, states, weights = None, [], []
         for index, (cell, cell_memory, cell_state) in enumerate(zip(self.cells, memory, state, strict=True)):
@@ -198,10 +200,20 @@ class RecurrentDecoder(Decoder):
             states.append(cell_state)
             if cell.attention is not None or cell is self.cell:
                 weights.append(cell_weights)
-        logits = self.output_projection(self._dropout(inputs, training=training))
-        if self.tied:
-            logits = self.embedding(logits, reverse=True)
+        logits = self._logits(self._dropout(inputs, training=training), columns)
         return DecoderOutput(logits, tuple(states), self._joined(weights))
+
+    def output_columns(self, ids):
+        return tied_columns(self.embedding, None, ids) if self.tied else self.output_projection.columns(ids)
+
+    def _logits(self, inputs, columns):
+        """Over the vocabulary, or some ids."""
+        if columns is not None:
+            return multiply_columns(
+                self.output_projection(inputs) if self.tied else inputs, *columns, self.compute_dtype
+            )
+        logits = self.output_projection(inputs)
+        return self.embedding(logits, reverse=True) if self.tied else logits
 
     def _embed(self, target, mask):
         if self.embedding is not None:

@@ -5,10 +5,10 @@ from typing import ClassVar
 import keras
 from keras import ops, tree
 
-from keras_attention.layers.dense import PositionsDense
+from keras_attention.layers.dense import PositionsDense, multiply_columns
 from keras_attention.layers.layer import serialized
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
-from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
+from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary, tied_columns
 from keras_attention.models.transformer.stack import Stack
 
 
@@ -176,7 +176,9 @@ class TransformerDecoder(Stack, Decoder):
         tensor = memory[0].value if self.has_source else tree.flatten(summary)[0]
         return tuple(block.allocate(ops.shape(tensor)[0]) for block in self.blocks)
 
-    def call(self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1):
+    def call(
+        self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1, columns=None
+    ):
         outputs = self.embed(target, offset=state[0].tokens, mask=mask, training=training)
         caches, weights = [], []
         for block, block_memory, cache in zip(self.blocks, memory, state, strict=True):
@@ -194,11 +196,18 @@ class TransformerDecoder(Stack, Decoder):
         if self.final_norm is not None:
             outputs = self.final_norm(outputs)
         return DecoderOutput(
-            self.logits(outputs), tuple(caches), _stacked(weights) if return_attention_scores else None
+            self.logits(outputs, columns), tuple(caches), _stacked(weights) if return_attention_scores else None
         )
 
-    def logits(self, outputs):
-        """Over the vocabulary: `(batch, target, units)` to `(batch, target, vocabulary)`."""
+    def output_columns(self, ids):
+        if self.output_projection is None:
+            return tied_columns(self.embedding, self.tied_bias, ids)
+        return self.output_projection.columns(ids)
+
+    def logits(self, outputs, columns=None):
+        """Over the vocabulary, or some ids: `(batch, target, units)` to `(batch, target, vocabulary)`."""
+        if columns is not None:
+            return multiply_columns(outputs, *columns, self.compute_dtype)
         if self.output_projection is not None:
             return self.output_projection(outputs)
         logits = self.embedding(outputs, reverse=True)
