@@ -20,6 +20,11 @@ def add_serve(commands):
         nargs="?",
         help="folder of models (default: that of the package, with its reader of dates)",
     )
+    serve.add_argument(
+        "--model-config",
+        metavar="FILE",
+        help="instead of FOLDER: TensorFlow Serving's model configuration file, read again when it changes",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind to; 0.0.0.0 accepts other machines")
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
@@ -99,9 +104,6 @@ def _serve(options):
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
-    from keras_attention.pretrained import FOLDER
-
-    folder = options.folder or FOLDER
     limits = Limits(
         body=options.max_body,
         text_length=options.max_text_length,
@@ -123,7 +125,7 @@ def _serve(options):
     }
     if options.replicas is None:
         serve(
-            folder,
+            _source(options),
             page=options.page,
             grpc_port=options.grpc_port,
             origins=options.cors,
@@ -133,12 +135,13 @@ def _serve(options):
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
-    if options.cors or options.allow_host:
-        raise ValueError("--cors and --allow-host do not go with --replicas.")
+    if options.cors or options.allow_host or options.model_config:
+        raise ValueError("--cors, --allow-host and --model-config do not go with --replicas.")
+    from keras_attention.pretrained import FOLDER
     from keras_attention.serving.replicas import serve_replicas
 
     serve_replicas(
-        folder,
+        options.folder or FOLDER,
         options.replicas,
         max_replicas=options.max_replicas,
         target_ongoing_requests=options.target_ongoing_requests,
@@ -146,6 +149,18 @@ def _serve(options):
         address=options.ray_address,
         **shared,
     )
+
+
+def _source(options):
+    """The models to serve: those of the folder, or of the configuration file."""
+    from keras_attention.pretrained import FOLDER
+    from keras_attention.serving.model_sources import ConfigFile, ModelsFolder
+
+    if not options.model_config:
+        return ModelsFolder(options.folder or FOLDER)
+    if options.folder:
+        raise ValueError("FOLDER and --model-config do not go together: the file names the models' folders.")
+    return ConfigFile(options.model_config)
 
 
 def _port(text):

@@ -6,6 +6,7 @@ because a prediction changes nothing. Ray's own HTTP proxy would answer 500.
 """
 
 import asyncio
+import contextlib
 import time
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.place import inference_place, raw_path, serving_place
 from keras_attention.serving.predictor import Limits, name_of_status, read_body
 from keras_attention.serving.protocol import RequestError
 
@@ -69,16 +71,16 @@ def make_front(replicas, limits=Limits(), token=None):
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/{path:path}")
-    async def describe(path: str):
-        return _response(await ask(replicas, "GET", f"/{path}", b""))
+    async def describe(request: Request):
+        return _response(await ask(replicas, "GET", raw_path(request.scope), b""))
 
     @app.post("/{path:path}")
-    async def predict(path: str, request: Request):
-        begin = time.perf_counter()
-        model = path.removeprefix("v1/models/").partition(":")[0].partition("/")[0]
+    async def predict(request: Request):
+        begin, path = time.perf_counter(), raw_path(request.scope)
         body = await read_body(request, limits)
         with metrics.in_flight.track_inprogress():
-            answer = await ask(replicas, "POST", f"/{path}", body)
+            answer = await ask(replicas, "POST", path, body)
+        model = _model_of(path)
         if answer.status == 200:
             models.add(model)
         if model in models:
@@ -106,7 +108,7 @@ async def ask(replicas, method, path, body):
     Args:
         replicas: Ray Serve's handle of them.
         method: of HTTP.
-        path: with its first slash.
+        path: as it was sent, with its first slash.
         body: bytes.
 
     Returns:
@@ -125,6 +127,14 @@ async def ask(replicas, method, path, body):
             fields = {"path": path, "attempt": attempt + 1, "error": type(error).__name__}
             LOG.warning("a replica died before it answered", extra={"fields": fields})
     return _refusal(500, f"{ATTEMPTS} replicas died before they had answered this request.")
+
+
+def _model_of(path):
+    """The name of the model that a path of one of the protocols leads to; None if it leads to none."""
+    for place in (serving_place, inference_place):
+        with contextlib.suppress(RequestError):
+            return place("POST", path).name
+    return None
 
 
 def _refusal(status, message):

@@ -62,7 +62,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
 
     def _predict(self, request, context):
         begin, status = time.perf_counter(), "INTERNAL"
-        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        servable = self.predictor.store.get(*_model(request.model_spec))
         try:
             name = request.model_spec.signature_name or SIGNATURE
             inputs = _inputs(servable, name, request, self.predictor.limits)
@@ -88,7 +88,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     def _metadata(self, request, context):
         if list(request.metadata_field) != ["signature_def"]:
             raise RequestError(400, f"Metadata field must be signature_def. Received {list(request.metadata_field)}.")
-        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        servable = self.predictor.store.get(*_model(request.model_spec))
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = servable.name
         response.model_spec.version.value = servable.version
@@ -100,7 +100,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     def _status(self, request, context):
         response = get_model_status_pb2.GetModelStatusResponse()
         states = get_model_status_pb2.ModelVersionStatus.State
-        for found in self.predictor.store.statuses(request.model_spec.name, _version(request.model_spec)):
+        for found in self.predictor.store.statuses(*_model(request.model_spec)):
             status = response.model_version_status.add(version=found.version, state=states.Value(found.state))
             if found.error:
                 status.status.error_code, status.status.error_message = 2, found.error  # UNKNOWN
@@ -114,13 +114,10 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "A token is needed: authorization: Bearer TOKEN")
 
 
-def _version(spec):
-    """The version that is asked for; None is the latest."""
-    if spec.HasField("version_label"):
-        raise RequestError(
-            400, f"Unrecognized servable version label: {spec.version_label}. This server has none: give a version."
-        )
-    return spec.version.value if spec.HasField("version") else None
+def _model(spec):
+    """Name, version and label of what is asked for; see `ModelStore.get`."""
+    version = spec.version.value if spec.HasField("version") else None
+    return spec.name, version, spec.version_label if spec.HasField("version_label") else None
 
 
 def _inputs(servable, name, request, limits):

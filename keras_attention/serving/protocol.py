@@ -74,6 +74,10 @@ class PredictRequest(NamedTuple):
     inputs: dict
     by_row: bool
 
+    def format_answer(self, outputs, servable):
+        """The body that answers it, bytes; see the function of that name."""
+        return format_answer(outputs, self.by_row)
+
 
 def parse_request(body, signatures):
     """Reads the body of a `:predict`.

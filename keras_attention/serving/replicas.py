@@ -15,12 +15,14 @@ import os
 import pathlib
 import secrets
 import sys
+from urllib.parse import unquote
 
 from keras_attention.serving.app import make_app
 from keras_attention.serving.connection import make_server
 from keras_attention.serving.front import Answer, make_front
 from keras_attention.serving.logs import ACCESS, set_up_logs, warn_if_open
 from keras_attention.serving.middleware import read_token
+from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.predictor import Limits
 
 NAME = "keras-attention"  # of Ray Serve's application
@@ -181,7 +183,7 @@ class Replica:
         set_threads(intra_op_threads)
         set_up_logs()
         ACCESS.setLevel(logging.WARNING)  # the front writes that
-        self._store = make_store(folder, poll_seconds, limits)
+        self._store = make_store(ModelsFolder(folder), poll_seconds, limits)
         self._store.look()
         self.check_health()
         self._store.start()
@@ -198,7 +200,7 @@ class Replica:
             RuntimeError: if no model answers.
         """
         if not self._store.names:
-            raise RuntimeError(f"{self._store.folder} has no model that can be loaded.")
+            raise RuntimeError(f"{self._store.source} has no model that can be loaded.")
 
     def __del__(self):
         if hasattr(self, "_store"):
@@ -271,7 +273,8 @@ async def _call(app, method, path, body):
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
+        "path": unquote(path),
+        "raw_path": path.encode(),
         "query_string": b"",
         "headers": [],
     }

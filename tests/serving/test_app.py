@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import load
-from keras_attention.serving import predictor
+from keras_attention.serving import predictor, protocol
 from keras_attention.serving.client import GrpcClient, RestClient, ServerError
 from keras_attention.serving.grpc_server import start_grpc
 from keras_attention.serving.predictor import Limits
@@ -55,6 +55,15 @@ def test_rows_and_columns_are_answered_as_the_model_answers(server, converter):
     row = rows["predictions"][0]
     np.testing.assert_allclose(row["log_prob"], expected[0].log_prob, rtol=1e-4)
     assert server.ask("POST", "/v1/models/dates/versions/1:predict", {"instances": TEXTS})[0] == 200
+
+
+def test_models_are_listed(server):
+    status, answer = server.ask("GET", "/v1/models")
+    assert status == 200
+    assert [model["name"] for model in answer["models"]] == ["dates", "sums"]
+    for model in answer["models"]:
+        name = model.pop("name")
+        assert model == server.ask("GET", f"/v1/models/{name}")[1]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", None])
@@ -184,7 +193,7 @@ def test_large_bodies_and_answers_do_not_hold_up_the_event_loop(server, monkeypa
         return call
 
     for name in ("parse_request", "format_answer"):
-        monkeypatch.setattr(predictor.protocol, name, noted(getattr(predictor.protocol, name)))
+        monkeypatch.setattr(protocol, name, noted(getattr(protocol, name)))
     assert server.predict({"instances": ["9"]})[0] == 200
     monkeypatch.setattr(predictor, "SMALL_ANSWER", 0)
     assert server.predict({"instances": ["9"]})[0] == 200
@@ -220,11 +229,15 @@ def test_a_large_body_is_413_announced_or_not(server):
         ("GET", "/v1/models/dates/versions/7", 404),
         ("POST", "/v1/models/dates:classify", 400),
         ("POST", "/v1/models/dates", 400),
-        ("GET", "/v1/models/..%2fdates/metadata", 400),
+        ("GET", "/v1/models/..%2fdates/metadata", 404),
         ("GET", "/v1/models/../../etc/passwd", 400),
         ("POST", "/v1/models/%2e%2e:predict", 404),
         ("POST", "/v1/models/dates%00:predict", 404),
         ("POST", "/v1/models/dates/versions/99999999999999999999999:predict", 400),
+        ("POST", f"/v1/models/dates/versions/{'9' * 5000}:predict", 400),
+        ("POST", "/v1/models/dates/labels/none:predict", 400),
+        ("POST", "/v1/models", 400),
+        ("GET", "/v1/nothing", 400),
         ("GET", "/nowhere", 404),
         ("DELETE", "/v1/models/dates", 405),
     ],

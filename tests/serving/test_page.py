@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 
 from keras_attention.serving.app import make_app
+from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.page import mount_page
 from keras_attention.serving.predictor import Limits
 from keras_attention.serving.protocol import RequestError, TensorSpec
@@ -86,7 +87,7 @@ class Fixed:
 @contextlib.contextmanager
 def serving(folder, limits=Limits(), token=None):
     """A server with a page over a folder of models that are `Fixed`."""
-    store = ModelStore(folder, Fixed, poll_seconds=0.05)
+    store = ModelStore(ModelsFolder(folder), Fixed, poll_seconds=0.05)
     app = make_app(store, limits, token)
     mount_page(app, store)
     with socket.socket() as listener:
@@ -306,7 +307,7 @@ def test_story_is_shown_with_its_sentences_shaded_by_hop(page):
 @pytest.fixture
 def later(server):
     """A model that the page did not know when it was made."""
-    add_model(server.store.folder, "later")
+    add_model(server.store.source.folder, "later")
     wait_until(lambda: "later" in server.store.names)
     return "later"
 

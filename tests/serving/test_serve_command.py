@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from keras_attention import cli
+
 from .conftest import wait_until
 
 
@@ -85,3 +87,20 @@ def test_being_open_without_a_token_is_warned_of(models, port):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_models_of_a_configuration_file_are_served(models, port, tmp_path):
+    file = tmp_path / "models.config"
+    file.write_text(f"model_config_list {{ config {{ name: 'readers' base_path: '{models / 'dates'}' }} }}")
+    process = serve("--model-config", file, "--port", port, "--no-page")
+    try:
+        wait_until(lambda: process.poll() is None and is_ready(port))
+        assert [model["name"] for model in json.loads(ask(port, "GET", "/v1/models")[1])["models"]] == ["readers"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_folder_and_a_configuration_file_do_not_go_together(models, capsys):
+    assert cli.main(["serve", str(models), "--model-config", "models.config"]) == 1
+    assert "FOLDER and --model-config do not go together" in capsys.readouterr().err
