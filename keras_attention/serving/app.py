@@ -6,6 +6,7 @@ from fastapi import FastAPI, Query, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from keras_attention.serving import protocol
+from keras_attention.serving.compression import Compression
 from keras_attention.serving.logs import LOOPBACK
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
@@ -65,6 +66,7 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
         return Response(body, error.status_code, error.headers, media_type="application/json")
 
     app.add_middleware(Predictions, predictor=predictor)
+    app.add_middleware(Compression, most=limits.body)
     if token:
         app.add_middleware(Token, token=token)
     if origins:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fastapi import FastAPI, Request, Response
 
 from keras_attention.serving import protocol
+from keras_attention.serving.compression import Compression
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
@@ -96,6 +97,7 @@ def make_front(replicas, limits=Limits(), token=None):
     async def refuse(request, error):
         return _response(_refusal(error.status, error.message))
 
+    app.add_middleware(Compression, most=limits.body)
     if token:
         app.add_middleware(Token, token=token)
     app.add_middleware(AccessLog)

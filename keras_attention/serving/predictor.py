@@ -19,6 +19,7 @@ _STATUSES = {
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
     499: "CANCELLED",  # as others call a client that hung up
     503: "UNAVAILABLE",
 }

@@ -60,7 +60,7 @@ class Predictions:
 def refusal(error):
     """The response to a request that cannot be answered."""
     headers = {"Retry-After": "1"} if error.status == 503 else {}
-    if error.status in (408, 413):  # the rest of the body may be on its way
+    if error.status in (408, 413, 415):  # the rest of the body may be on its way
         headers["Connection"] = "close"
     return Response(protocol.format_error(error.message), error.status, headers, media_type="application/json")
 

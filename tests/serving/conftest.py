@@ -1,6 +1,7 @@
 """A server in this process, over small models."""
 
 import contextlib
+import gzip
 import http.client
 import json
 import logging
@@ -69,6 +70,8 @@ class Running:
         text = answer.read()
         connection.close()
         self.headers = dict(answer.getheaders())
+        if self.headers.get("content-encoding") == "gzip":
+            text = gzip.decompress(text)
         return answer.status, json.loads(text) if text[:1] in b"{[" else text.decode()
 
     def predict(self, content, name="dates"):

@@ -26,10 +26,14 @@ def entry(name="sums", base_path="sums", rest=""):
     return f"config {{ name: '{name}' base_path: '{base_path}' {rest} }}\n"
 
 
+def listed(*entries):
+    return f"model_config_list {{ {''.join(entries)} }}"
+
+
 def write(folder, *entries):
     """A new file in the place of the one before, as an editor does it."""
     file = folder / "models.config"
-    (folder / "new").write_text(f"model_config_list {{ {''.join(entries)} }}")
+    (folder / "new").write_text(listed(*entries))
     os.replace(folder / "new", file)
     return file
 
@@ -124,13 +128,13 @@ def test_a_wrong_file_changes_nothing_while_it_is_wrong(versions):
         ("nonsense", "must hold a ModelServerConfig in protobuf's text format"),
         ("", "must have a model_config_list. Received nothing"),
         ("custom_model_config {}", "must have a model_config_list. Received custom_model_config"),
-        ("model_config_list { config { name: 'a' } }", "needs a name and a base_path"),
-        (f"model_config_list {{ {entry()} {entry()} }}", "names the model 'sums' twice"),
-        (f"model_config_list {{ {entry(rest='model_platform: `other`'.replace('`', chr(34)))} }}", "must be 'tensorflow'"),
-        (f"model_config_list {{ {entry(rest='logging_config {}')} }}", "logging_config is not supported"),
-        (f"model_config_list {{ {entry(rest='model_version_policy { specific {} }')} }}", "must name at least one version"),
+        (listed("config { name: 'a' }"), "needs a name and a base_path"),
+        (listed(entry(), entry()), "names the model 'sums' twice"),
+        (listed(entry(rest="model_platform: 'other'")), "must be 'tensorflow'"),
+        (listed(entry(rest="logging_config {}")), "logging_config is not supported"),
+        (listed(entry(rest="model_version_policy { specific {} }")), "must name at least one version"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
     file = pathlib.Path(tmp_path / "models.config")
     file.write_text(text)
