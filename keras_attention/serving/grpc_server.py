@@ -1,6 +1,5 @@
 """TensorFlow Serving's gRPC services, to predict and to ask about models, over the servables of the REST routes."""
 
-import hmac
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,23 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_service_pb2,
     model_service_pb2_grpc,
     predict_pb2,
+    prediction_service_pb2,
     prediction_service_pb2_grpc,
 )
 
 from keras_attention.export.signature import SIGNATURE
+from keras_attention.serving.grpc_services import STREAMS, TokenInterceptor, add_services
 from keras_attention.serving.predictor import name_of_status
 from keras_attention.serving.protocol import RequestError, are_inputs
 
+SERVICES = tuple(  # of files that reflection finds because they were imported
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in ((prediction_service_pb2, "PredictionService"), (model_service_pb2, "ModelService"))
+)
+THREADS = 32  # that answer calls
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -34,12 +41,10 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     Args:
         predictor: the application's `Predictor`, of which it takes models,
             limits and metrics.
-        token: what clients must send, or None.
     """
 
-    def __init__(self, predictor, token=None):
+    def __init__(self, predictor):
         self.predictor = predictor
-        self.token = token
 
     def Predict(self, request, context):
         """Answers a `PredictRequest`, or ends the call with a status."""
@@ -54,7 +59,6 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         return self._answered(self._status, request, context)
 
     def _answered(self, answer, request, context):
-        self._check_token(context)
         try:
             return answer(request, context)
         except RequestError as error:
@@ -106,13 +110,6 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
                 status.status.error_code, status.status.error_message = 2, found.error  # UNKNOWN
         return response
 
-    def _check_token(self, context):
-        if self.token is None:
-            return
-        given = dict(context.invocation_metadata()).get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "A token is needed: authorization: Bearer TOKEN")
-
 
 def _model(spec):
     """Name, version and label of what is asked for; see `ModelStore.get`."""
@@ -150,21 +147,51 @@ def _array(key, tensor, spec, limits):
         raise RequestError(400, f"input '{key}' is no tensor of shape {shape}: {error}") from None
 
 
+class GrpcServer:
+    """A server that listens.
+
+    Args:
+        server: a `grpc.Server`.
+        closing: objects whose `close()` ends what would keep it from its end.
+    """
+
+    def __init__(self, server, closing):
+        self._server = server
+        self._closing = closing
+
+    def stop(self, grace):
+        """Takes no more calls, and gives those under way `grace` seconds; returns an event of the end."""
+        for part in self._closing:
+            part.close()
+        return self._server.stop(grace)
+
+
 def start_grpc(predictor, host, port, token=None):
     """Starts to listen; stop what it returns with `stop(grace)`.
+
+    Args:
+        predictor: the application's `Predictor`.
+        host: address to listen at.
+        port: where to listen.
+        token: what clients must send, or None.
+
+    Returns:
+        A `GrpcServer`.
 
     Raises:
         OSError: if the port cannot be had.
     """
     limits = predictor.limits
     server = grpc.server(
-        ThreadPoolExecutor(32, thread_name_prefix="grpc"),
+        ThreadPoolExecutor(THREADS + 2 * STREAMS, thread_name_prefix="grpc"),
         options=[("grpc.max_receive_message_length", limits.body), ("grpc.so_reuseport", 0)],
-        maximum_concurrent_rpcs=limits.queue,
+        maximum_concurrent_rpcs=limits.queue + 2 * STREAMS,
+        interceptors=[TokenInterceptor(token)] if token else [],
     )
-    services = Services(predictor, token)
+    services = Services(predictor)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, server)
+    closing = add_services(server, predictor.store, SERVICES)
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
@@ -172,4 +199,4 @@ def start_grpc(predictor, host, port, token=None):
     if bound != port:
         raise OSError(f"gRPC cannot listen at {host}:{port}.")
     server.start()
-    return server
+    return GrpcServer(server, closing)
