@@ -29,6 +29,8 @@ def add_serve(commands):
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
     serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
+    serve.add_argument("--certificate", metavar="FILE", help="certificate of the server, which then speaks TLS alone")
+    serve.add_argument("--key", metavar="FILE", help="private key of the certificate")
     serve.add_argument(
         "--cors", metavar="ORIGIN", action="append", default=[], help="origin of web pages whose scripts may ask"
     )
@@ -100,6 +102,7 @@ def _serve(options):
         from keras_attention.serving.middleware import read_token
         from keras_attention.serving.predictor import Limits
         from keras_attention.serving.server import serve
+        from keras_attention.serving.tls import read_tls
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
@@ -120,6 +123,7 @@ def _serve(options):
         "port": options.port,
         "limits": limits,
         "token": read_token(options.token_file),
+        "tls": read_tls(options.certificate, options.key),
         "poll_seconds": options.poll_seconds,
         "intra_op_threads": options.intra_op_threads,
     }

@@ -6,6 +6,8 @@ TensorFlow nor a model for REST; gRPC needs `tensorflow-serving-api`.
 
 import base64
 import json
+import pathlib
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -42,6 +44,8 @@ class RestClient:
         retries: how often to ask again after a refusal for want of room, or a
             connection that broke.
         label: of a version, instead of its number.
+        certificate: file of the certificate that the server's must be signed
+            by; None for those that the system trusts.
 
     Call args:
         texts: a string or a list of strings.
@@ -53,7 +57,7 @@ class RestClient:
         ServerError: with the server's message.
     """
 
-    def __init__(self, url, model, version=None, token=None, timeout=60.0, retries=3, label=None):
+    def __init__(self, url, model, version=None, token=None, timeout=60.0, retries=3, label=None, certificate=None):
         self.url = url.rstrip("/")
         self.model = model
         self.version = version
@@ -61,6 +65,7 @@ class RestClient:
         self.timeout = timeout
         self.retries = retries
         self.label = label
+        self._context = ssl.create_default_context(cafile=certificate) if url.startswith("https:") else None
 
     def __call__(self, texts):
         listed = [texts] if isinstance(texts, (str, bytes)) else list(texts)
@@ -108,7 +113,7 @@ class RestClient:
         )
         for attempt in range(self.retries + 1):
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                with urllib.request.urlopen(request, timeout=self.timeout, context=self._context) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 failure = ServerError(_message_of(error), error.code)
@@ -131,9 +136,11 @@ class GrpcClient:
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
         label: of a version, instead of its number.
+        certificate: file of the certificate that the server's must be signed
+            by; None for a server without TLS.
     """
 
-    def __init__(self, target, model, version=None, token=None, timeout=60.0, label=None):
+    def __init__(self, target, model, version=None, token=None, timeout=60.0, label=None, certificate=None):
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -142,7 +149,11 @@ class GrpcClient:
         self.timeout = timeout
         self.label = label
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
-        self._channel = grpc.insecure_channel(target)
+        if certificate is None:
+            self._channel = grpc.insecure_channel(target)
+        else:
+            credentials = grpc.ssl_channel_credentials(pathlib.Path(certificate).read_bytes())
+            self._channel = grpc.secure_channel(target, credentials)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     __call__ = RestClient.__call__

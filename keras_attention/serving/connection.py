@@ -19,7 +19,7 @@ _TOO_LARGE = (
 )
 
 
-def make_server(app, host, port, limits=Limits()):
+def make_server(app, host, port, limits=Limits(), tls=None):
     """uvicorn's server for an application, whose connections are held to limits.
 
     Args:
@@ -27,6 +27,7 @@ def make_server(app, host, port, limits=Limits()):
         host: address to listen at.
         port: HTTP port.
         limits: see `Limits`.
+        tls: see `Tls`; None for connections that are not encrypted.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:  # each connection takes one
@@ -40,6 +41,8 @@ def make_server(app, host, port, limits=Limits()):
         access_log=False,
         timeout_graceful_shutdown=30,
         server_header=False,
+        ssl_certfile=tls and tls.certificate,
+        ssl_keyfile=tls and tls.key,
     )
     return Server(config)
 

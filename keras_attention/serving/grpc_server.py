@@ -166,7 +166,7 @@ class GrpcServer:
         return self._server.stop(grace)
 
 
-def start_grpc(predictor, host, port, token=None):
+def start_grpc(predictor, host, port, token=None, tls=None):
     """Starts to listen; stop what it returns with `stop(grace)`.
 
     Args:
@@ -174,6 +174,7 @@ def start_grpc(predictor, host, port, token=None):
         host: address to listen at.
         port: where to listen.
         token: what clients must send, or None.
+        tls: see `Tls`; None for connections that are not encrypted.
 
     Returns:
         A `GrpcServer`.
@@ -192,11 +193,18 @@ def start_grpc(predictor, host, port, token=None):
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, server)
     closing = add_services(server, predictor.store, SERVICES)
-    try:
-        bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise OSError(f"gRPC cannot listen at {host}:{port}: {error}") from error
-    if bound != port:
-        raise OSError(f"gRPC cannot listen at {host}:{port}.")
+    _bind(server, f"{host}:{port}", port, tls)
     server.start()
     return GrpcServer(server, closing)
+
+
+def _bind(server, address, port, tls):
+    try:
+        if tls is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, grpc.ssl_server_credentials([tls.read()]))
+    except RuntimeError as error:
+        raise OSError(f"gRPC cannot listen at {address}: {error}") from error
+    if bound != port:
+        raise OSError(f"gRPC cannot listen at {address}.")

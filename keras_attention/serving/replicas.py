@@ -44,6 +44,7 @@ def serve_replicas(
     gpus=0.0,
     address="local",
     intra_op_threads=1,
+    tls=None,
 ):
     """Serves the models of a folder from several processes until it is told to stop; requests that are under way then
     are finished.
@@ -66,6 +67,7 @@ def serve_replicas(
         address: of a Ray cluster; `"local"` starts one on this machine, for
             this process.
         intra_op_threads: of each replica; see `set_threads`.
+        tls: see `Tls`; None for connections that are not encrypted.
 
     Raises:
         FileNotFoundError: if the folder is not there.
@@ -82,7 +84,7 @@ def serve_replicas(
     }
     with running_replicas(folder, replicas, limits, poll_seconds, address=address, **options) as handle:
         app = make_front(handle, limits, token)
-        make_server(app, host, port, limits).run()
+        make_server(app, host, port, limits, tls).run()
 
 
 @contextlib.contextmanager

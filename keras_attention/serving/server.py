@@ -22,6 +22,7 @@ def serve(
     intra_op_threads=1,
     origins=(),
     allowed_hosts=(),
+    tls=None,
 ):
     """Serves the models of a folder until it is told to stop; requests that are under way then are finished.
 
@@ -37,6 +38,7 @@ def serve(
         intra_op_threads: see `set_threads`.
         origins: see `make_app`.
         allowed_hosts: see `make_app`.
+        tls: see `Tls`; None for connections that are not encrypted.
 
     Raises:
         OSError: if a port cannot be had.
@@ -52,10 +54,10 @@ def serve(
     if grpc_port is not None:  # before anything is loaded, since the port may be taken
         from keras_attention.serving.grpc_server import start_grpc
 
-        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token)
+        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token, tls)
     store.start()
     try:
-        make_server(app, host, port, limits).run()
+        make_server(app, host, port, limits, tls).run()
     finally:
         if grpc_server is not None:
             grpc_server.stop(grace=30).wait()

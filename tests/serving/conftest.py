@@ -85,7 +85,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder, limits=Limits(), token=None, poll_seconds=0.05, source=None, **options):
+def running(folder, limits=Limits(), token=None, poll_seconds=0.05, source=None, tls=None, **options):
     """A server over a folder, or another source of models, ready."""
     for name in ("keras_attention.access", "keras_attention.serving", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -93,7 +93,7 @@ def running(folder, limits=Limits(), token=None, poll_seconds=0.05, source=None,
     app = make_app(store, limits, token, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = make_server(app, "127.0.0.1", 0, limits)
+        server = make_server(app, "127.0.0.1", 0, limits, tls)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         store.start()
         thread.start()
