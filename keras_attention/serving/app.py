@@ -11,6 +11,7 @@ from keras_attention.serving.logs import LOOPBACK
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, LocalHosts, Token
+from keras_attention.serving.open_inference_routes import add_open_inference_routes
 from keras_attention.serving.predictor import Limits, Predictor
 from keras_attention.serving.protocol import RequestError
 from keras_attention.serving.serving_routes import Predictions, add_serving_routes, refusal
@@ -54,6 +55,7 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     add_serving_routes(app, store)
+    add_open_inference_routes(app, store, predictor)
 
     @app.exception_handler(RequestError)
     async def refuse(request, error):

@@ -18,6 +18,7 @@ from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.open_inference_routes import JSON_SIZE
 from keras_attention.serving.place import inference_place, raw_path, serving_place
 from keras_attention.serving.predictor import Limits, name_of_status, read_body
 from keras_attention.serving.protocol import RequestError
@@ -80,7 +81,7 @@ def make_front(replicas, limits=Limits(), token=None):
         begin, path = time.perf_counter(), raw_path(request.scope)
         body = await read_body(request, limits)
         with metrics.in_flight.track_inprogress():
-            answer = await ask(replicas, "POST", path, body)
+            answer = await ask(replicas, "POST", path, body, request.headers.get(JSON_SIZE))
         model = _model_of(path)
         if answer.status == 200:
             models.add(model)
@@ -104,7 +105,7 @@ def make_front(replicas, limits=Limits(), token=None):
     return app
 
 
-async def ask(replicas, method, path, body):
+async def ask(replicas, method, path, body, json_size=None):
     """The `Answer` of a replica; of another one if it dies before it has answered.
 
     Args:
@@ -112,6 +113,7 @@ async def ask(replicas, method, path, body):
         method: of HTTP.
         path: as it was sent, with its first slash.
         body: bytes.
+        json_size: what the header `JSON_SIZE` says; None without it.
 
     Returns:
         An `Answer`: 503 if too many wait, 500 if `ATTEMPTS` replicas died.
@@ -122,7 +124,7 @@ async def ask(replicas, method, path, body):
     for attempt in range(ATTEMPTS):
         await asyncio.sleep(0.05 * attempt)  # one that cannot be reached is perhaps not known to be dead yet
         try:
-            return await replicas.answer.remote(method, path, body)
+            return await replicas.answer.remote(method, path, body, json_size)
         except (BackPressureError, DeploymentUnavailableError) as error:
             return _refusal(503, f"{error} Try again later.")
         except (RayActorError, ObjectLostError) as error:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-_DEEPEST = 32  # levels of a list; numpy has no arrays beyond
+DEFAULT = "serving_default"  # name of the signature that answers if none is named
+DEEPEST = 32  # levels of a list; numpy has no arrays beyond
 
 
 class RequestError(Exception):
@@ -89,22 +90,33 @@ def parse_request(body, signatures):
     Raises:
         RequestError: 400, if there is anything wrong with it.
     """
-    content = _loaded(body)
+    content = load(body)
     if not isinstance(content, dict):
-        raise RequestError(400, f"JSON must be an object. Received {_kind(content)}.")
-    name = content.get("signature_name") or "serving_default"
-    if not isinstance(name, str) or name not in signatures:
-        known = ", ".join(sorted(signatures))
-        raise RequestError(400, f'Serving signature name: "{name}" not found in signature def. There are: {known}.')
+        raise RequestError(400, f"JSON must be an object. Received {kind_of(content)}.")
+    name = content.get("signature_name") or DEFAULT
+    specs = signature_of(name, signatures)
     present = [key for key in ("instances", "inputs") if key in content]
     if not present:
         raise RequestError(400, "Missing 'inputs' or 'instances' key")
     if len(present) == 2:
         raise RequestError(400, "Not formatted correctly: expected one of 'inputs' and 'instances', received both")
-    specs = signatures[name]
     by_row = present == ["instances"]
     columns = _columns_of_rows(content["instances"], specs) if by_row else _columns(content["inputs"], specs)
     return PredictRequest(name, {key: to_array(key, columns[key], specs[key]) for key in columns}, by_row)
+
+
+def signature_of(name, signatures):
+    """The inputs of the signature that a request names.
+
+    Raises:
+        RequestError: 400, if there is none of that name.
+    """
+    if not isinstance(name, str):
+        raise RequestError(400, f"'signature_name' key must be a string value. Received {kind_of(name)}.")
+    if name not in signatures:
+        known = ", ".join(sorted(signatures))
+        raise RequestError(400, f'Serving signature name: "{name}" not found in signature def. There are: {known}.')
+    return signatures[name]
 
 
 def to_array(name, values, spec):
@@ -113,13 +125,32 @@ def to_array(name, values, spec):
     Raises:
         RequestError: 400, if they are no such array.
     """
-    shape = _shape(name, values)
+    shape = nested_shape(name, values)
+    check_shape(name, shape, spec)
+    return filled_array(flattened(values, len(shape)), shape, spec)
+
+
+def flattened(values, levels):
+    """The values in nested lists of so many levels, a list."""
+    flat = [values]
+    for _ in range(levels):
+        flat = [value for row in flat for value in row]
+    return flat
+
+
+def check_shape(name, shape, spec):
+    """Raises `RequestError`, 400, for a shape that must not be given to the model."""
     if spec.refuses(shape):
         wanted = tuple("any" if size is None else size for size in spec.shape)
         raise RequestError(400, f"input '{name}' must have shape {_show(wanted)}. Received shape {_show(shape)}.")
-    flat = [values]
-    for _ in shape:
-        flat = [value for row in flat for value in row]
+
+
+def filled_array(flat, shape, spec):
+    """An array of the values of JSON in a list.
+
+    Raises:
+        RequestError: 400, if one is not of the dtype.
+    """
     convert = _as_bytes if spec.dtype == "string" else _as_bool if spec.dtype == "bool" else _as_number
     array = np.empty(len(flat), object if spec.dtype == "string" else spec.dtype)
     for index, value in enumerate(flat):
@@ -127,7 +158,7 @@ def to_array(name, values, spec):
             array[index] = convert(value, array.dtype)
         except (TypeError, ValueError, OverflowError):
             raise RequestError(
-                400, f"JSON Value: {_short(value)} Type: {_kind(value)} is not of expected type: {spec.dtype}"
+                400, f"JSON Value: {_short(value)} Type: {kind_of(value)} is not of expected type: {spec.dtype}"
             ) from None
     return array.reshape(shape)
 
@@ -146,7 +177,7 @@ def format_answer(outputs, by_row):
     Raises:
         RequestError: 400, if the outputs have no row for each row of the request.
     """
-    values = {name: _values(name, array) for name, array in outputs.items()}
+    values = {name: json_values(name, array) for name, array in outputs.items()}
     if not by_row:
         return dump({"outputs": next(iter(values.values())) if len(values) == 1 else values})
     lengths = {np.ndim(array) and len(array) for array in outputs.values()}
@@ -175,7 +206,7 @@ def are_inputs(names, specs):
     return set(required_of(specs)) <= set(names) <= set(specs)
 
 
-def _loaded(body):
+def load(body):
     """The content of JSON, with `NaN`, `Infinity` and `-Infinity` among its numbers, as for TensorFlow Serving."""
     try:
         return orjson.loads(body)
@@ -192,7 +223,7 @@ def _loaded(body):
 def _columns_of_rows(instances, specs):
     """Lists of values by input name."""
     if not isinstance(instances, list):
-        raise RequestError(400, f"'instances' must be a list. Received {_kind(instances)}.")
+        raise RequestError(400, f"'instances' must be a list. Received {kind_of(instances)}.")
     if not instances:
         raise RequestError(400, "'instances' must hold at least one instance")
     named = isinstance(instances[0], dict) and not _is_b64(instances[0])
@@ -205,7 +236,7 @@ def _columns_of_rows(instances, specs):
     names = instances[0].keys()
     for index, instance in enumerate(instances):
         if not isinstance(instance, dict) or instance.keys() != names or not are_inputs(instance, specs):
-            received = ", ".join(map(repr, instance)) if isinstance(instance, dict) else _kind(instance)
+            received = ", ".join(map(repr, instance)) if isinstance(instance, dict) else kind_of(instance)
             raise RequestError(
                 400, f"Instance {index} must be an object of the inputs {', '.join(map(repr, specs))}. "
                 f"Received {received[:200]}.",
@@ -227,8 +258,12 @@ def _columns(inputs, specs):
     return {name: inputs for name in required_of(specs)}
 
 
-def _shape(name, values):
-    """The sizes of nested lists, which must not be ragged."""
+def nested_shape(name, values):
+    """The sizes of nested lists.
+
+    Raises:
+        RequestError: 400, if they are ragged.
+    """
     shape, level = [], [values]
     while level and isinstance(level[0], list):
         sizes = {len(value) if isinstance(value, list) else None for value in level}
@@ -236,7 +271,7 @@ def _shape(name, values):
             raise RequestError(400, f"input '{name}' has rows of different lengths or depths: it is no tensor.")
         shape.append(sizes.pop())
         level = [item for value in level for item in value]
-        if len(shape) > _DEEPEST:
+        if len(shape) > DEEPEST:
             raise RequestError(400, f"input '{name}' is nested too deeply.")
     if any(isinstance(value, list) for value in level):
         raise RequestError(400, f"input '{name}' has rows of different lengths or depths: it is no tensor.")
@@ -272,7 +307,7 @@ def _is_b64(value):
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def _values(name, array):
+def json_values(name, array):
     """An array as what `orjson` writes."""
     if array.dtype.kind == "c":
         raise RequestError(400, f"output '{name}' has complex numbers, which JSON has not. Ask over gRPC.")
@@ -294,7 +329,8 @@ def dump(content):
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _kind(value):
+def kind_of(value):
+    """JSON's word for what a value is."""
     names = {dict: "Object", list: "Array", str: "String", bool: "Bool", type(None): "Null"}
     return names.get(type(value), "Number")
 

@@ -23,6 +23,7 @@ from keras_attention.serving.front import Answer, make_front
 from keras_attention.serving.logs import ACCESS, set_up_logs, warn_if_open
 from keras_attention.serving.middleware import read_token
 from keras_attention.serving.model_sources import ModelsFolder
+from keras_attention.serving.open_inference_routes import JSON_SIZE
 from keras_attention.serving.predictor import Limits
 
 NAME = "keras-attention"  # of Ray Serve's application
@@ -191,9 +192,10 @@ class Replica:
         self._store.start()
         self._app = make_app(self._store, limits)
 
-    async def answer(self, method, path, body):
+    async def answer(self, method, path, body, json_size=None):
         """The application's `Answer` to a request."""
-        return await _call(self._app, method, path, body)
+        headers = [] if json_size is None else [(JSON_SIZE.encode(), json_size.encode())]
+        return await _call(self._app, method, path, body, headers)
 
     def check_health(self):
         """For Ray, which replaces a replica that fails it: another may be able to load what this one cannot.
@@ -267,7 +269,7 @@ def _replica(
     return deployment.bind(str(folder), limits, poll_seconds, intra_op_threads)
 
 
-async def _call(app, method, path, body):
+async def _call(app, method, path, body, headers):
     """Calls an ASGI application without a socket."""
     scope = {
         "type": "http",
@@ -278,7 +280,7 @@ async def _call(app, method, path, body):
         "path": unquote(path),
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [],
+        "headers": headers,
     }
     sent = []
 

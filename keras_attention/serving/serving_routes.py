@@ -65,9 +65,9 @@ def refusal(error):
     return Response(protocol.format_error(error.message), error.status, headers, media_type="application/json")
 
 
-def json_response(content):
+def json_response(content, status=200):
     """A response whose body is JSON."""
-    return Response(protocol.dump(content), media_type="application/json")
+    return Response(protocol.dump(content), status, media_type="application/json")
 
 
 def status_of(statuses):

@@ -47,7 +47,7 @@ def test_rows_and_columns_of_several_inputs():
         ({}, TEXT, "Missing 'inputs' or 'instances' key"),
         ({"inputs": ["a"], "instances": ["a"]}, TEXT, "received both"),
         ({"inputs": ["a"], "signature_name": "other"}, TEXT, '"other" not found in signature def'),
-        ({"inputs": ["a"], "signature_name": 3}, TEXT, "not found in signature def"),
+        ({"inputs": ["a"], "signature_name": 3}, TEXT, "must be a string value"),
         ({"instances": []}, TEXT, "at least one instance"),
         ({"instances": "a"}, TEXT, "must be a list"),
         ({"instances": [1]}, TEXT, "not of expected type: string"),

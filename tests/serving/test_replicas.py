@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import gzip
 import http.client
 import importlib.util
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -108,7 +110,8 @@ class Handle:
         self.answer = self
         self.outcomes = list(outcomes)
 
-    async def remote(self, method, path, body):
+    async def remote(self, method, path, body, json_size=None):
+        self.asked = (method, path, body, json_size)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
@@ -153,6 +156,25 @@ def test_front_refuses_a_body_that_is_too_large():
 
 def test_front_asks_for_the_token():
     assert ask_front(Handle(), token="secret").status_code == 401
+
+
+def test_front_has_no_tensorflow():
+    program = "import sys, keras_attention.serving.front; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_front_passes_on_how_much_of_a_body_is_json():
+    handle = Handle(Answer(200, [], b"yes"))
+    client = TestClient(front.make_front(handle))
+    client.post("/v2/models/double/infer", content=b"{}..", headers={"Inference-Header-Content-Length": "2"})
+    assert handle.asked == ("POST", "/v2/models/double/infer", b"{}..", "2")
+
+
+def test_front_inflates_a_body():
+    handle = Handle(Answer(200, [], b"yes"))
+    client = TestClient(front.make_front(handle))
+    client.post("/v1/models/a%2Fb:predict", content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert handle.asked == ("POST", "/v1/models/a%2Fb:predict", b"{}", None)
 
 
 @needs_ray
