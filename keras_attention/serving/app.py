@@ -7,13 +7,13 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from keras_attention.serving import protocol
 from keras_attention.serving.compression import Compression
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOOPBACK
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, LocalHosts, Token
 from keras_attention.serving.open_inference_routes import add_open_inference_routes
 from keras_attention.serving.predictor import Limits, Predictor
-from keras_attention.serving.protocol import RequestError
 from keras_attention.serving.serving_routes import Predictions, add_serving_routes, refusal
 
 

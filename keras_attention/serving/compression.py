@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import zlib
 
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.errors import RequestError
 
 PIECE = 65_536  # bytes that are inflated at once
 SMALLEST = 1024  # bytes of an answer that is worth the trouble

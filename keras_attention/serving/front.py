@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 
 from keras_attention.serving import protocol
 from keras_attention.serving.compression import Compression
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
@@ -21,7 +22,6 @@ from keras_attention.serving.middleware import AccessLog, Token
 from keras_attention.serving.open_inference_routes import JSON_SIZE
 from keras_attention.serving.place import inference_place, raw_path, serving_place
 from keras_attention.serving.predictor import Limits, name_of_status, read_body
-from keras_attention.serving.protocol import RequestError
 
 ATTEMPTS = 4  # replicas that one request may see die: it may be what kills them
 _READY_SECONDS = 5.0

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from keras_attention.conversion import conversions_from
 from keras_attention.export.signature import DATE_HINTS, INPUTS, SIGNATURE, STORY_INPUTS
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError
 from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
 LARGEST = 20_000  # cells of a heatmap that a browser should draw

@@ -18,9 +18,10 @@ from tensorflow_serving.apis import (
 )
 
 from keras_attention.export.signature import SIGNATURE
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.grpc_services import STREAMS, TokenInterceptor, add_services
 from keras_attention.serving.predictor import name_of_status
-from keras_attention.serving.protocol import RequestError, are_inputs
+from keras_attention.serving.signatures import are_inputs
 
 SERVICES = tuple(  # of files that reflection finds because they were imported
     file.DESCRIPTOR.services_by_name[name].full_name

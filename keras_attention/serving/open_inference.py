@@ -8,13 +8,15 @@ sends them. Answers are JSON.
 Reference: https://kserve.github.io/open-inference-protocol/
 """
 
+import collections
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_attention.serving import protocol
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving import tensors
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.signatures import DEFAULT, are_inputs, signature_of
 
 DATATYPES = {
     "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
@@ -44,7 +46,7 @@ class InferRequest(NamedTuple):
 
         Raises:
             RequestError: 400 for an output that there is not, or that has no
-                datatype of the protocol.
+                datatype of the tensors.
         """
         unknown = [name for name in self.outputs if name not in outputs]
         if unknown:
@@ -54,7 +56,7 @@ class InferRequest(NamedTuple):
         answer = {"model_name": servable.name, "model_version": str(servable.version)}
         if self.id is not None:
             answer["id"] = self.id
-        return protocol.dump(answer | {"outputs": [_formatted(name, outputs[name]) for name in names]})
+        return tensors.dump(answer | {"outputs": [_formatted(name, outputs[name]) for name in names]})
 
 
 def parse_request(body, signatures, json_size=None):
@@ -73,14 +75,13 @@ def parse_request(body, signatures, json_size=None):
     """
     if json_size is not None and json_size > len(body):
         raise RequestError(400, f"The body must have at least the {json_size} bytes of JSON that its header tells of.")
-    content = protocol.load(body[:json_size])
+    content = tensors.load(body[:json_size])
     _must_be(content, dict, "The request")
-    name = _must_be(content.get("parameters", {}), dict, "'parameters'").get("signature_name", protocol.DEFAULT)
-    specs = protocol.signature_of(name, signatures)
+    name = _must_be(content.get("parameters", {}), dict, "'parameters'").get("signature_name", DEFAULT)
+    specs = signature_of(name, signatures)
     inputs = _inputs(content, specs, memoryview(body)[len(body) if json_size is None else json_size :])
-    wanted = [_must_be(_field(one, "name"), str, "'name' of an output") for one in _list_of(content, "outputs", [])]
     identity = content.get("id")
-    return InferRequest(name, inputs, wanted, None if identity is None else _must_be(identity, str, "'id'"))
+    return InferRequest(name, inputs, _wanted(content), None if identity is None else _must_be(identity, str, "'id'"))
 
 
 def describe_model(servable, versions):
@@ -91,7 +92,7 @@ def describe_model(servable, versions):
         versions: numbers of those that can be asked.
     """
     signatures = servable.signatures
-    signature = signatures.get(protocol.DEFAULT) or signatures[min(signatures)]
+    signature = signatures.get(DEFAULT) or signatures[min(signatures)]
     return {
         "name": servable.name,
         "versions": [str(version) for version in versions],
@@ -118,18 +119,27 @@ def _inputs(content, specs, behind):
             inputs[name], behind = _from_bytes(name, tensor, specs[name], behind[:size]), behind[size:]
     if len(behind):
         raise RequestError(400, f"There are {len(behind)} bytes behind the last input.")
-    if not protocol.are_inputs(inputs, specs):
+    if not are_inputs(inputs, specs):
         raise RequestError(400, f"'inputs' must have {', '.join(specs)}. Received {', '.join(inputs) or 'nothing'}.")
     return inputs
+
+
+def _wanted(content):
+    """The names of the outputs that are asked for, each once: an answer grows with them."""
+    names = [_must_be(_field(one, "name"), str, "'name' of an output") for one in _list_of(content, "outputs", [])]
+    for name, count in collections.Counter(names).items():
+        if count > 1:
+            raise RequestError(400, f"'outputs' names '{name[:100]}' twice.")
+    return names
 
 
 def _from_json(name, tensor, spec):
     shape = _shape(name, tensor, spec)
     data = _must_be(_field(tensor, "data"), list, f"'data' of input '{name}'")
-    nested = protocol.nested_shape(name, data)  # that of the tensor, or a flat list
+    nested = tensors.nested_shape(name, data)  # that of the tensor, or a flat list
     if nested != shape:
         _check_count(name, shape, len(data))
-    return protocol.filled_array(protocol.flattened(data, len(nested)), shape, spec)
+    return tensors.filled_array(tensors.flattened(data, len(nested)), shape, spec)
 
 
 def _from_bytes(name, tensor, spec, data):
@@ -163,15 +173,15 @@ def _split(name, data):
 def _shape(name, tensor, spec):
     """The shape of an input, which is looked at before anything is made of it."""
     shape = _field(tensor, "shape")
-    if not isinstance(shape, list) or len(shape) > protocol.DEEPEST or not all(map(_is_count, shape)):
-        raise RequestError(400, f"'shape' of input '{name}' must be a list of at most {protocol.DEEPEST} sizes.")
+    if not isinstance(shape, list) or len(shape) > tensors.DEEPEST or not all(map(_is_count, shape)):
+        raise RequestError(400, f"'shape' of input '{name}' must be a list of at most {tensors.DEEPEST} sizes.")
     datatype = _field(tensor, "datatype")
     if datatype != DATATYPES.get(spec.dtype):
         raise RequestError(
             400, f"'datatype' of input '{name}' must be {DATATYPES.get(spec.dtype, spec.dtype)}. "
             f"Received {str(datatype)[:100]}.",
         )  # fmt: skip
-    protocol.check_shape(name, tuple(shape), spec)
+    tensors.check_shape(name, tuple(shape), spec)
     return tuple(shape)
 
 
@@ -184,7 +194,7 @@ def _check_count(name, shape, count):
 def _formatted(name, array):
     if array.dtype.name not in DATATYPES:
         raise RequestError(400, f"output '{name}' is {array.dtype.name}, for which the protocol has no datatype.")
-    flat = protocol.json_values("", array.reshape(-1))
+    flat = tensors.json_values("", array.reshape(-1))
     return {"name": name, "datatype": DATATYPES[array.dtype.name], "shape": list(array.shape), "data": flat}
 
 
@@ -209,7 +219,7 @@ def _field(content, key):
 def _must_be(value, kind, what):
     names = {dict: "an object", list: "a list", str: "a string"}
     if not isinstance(value, kind):
-        raise RequestError(400, f"{what} must be {names[kind]}. Received {protocol.kind_of(value)}.")
+        raise RequestError(400, f"{what} must be {names[kind]}. Received {tensors.kind_of(value)}.")
     return value
 
 

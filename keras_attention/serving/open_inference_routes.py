@@ -5,9 +5,9 @@ import functools
 from fastapi import Request, Response
 
 import keras_attention
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.open_inference import describe_model, parse_request
 from keras_attention.serving.place import inference_place, raw_path
-from keras_attention.serving.protocol import RequestError
 from keras_attention.serving.serving_routes import json_response
 
 JSON_SIZE = "inference-header-content-length"  # header that says how much of a body is JSON

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.errors import RequestError
 
 _VERSION = r"(?:/versions/(?P<version>[0-9]{1,20})|/labels/(?P<label>[^/:]+))?"
 _SERVING = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}(?P<what>/metadata|:[A-Za-z]+)?")

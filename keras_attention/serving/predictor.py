@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
 
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.errors import RequestError
 
 _STATUSES = {
     200: "OK",

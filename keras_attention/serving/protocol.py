@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST protocol: JSON to arrays and back, and what an error looks like.
+"""TensorFlow Serving's REST protocol: from a body to what it asks, from arrays to an answer, and to an error.
 
 Rows, `{"instances": [...]}`, are answered with `{"predictions": [...]}`;
 columns, `{"inputs": ...}`, with `{"outputs": ...}`. Bytes are
@@ -7,59 +7,13 @@ columns, `{"inputs": ...}`, with `{"outputs": ...}`. Bytes are
 Reference: https://www.tensorflow.org/tfx/serving/api_rest
 """
 
-import base64
-import binascii
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import orjson
 
-DEFAULT = "serving_default"  # name of the signature that answers if none is named
-DEEPEST = 32  # levels of a list; numpy has no arrays beyond
-
-
-class RequestError(Exception):
-    """A request that cannot be answered.
-
-    Attributes:
-        status: of HTTP.
-        message: what was wrong with it.
-    """
-
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class TensorSpec(NamedTuple):
-    """An input or output of a signature.
-
-    Attributes:
-        dtype: name of a numpy type, or `"string"`.
-        shape: sizes, None where any will do; None if even the rank is open.
-        default: an array of one row, which each row is where a request leaves
-            the input out; None if it must not.
-        is_firm: whether an input must have the shape. Others are given to the
-            model as they come, which may take more than its signature says.
-    """
-
-    dtype: str
-    shape: Any
-    default: Any = None
-    is_firm: bool = True
-
-    def refuses(self, shape):
-        """Whether an array of this shape must not be given to the model."""
-        return self.is_firm and not self.accepts(shape)
-
-    def accepts(self, shape):
-        """Whether an array of this shape is what the signature says."""
-        return self.shape is None or (
-            len(shape) == len(self.shape)
-            and all(wanted in (None, size) for wanted, size in zip(self.shape, shape, strict=True))
-        )
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.signatures import DEFAULT, are_inputs, required_of, signature_of
+from keras_attention.serving.tensors import dump, is_b64, json_values, kind_of, load, to_array
 
 
 class PredictRequest(NamedTuple):
@@ -105,64 +59,6 @@ def parse_request(body, signatures):
     return PredictRequest(name, {key: to_array(key, columns[key], specs[key]) for key in columns}, by_row)
 
 
-def signature_of(name, signatures):
-    """The inputs of the signature that a request names.
-
-    Raises:
-        RequestError: 400, if there is none of that name.
-    """
-    if not isinstance(name, str):
-        raise RequestError(400, f"'signature_name' key must be a string value. Received {kind_of(name)}.")
-    if name not in signatures:
-        known = ", ".join(sorted(signatures))
-        raise RequestError(400, f'Serving signature name: "{name}" not found in signature def. There are: {known}.')
-    return signatures[name]
-
-
-def to_array(name, values, spec):
-    """Nested lists as an array of a dtype and shape.
-
-    Raises:
-        RequestError: 400, if they are no such array.
-    """
-    shape = nested_shape(name, values)
-    check_shape(name, shape, spec)
-    return filled_array(flattened(values, len(shape)), shape, spec)
-
-
-def flattened(values, levels):
-    """The values in nested lists of so many levels, a list."""
-    flat = [values]
-    for _ in range(levels):
-        flat = [value for row in flat for value in row]
-    return flat
-
-
-def check_shape(name, shape, spec):
-    """Raises `RequestError`, 400, for a shape that must not be given to the model."""
-    if spec.refuses(shape):
-        wanted = tuple("any" if size is None else size for size in spec.shape)
-        raise RequestError(400, f"input '{name}' must have shape {_show(wanted)}. Received shape {_show(shape)}.")
-
-
-def filled_array(flat, shape, spec):
-    """An array of the values of JSON in a list.
-
-    Raises:
-        RequestError: 400, if one is not of the dtype.
-    """
-    convert = _as_bytes if spec.dtype == "string" else _as_bool if spec.dtype == "bool" else _as_number
-    array = np.empty(len(flat), object if spec.dtype == "string" else spec.dtype)
-    for index, value in enumerate(flat):
-        try:
-            array[index] = convert(value, array.dtype)
-        except (TypeError, ValueError, OverflowError):
-            raise RequestError(
-                400, f"JSON Value: {_short(value)} Type: {kind_of(value)} is not of expected type: {spec.dtype}"
-            ) from None
-    return array.reshape(shape)
-
-
 def format_answer(outputs, by_row):
     """The body that answers a `:predict`.
 
@@ -196,37 +92,13 @@ def format_error(message):
     return dump({"error": message})
 
 
-def required_of(specs):
-    """Names of the inputs that a request must have."""
-    return [name for name, spec in specs.items() if spec.default is None]
-
-
-def are_inputs(names, specs):
-    """Whether names are those of all inputs that must be there, and of no others than there are."""
-    return set(required_of(specs)) <= set(names) <= set(specs)
-
-
-def load(body):
-    """The content of JSON, with `NaN`, `Infinity` and `-Infinity` among its numbers, as for TensorFlow Serving."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        refused = RequestError(400, f"JSON Parse error: {error}")
-    if b"NaN" not in body and b"Infinity" not in body:
-        raise refused
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise refused from None
-
-
 def _columns_of_rows(instances, specs):
     """Lists of values by input name."""
     if not isinstance(instances, list):
         raise RequestError(400, f"'instances' must be a list. Received {kind_of(instances)}.")
     if not instances:
         raise RequestError(400, "'instances' must hold at least one instance")
-    named = isinstance(instances[0], dict) and not _is_b64(instances[0])
+    named = isinstance(instances[0], dict) and not is_b64(instances[0])
     if not named:
         if len(required_of(specs)) != 1:
             raise RequestError(
@@ -246,7 +118,7 @@ def _columns_of_rows(instances, specs):
 
 def _columns(inputs, specs):
     """Values by input name."""
-    if isinstance(inputs, dict) and not _is_b64(inputs):
+    if isinstance(inputs, dict) and not is_b64(inputs):
         if not are_inputs(inputs, specs):
             raise RequestError(
                 400, f"'inputs' must name {', '.join(map(repr, specs))}. "
@@ -256,89 +128,3 @@ def _columns(inputs, specs):
     if len(required_of(specs)) != 1:
         raise RequestError(400, f"The signature has several inputs, so 'inputs' must name them: {', '.join(specs)}.")
     return {name: inputs for name in required_of(specs)}
-
-
-def nested_shape(name, values):
-    """The sizes of nested lists.
-
-    Raises:
-        RequestError: 400, if they are ragged.
-    """
-    shape, level = [], [values]
-    while level and isinstance(level[0], list):
-        sizes = {len(value) if isinstance(value, list) else None for value in level}
-        if len(sizes) != 1:
-            raise RequestError(400, f"input '{name}' has rows of different lengths or depths: it is no tensor.")
-        shape.append(sizes.pop())
-        level = [item for value in level for item in value]
-        if len(shape) > DEEPEST:
-            raise RequestError(400, f"input '{name}' is nested too deeply.")
-    if any(isinstance(value, list) for value in level):
-        raise RequestError(400, f"input '{name}' has rows of different lengths or depths: it is no tensor.")
-    return tuple(shape)
-
-
-def _as_bytes(value, dtype):
-    if isinstance(value, str):
-        return value.encode("utf-8")
-    if _is_b64(value):
-        try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (binascii.Error, ValueError):
-            raise RequestError(400, f"'b64' must be base64. Received {_short(value['b64'])}.") from None
-    raise TypeError
-
-
-def _as_bool(value, dtype):
-    if isinstance(value, bool):
-        return value
-    raise TypeError
-
-
-def _as_number(value, dtype):
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError
-    if np.issubdtype(dtype, np.integer) and int(value) != value:  # of what is not finite there is no integer
-        raise TypeError
-    return value
-
-
-def _is_b64(value):
-    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
-
-
-def json_values(name, array):
-    """An array as what `orjson` writes."""
-    if array.dtype.kind == "c":
-        raise RequestError(400, f"output '{name}' has complex numbers, which JSON has not. Ask over gRPC.")
-    if array.dtype.kind == "V" or array.dtype == np.float16:  # bfloat16 and its like
-        array = array.astype(np.float32)
-    if array.dtype != object:
-        return np.ascontiguousarray(array) if array.ndim else array.item()
-    if name.endswith("_bytes"):
-        return _map(lambda value: {"b64": base64.b64encode(value).decode()}, array.tolist())
-    return _map(lambda value: value.decode("utf-8", errors="replace"), array.tolist())
-
-
-def _map(function, values):
-    return [_map(function, value) for value in values] if isinstance(values, list) else function(values)
-
-
-def dump(content):
-    """bytes of JSON."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def kind_of(value):
-    """JSON's word for what a value is."""
-    names = {dict: "Object", list: "Array", str: "String", bool: "Bool", type(None): "Null"}
-    return names.get(type(value), "Number")
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _show(shape):
-    return "(" + ", ".join(map(str, shape)) + ")"

@@ -18,8 +18,9 @@ from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.description import read_description
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError, TensorSpec, required_of
+from keras_attention.serving.signatures import TensorSpec, required_of
 
 # Strings of more bytes are computed apart: the others of a batch would be padded to them.
 LONG = 512

@@ -3,8 +3,9 @@
 from fastapi import Request, Response
 
 from keras_attention.serving import protocol
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.place import raw_path, serving_place
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.tensors import dump
 
 
 def add_serving_routes(app, store):
@@ -67,7 +68,7 @@ def refusal(error):
 
 def json_response(content, status=200):
     """A response whose body is JSON."""
-    return Response(protocol.dump(content), status, media_type="application/json")
+    return Response(dump(content), status, media_type="application/json")
 
 
 def status_of(statuses):

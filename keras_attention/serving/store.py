@@ -11,8 +11,8 @@ import threading
 import weakref
 from typing import NamedTuple
 
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError
 
 
 class VersionStatus(NamedTuple):

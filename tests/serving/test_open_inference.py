@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from keras_attention.serving.client import RestClient
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.open_inference import parse_request
-from keras_attention.serving.protocol import RequestError, TensorSpec
+from keras_attention.serving.signatures import TensorSpec
 
 from .conftest import running, save_sums, wait_until
 
@@ -151,6 +152,7 @@ def changed(**changes):
         ({"inputs": changed(parameters={"binary_data_size": 8})}, "'binary_data_size' of input 'x' must be at most 0"),
         ({"inputs": ROWS, "outputs": [{"name": "z"}]}, "There is no output 'z'"),
         ({"inputs": ROWS, "outputs": [{}]}, "Missing 'name' key"),
+        ({"inputs": ROWS, "outputs": [{"name": "sum"}] * 2}, "'outputs' names 'sum' twice"),
         ({"inputs": ROWS, "id": 7}, "'id' must be a string. Received Number"),
         ({"inputs": ROWS, "parameters": {"signature_name": "other"}}, '"other" not found in signature def'),
     ],

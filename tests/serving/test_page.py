@@ -16,10 +16,11 @@ import pytest
 import uvicorn
 
 from keras_attention.serving.app import make_app
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.page import mount_page
 from keras_attention.serving.predictor import Limits
-from keras_attention.serving.protocol import RequestError, TensorSpec
+from keras_attention.serving.signatures import TensorSpec
 from keras_attention.serving.store import ModelStore
 
 from .conftest import Running, wait_until

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from keras_attention.serving.protocol import RequestError, TensorSpec, format_answer, parse_request
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.protocol import format_answer, parse_request
+from keras_attention.serving.signatures import TensorSpec
 
 TEXT = {"serving_default": {"text": TensorSpec("string", (None,))}}
 TWO = {"serving_default": {"x": TensorSpec("float32", (None, 2)), "n": TensorSpec("int32", (None,))}}
