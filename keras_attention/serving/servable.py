@@ -182,9 +182,9 @@ class Prediction:
 def _signature(model, function, defaults, *batching):
     inputs = {
         name: _spec(spec)._replace(default=defaults.get(name))
-        for name, spec in function.structured_input_signature[1].items()
+        for name, spec in sorted(function.structured_input_signature[1].items())  # TensorFlow has no order of its own
     }
-    outputs = {name: _spec(spec) for name, spec in function.structured_outputs.items()}
+    outputs = {name: _spec(spec) for name, spec in sorted(function.structured_outputs.items())}
     is_text = is_text_signature(required_of(inputs), outputs)
     if not is_text:
         inputs = {name: spec._replace(is_firm=False) for name, spec in inputs.items()}
