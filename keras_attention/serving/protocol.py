@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_attention.serving.errors import RequestError
-from keras_attention.serving.signatures import DEFAULT, are_inputs, required_of, signature_of
+from keras_attention.serving.signatures import DEFAULT, are_inputs, signature_of, unnamed_of
 from keras_attention.serving.tensors import dump, is_b64, json_values, kind_of, load, to_array
 
 
@@ -100,11 +100,11 @@ def _columns_of_rows(instances, specs):
         raise RequestError(400, "'instances' must hold at least one instance")
     named = isinstance(instances[0], dict) and not is_b64(instances[0])
     if not named:
-        if len(required_of(specs)) != 1:
+        if unnamed_of(specs) is None:
             raise RequestError(
                 400, f"The signature has several inputs, so each instance must be an object of: {', '.join(specs)}."
             )
-        return {name: instances for name in required_of(specs)}
+        return {unnamed_of(specs): instances}
     names = instances[0].keys()
     for index, instance in enumerate(instances):
         if not isinstance(instance, dict) or instance.keys() != names or not are_inputs(instance, specs):
@@ -125,6 +125,6 @@ def _columns(inputs, specs):
                 f"Received {', '.join(map(repr, inputs))[:200] or 'nothing'}.",
             )  # fmt: skip
         return inputs
-    if len(required_of(specs)) != 1:
+    if unnamed_of(specs) is None:
         raise RequestError(400, f"The signature has several inputs, so 'inputs' must name them: {', '.join(specs)}.")
-    return {name: inputs for name in required_of(specs)}
+    return {unnamed_of(specs): inputs}

@@ -56,6 +56,12 @@ def required_of(specs):
     return [name for name, spec in specs.items() if spec.default is None]
 
 
+def unnamed_of(specs):
+    """The name of the input that values without one are for; None if there are several."""
+    names = required_of(specs) or list(specs)
+    return names[0] if len(names) == 1 else None
+
+
 def are_inputs(names, specs):
     """Whether names are those of all inputs that must be there, and of no others than there are."""
     return set(required_of(specs)) <= set(names) <= set(specs)
