@@ -150,7 +150,7 @@ class Prediction:
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
-            raise RequestError(400, f"{self.model} refused the inputs: {error.message}") from None
+            raise RequestError(400, f"{self.model} refused the inputs: {_without_places(error.message)}") from None
         self.seconds = time.perf_counter() - begin
 
     def outputs(self):
@@ -238,6 +238,13 @@ def _array(tensor):
     """A tensor as an array; a single string of one as well."""
     value = tensor.numpy()
     return np.array(value, object) if isinstance(value, bytes) else value
+
+
+def _without_places(message):
+    """TensorFlow's message without the files and lines of this machine that it begins with."""
+    lines = message.splitlines()
+    frames = [index for index, line in enumerate(lines) if line.lstrip().startswith('File "')]
+    return "\n".join(lines[frames[-1] + 1 :] if frames else lines).strip()
 
 
 def _is_long(inputs):

@@ -46,13 +46,14 @@ def filled_array(flat, shape, spec):
     """
     convert = _as_bytes if spec.dtype == "string" else _as_bool if spec.dtype == "bool" else _as_number
     array = np.empty(len(flat), object if spec.dtype == "string" else spec.dtype)
-    for index, value in enumerate(flat):
-        try:
-            array[index] = convert(value, array.dtype)
-        except (TypeError, ValueError, OverflowError):
-            raise RequestError(
-                400, f"JSON Value: {_short(value)} Type: {kind_of(value)} is not of expected type: {spec.dtype}"
-            ) from None
+    with np.errstate(over="ignore"):  # what is too large for the type is infinite
+        for index, value in enumerate(flat):
+            try:
+                array[index] = convert(value, array.dtype)
+            except (TypeError, ValueError, OverflowError):
+                raise RequestError(
+                    400, f"JSON Value: {_short(value)} Type: {kind_of(value)} is not of expected type: {spec.dtype}"
+                ) from None
     return array.reshape(shape)
 
 

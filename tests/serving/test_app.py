@@ -111,6 +111,18 @@ def test_a_row_that_fails_harms_no_other_request_of_its_batch(tmp_path):
         assert answer == {"predictions": [2.0]} if value > 0 else "x must be above 0" in answer["error"]
 
 
+def test_an_error_of_a_model_tells_no_file_of_this_machine(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.string, [None], name="x")
+        y = tf.strings.to_number(x)
+        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "numbers" / "1"), {"x": x}, {"y": y})
+    with running(tmp_path) as server:
+        assert server.predict({"instances": ["3"]}, "numbers") == (200, {"predictions": [3.0]})
+        status, message = server.error({"instances": ["three"]}, "numbers")
+        assert status == 400 and "StringToNumberOp could not correctly convert string: three" in message
+        assert "File" not in message and ".py" not in message
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
