@@ -13,8 +13,10 @@ from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, LocalHosts, Token
 from keras_attention.serving.open_inference_routes import add_open_inference_routes
+from keras_attention.serving.openapi import PATH as OPENAPI_PATH
+from keras_attention.serving.openapi import document
 from keras_attention.serving.predictor import Limits, Predictor
-from keras_attention.serving.serving_routes import Predictions, add_serving_routes, refusal
+from keras_attention.serving.serving_routes import Predictions, add_serving_routes, json_response, refusal
 
 
 def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_hosts=()):
@@ -53,6 +55,10 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
     @app.get(METRICS_PATH)
     async def prometheus():
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get(OPENAPI_PATH)
+    async def openapi():
+        return json_response(document())
 
     add_serving_routes(app, store)
     add_open_inference_routes(app, store, predictor)
