@@ -44,6 +44,17 @@ _STYLE = """\
 """
 
 
+# Gradio opens the list of models again when the keyboard leaves it, because that changes what it is filtered by.
+_SCRIPT = """\
+document.addEventListener("focusout", ({ target }) => {
+  if (!target.matches("#model input")) return;
+  setTimeout(() => {
+    if (document.activeElement !== target) target.dispatchEvent(new FocusEvent("blur"));
+  }, 50);
+});
+"""
+
+
 def make_page(store, predictor):
     """The page as an application of its own.
 
@@ -107,7 +118,8 @@ def make_page(store, predictor):
         enable_monitoring=False,
         show_error=False,
         theme=gradio.themes.Base(**fonts).set(button_primary_background_fill="*primary_600"),
-        head=f"<style>{_STYLE}</style>",  # as `css` it would reach nothing outside its components
+        # As `css` the style would reach nothing outside Gradio's components.
+        head=f"<style>{_STYLE}</style><script>{_SCRIPT}</script>",
     )
 
 
