@@ -6,6 +6,8 @@ request, and for reading the answer. Here both end.
 
 import asyncio
 import resource
+import signal
+import threading
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -48,7 +50,22 @@ def make_server(app, host, port, limits=Limits(), tls=None):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which also answers those whom the system let in before it was told to stop."""
+    """uvicorn's, which also answers those whom the system let in before it was told to stop, and then returns."""
+
+    def run(self, sockets=None):
+        """Serves until SIGINT or SIGTERM comes.
+
+        uvicorn raises SIGTERM once more when it has ended, which would end the
+        process before what comes behind this call.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            super().run(sockets)
+            return
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            super().run(sockets)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     async def shutdown(self, sockets=None):
         await asyncio.sleep(0.1)  # the loop takes in what waits

@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from keras_attention import cli
+from keras_attention.serving.client import GrpcClient
 
-from .conftest import wait_until
+from .conftest import free_port, wait_until
 
 
 @pytest.fixture
@@ -71,6 +73,25 @@ def test_requests_under_way_are_finished_when_it_is_told_to_stop(models, port, t
     }
     assert {"time", "level", "client", "method", "bytes", "ms"} <= requests[0].keys()
     assert "secret" not in log
+
+
+def test_grpc_calls_under_way_are_finished_when_it_is_told_to_stop(models, port):
+    grpc_port = free_port()
+    process = serve(models, "--port", port, "--grpc-port", grpc_port, "--no-page")
+    try:
+        wait_until(lambda: process.poll() is None and is_ready(port))
+        client = GrpcClient(f"127.0.0.1:{grpc_port}", "dates")
+        assert client("9").source_tokens == ["9"]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(client, ["as people write dates, and longer " * 8] * 200) for _ in range(8)]
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            assert [len(request.result()) for request in asked] == [200] * 8
+        client.close()
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        process.kill()
 
 
 def test_folder_that_is_not_there_is_named(tmp_path):
