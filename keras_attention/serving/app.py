@@ -1,4 +1,4 @@
-"""The server's application: TensorFlow Serving's REST routes, health, metrics."""
+"""The server's application: the protocols' routes, health, metrics, and what every request passes."""
 
 from typing import Annotated
 
@@ -41,6 +41,27 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
     predictor = Predictor(store, limits, metrics)
     app.state.predictor = predictor
 
+    _add_operation_routes(app, store, metrics)
+    add_serving_routes(app, store)
+    add_open_inference_routes(app, store, predictor)
+    _add_refusals(app)
+    app.add_middleware(Predictions, predictor=predictor)
+    app.add_middleware(Compression, most=limits.body)
+    if token:
+        app.add_middleware(Token, token=token)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"], max_age=600
+        )
+    if host in LOOPBACK:
+        app.add_middleware(LocalHosts, hosts=allowed_hosts)
+    app.add_middleware(AccessLog)
+    return app
+
+
+def _add_operation_routes(app, store, metrics):
+    """What whoever runs the server asks."""
+
     @app.get("/healthz")
     async def healthz():
         return Response("ok\n", media_type="text/plain")
@@ -60,8 +81,9 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
     async def openapi():
         return json_response(document())
 
-    add_serving_routes(app, store)
-    add_open_inference_routes(app, store, predictor)
+
+def _add_refusals(app):
+    """Answers errors in the protocol's form."""
 
     @app.exception_handler(RequestError)
     async def refuse(request, error):
@@ -72,16 +94,3 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
     async def not_found(request, error):
         body = protocol.format_error(f"Malformed request: {request.method} {request.url.path}")
         return Response(body, error.status_code, error.headers, media_type="application/json")
-
-    app.add_middleware(Predictions, predictor=predictor)
-    app.add_middleware(Compression, most=limits.body)
-    if token:
-        app.add_middleware(Token, token=token)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"], max_age=600
-        )
-    if host in LOOPBACK:
-        app.add_middleware(LocalHosts, hosts=allowed_hosts)
-    app.add_middleware(AccessLog)
-    return app
