@@ -20,10 +20,17 @@ def add_serve(commands):
         nargs="?",
         help="folder of models (default: that of the package, with its reader of dates)",
     )
+    serve.add_argument(
+        "--model-config",
+        metavar="FILE",
+        help="instead of FOLDER: TensorFlow Serving's model configuration file, read again when it changes",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind to; 0.0.0.0 accepts other machines")
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
     serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
+    serve.add_argument("--certificate", metavar="FILE", help="certificate of the server, which then speaks TLS alone")
+    serve.add_argument("--key", metavar="FILE", help="private key of the certificate")
     serve.add_argument(
         "--cors", metavar="ORIGIN", action="append", default=[], help="origin of web pages whose scripts may ask"
     )
@@ -95,13 +102,11 @@ def _serve(options):
         from keras_attention.serving.middleware import read_token
         from keras_attention.serving.predictor import Limits
         from keras_attention.serving.server import serve
+        from keras_attention.serving.tls import read_tls
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
-    from keras_attention.pretrained import FOLDER
-
-    folder = options.folder or FOLDER
     limits = Limits(
         body=options.max_body,
         text_length=options.max_text_length,
@@ -118,12 +123,13 @@ def _serve(options):
         "port": options.port,
         "limits": limits,
         "token": read_token(options.token_file),
+        "tls": read_tls(options.certificate, options.key),
         "poll_seconds": options.poll_seconds,
         "intra_op_threads": options.intra_op_threads,
     }
     if options.replicas is None:
         serve(
-            folder,
+            _source(options),
             page=options.page,
             grpc_port=options.grpc_port,
             origins=options.cors,
@@ -133,12 +139,13 @@ def _serve(options):
         return
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
-    if options.cors or options.allow_host:
-        raise ValueError("--cors and --allow-host do not go with --replicas.")
+    if options.cors or options.allow_host or options.model_config:
+        raise ValueError("--cors, --allow-host and --model-config do not go with --replicas.")
+    from keras_attention.pretrained import FOLDER
     from keras_attention.serving.replicas import serve_replicas
 
     serve_replicas(
-        folder,
+        options.folder or FOLDER,
         options.replicas,
         max_replicas=options.max_replicas,
         target_ongoing_requests=options.target_ongoing_requests,
@@ -146,6 +153,18 @@ def _serve(options):
         address=options.ray_address,
         **shared,
     )
+
+
+def _source(options):
+    """The models to serve: those of the folder, or of the configuration file."""
+    from keras_attention.pretrained import FOLDER
+    from keras_attention.serving.model_sources import ConfigFile, ModelsFolder
+
+    if not options.model_config:
+        return ModelsFolder(options.folder or FOLDER)
+    if options.folder:
+        raise ValueError("FOLDER and --model-config do not go together: the file names the models' folders.")
+    return ConfigFile(options.model_config)
 
 
 def _port(text):

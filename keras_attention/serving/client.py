@@ -6,9 +6,12 @@ TensorFlow nor a model for REST; gRPC needs `tensorflow-serving-api`.
 
 import base64
 import json
+import pathlib
+import ssl
 import time
 import urllib.error
 import urllib.request
+from urllib.parse import quote
 
 import numpy as np
 
@@ -40,6 +43,9 @@ class RestClient:
         timeout: seconds to wait for an answer.
         retries: how often to ask again after a refusal for want of room, or a
             connection that broke.
+        label: of a version, instead of its number.
+        certificate: file of the certificate that the server's must be signed
+            by; None for those that the system trusts.
 
     Call args:
         texts: a string or a list of strings.
@@ -51,13 +57,15 @@ class RestClient:
         ServerError: with the server's message.
     """
 
-    def __init__(self, url, model, version=None, token=None, timeout=60.0, retries=3):
+    def __init__(self, url, model, version=None, token=None, timeout=60.0, retries=3, label=None, certificate=None):
         self.url = url.rstrip("/")
         self.model = model
         self.version = version
         self.token = token
         self.timeout = timeout
         self.retries = retries
+        self.label = label
+        self._context = ssl.create_default_context(cafile=certificate) if url.startswith("https:") else None
 
     def __call__(self, texts):
         listed = [texts] if isinstance(texts, (str, bytes)) else list(texts)
@@ -93,15 +101,19 @@ class RestClient:
         return self._ask("/metadata")["metadata"]
 
     def _ask(self, what, content=None):
-        place = f"/versions/{self.version}" if self.version is not None else ""
+        place = "" if self.version is None else f"/versions/{self.version}"
+        if self.label is not None:
+            place += f"/labels/{quote(self.label, safe='')}"
         headers = {"Content-Type": "application/json"}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         data = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(f"{self.url}/v1/models/{self.model}{place}{what}", data, headers)
+        request = urllib.request.Request(
+            f"{self.url}/v1/models/{quote(self.model, safe='')}{place}{what}", data, headers
+        )
         for attempt in range(self.retries + 1):
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                with urllib.request.urlopen(request, timeout=self.timeout, context=self._context) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 failure = ServerError(_message_of(error), error.code)
@@ -123,17 +135,25 @@ class GrpcClient:
         version: of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
+        label: of a version, instead of its number.
+        certificate: file of the certificate that the server's must be signed
+            by; None for a server without TLS.
     """
 
-    def __init__(self, target, model, version=None, token=None, timeout=60.0):
+    def __init__(self, target, model, version=None, token=None, timeout=60.0, label=None, certificate=None):
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
         self.model = model
         self.version = version
         self.timeout = timeout
+        self.label = label
         self._metadata = [] if token is None else [("authorization", f"Bearer {token}")]
-        self._channel = grpc.insecure_channel(target)
+        if certificate is None:
+            self._channel = grpc.insecure_channel(target)
+        else:
+            credentials = grpc.ssl_channel_credentials(pathlib.Path(certificate).read_bytes())
+            self._channel = grpc.secure_channel(target, credentials)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     __call__ = RestClient.__call__
@@ -149,6 +169,8 @@ class GrpcClient:
         request.model_spec.signature_name = signature_name
         if self.version is not None:
             request.model_spec.version.value = self.version
+        if self.label is not None:
+            request.model_spec.version_label = self.label
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
         try:

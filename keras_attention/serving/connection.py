@@ -6,6 +6,8 @@ request, and for reading the answer. Here both end.
 
 import asyncio
 import resource
+import signal
+import threading
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,7 +21,7 @@ _TOO_LARGE = (
 )
 
 
-def make_server(app, host, port, limits=Limits()):
+def make_server(app, host, port, limits=Limits(), tls=None):
     """uvicorn's server for an application, whose connections are held to limits.
 
     Args:
@@ -27,6 +29,7 @@ def make_server(app, host, port, limits=Limits()):
         host: address to listen at.
         port: HTTP port.
         limits: see `Limits`.
+        tls: see `Tls`; None for connections that are not encrypted.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:  # each connection takes one
@@ -40,12 +43,29 @@ def make_server(app, host, port, limits=Limits()):
         access_log=False,
         timeout_graceful_shutdown=30,
         server_header=False,
+        ssl_certfile=tls and tls.certificate,
+        ssl_keyfile=tls and tls.key,
     )
     return Server(config)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which also answers those whom the system let in before it was told to stop."""
+    """uvicorn's, which also answers those whom the system let in before it was told to stop, and then returns."""
+
+    def run(self, sockets=None):
+        """Serves until SIGINT or SIGTERM comes.
+
+        uvicorn raises SIGTERM once more when it has ended, which would end the
+        process before what comes behind this call.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            super().run(sockets)
+            return
+        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        try:
+            super().run(sockets)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     async def shutdown(self, sockets=None):
         await asyncio.sleep(0.1)  # the loop takes in what waits

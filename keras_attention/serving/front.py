@@ -6,18 +6,22 @@ because a prediction changes nothing. Ray's own HTTP proxy would answer 500.
 """
 
 import asyncio
+import contextlib
 import time
 from typing import NamedTuple
 
 from fastapi import FastAPI, Request, Response
 
 from keras_attention.serving import protocol
+from keras_attention.serving.compression import Compression
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.metrics import PATH as METRICS_PATH
 from keras_attention.serving.metrics import Metrics
 from keras_attention.serving.middleware import AccessLog, Token
+from keras_attention.serving.open_inference_routes import JSON_SIZE
+from keras_attention.serving.place import inference_place, raw_path, serving_place
 from keras_attention.serving.predictor import Limits, name_of_status, read_body
-from keras_attention.serving.protocol import RequestError
 
 ATTEMPTS = 4  # replicas that one request may see die: it may be what kills them
 _READY_SECONDS = 5.0
@@ -69,16 +73,16 @@ def make_front(replicas, limits=Limits(), token=None):
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/{path:path}")
-    async def describe(path: str):
-        return _response(await ask(replicas, "GET", f"/{path}", b""))
+    async def describe(request: Request):
+        return _response(await ask(replicas, "GET", raw_path(request.scope), b""))
 
     @app.post("/{path:path}")
-    async def predict(path: str, request: Request):
-        begin = time.perf_counter()
-        model = path.removeprefix("v1/models/").partition(":")[0].partition("/")[0]
+    async def predict(request: Request):
+        begin, path = time.perf_counter(), raw_path(request.scope)
         body = await read_body(request, limits)
         with metrics.in_flight.track_inprogress():
-            answer = await ask(replicas, "POST", f"/{path}", body)
+            answer = await ask(replicas, "POST", path, body, request.headers.get(JSON_SIZE))
+        model = _model_of(path)
         if answer.status == 200:
             models.add(model)
         if model in models:
@@ -94,20 +98,22 @@ def make_front(replicas, limits=Limits(), token=None):
     async def refuse(request, error):
         return _response(_refusal(error.status, error.message))
 
+    app.add_middleware(Compression, most=limits.body)
     if token:
         app.add_middleware(Token, token=token)
     app.add_middleware(AccessLog)
     return app
 
 
-async def ask(replicas, method, path, body):
+async def ask(replicas, method, path, body, json_size=None):
     """The `Answer` of a replica; of another one if it dies before it has answered.
 
     Args:
         replicas: Ray Serve's handle of them.
         method: of HTTP.
-        path: with its first slash.
+        path: as it was sent, with its first slash.
         body: bytes.
+        json_size: what the header `JSON_SIZE` says; None without it.
 
     Returns:
         An `Answer`: 503 if too many wait, 500 if `ATTEMPTS` replicas died.
@@ -118,13 +124,21 @@ async def ask(replicas, method, path, body):
     for attempt in range(ATTEMPTS):
         await asyncio.sleep(0.05 * attempt)  # one that cannot be reached is perhaps not known to be dead yet
         try:
-            return await replicas.answer.remote(method, path, body)
+            return await replicas.answer.remote(method, path, body, json_size)
         except (BackPressureError, DeploymentUnavailableError) as error:
             return _refusal(503, f"{error} Try again later.")
         except (RayActorError, ObjectLostError) as error:
             fields = {"path": path, "attempt": attempt + 1, "error": type(error).__name__}
             LOG.warning("a replica died before it answered", extra={"fields": fields})
     return _refusal(500, f"{ATTEMPTS} replicas died before they had answered this request.")
+
+
+def _model_of(path):
+    """The name of the model that a path of one of the protocols leads to; None if it leads to none."""
+    for place in (serving_place, inference_place):
+        with contextlib.suppress(RequestError):
+            return place("POST", path).name
+    return None
 
 
 def _refusal(status, message):

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from keras_attention.conversion import conversions_from
 from keras_attention.export.signature import DATE_HINTS, INPUTS, SIGNATURE, STORY_INPUTS
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError
 from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
 LARGEST = 20_000  # cells of a heatmap that a browser should draw
@@ -41,6 +41,17 @@ _STYLE = """\
 #conversion .results th, #conversion .results td { padding: 0.15rem 1rem 0.15rem 0; border: 0; text-align: start; }
 #conversion .results td:last-child { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
 #conversion h2 { font-size: 1rem; margin: 0 0 0.4rem; }
+"""
+
+
+# Gradio opens the list of models again when the keyboard leaves it, because that changes what it is filtered by.
+_SCRIPT = """\
+document.addEventListener("focusout", ({ target }) => {
+  if (!target.matches("#model input")) return;
+  setTimeout(() => {
+    if (document.activeElement !== target) target.dispatchEvent(new FocusEvent("blur"));
+  }, 50);
+});
 """
 
 
@@ -107,7 +118,8 @@ def make_page(store, predictor):
         enable_monitoring=False,
         show_error=False,
         theme=gradio.themes.Base(**fonts).set(button_primary_background_fill="*primary_600"),
-        head=f"<style>{_STYLE}</style>",  # as `css` it would reach nothing outside its components
+        # As `css` the style would reach nothing outside Gradio's components.
+        head=f"<style>{_STYLE}</style><script>{_SCRIPT}</script>",
     )
 
 

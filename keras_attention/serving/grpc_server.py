@@ -1,6 +1,5 @@
 """TensorFlow Serving's gRPC services, to predict and to ask about models, over the servables of the REST routes."""
 
-import hmac
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,24 @@ from google.protobuf import json_format
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_service_pb2,
     model_service_pb2_grpc,
     predict_pb2,
+    prediction_service_pb2,
     prediction_service_pb2_grpc,
 )
 
 from keras_attention.export.signature import SIGNATURE
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.grpc_services import STREAMS, TokenInterceptor, add_services
 from keras_attention.serving.predictor import name_of_status
-from keras_attention.serving.protocol import RequestError, are_inputs
+from keras_attention.serving.signatures import are_inputs
 
+SERVICES = tuple(  # of files that reflection finds because they were imported
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in ((prediction_service_pb2, "PredictionService"), (model_service_pb2, "ModelService"))
+)
+THREADS = 32  # that answer calls
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     404: grpc.StatusCode.NOT_FOUND,
@@ -34,12 +42,10 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     Args:
         predictor: the application's `Predictor`, of which it takes models,
             limits and metrics.
-        token: what clients must send, or None.
     """
 
-    def __init__(self, predictor, token=None):
+    def __init__(self, predictor):
         self.predictor = predictor
-        self.token = token
 
     def Predict(self, request, context):
         """Answers a `PredictRequest`, or ends the call with a status."""
@@ -54,7 +60,6 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         return self._answered(self._status, request, context)
 
     def _answered(self, answer, request, context):
-        self._check_token(context)
         try:
             return answer(request, context)
         except RequestError as error:
@@ -62,7 +67,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
 
     def _predict(self, request, context):
         begin, status = time.perf_counter(), "INTERNAL"
-        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        servable = self.predictor.store.get(*_model(request.model_spec))
         try:
             name = request.model_spec.signature_name or SIGNATURE
             inputs = _inputs(servable, name, request, self.predictor.limits)
@@ -88,7 +93,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     def _metadata(self, request, context):
         if list(request.metadata_field) != ["signature_def"]:
             raise RequestError(400, f"Metadata field must be signature_def. Received {list(request.metadata_field)}.")
-        servable = self.predictor.store.get(request.model_spec.name, _version(request.model_spec))
+        servable = self.predictor.store.get(*_model(request.model_spec))
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         response.model_spec.name = servable.name
         response.model_spec.version.value = servable.version
@@ -100,27 +105,17 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     def _status(self, request, context):
         response = get_model_status_pb2.GetModelStatusResponse()
         states = get_model_status_pb2.ModelVersionStatus.State
-        for found in self.predictor.store.statuses(request.model_spec.name, _version(request.model_spec)):
+        for found in self.predictor.store.statuses(*_model(request.model_spec)):
             status = response.model_version_status.add(version=found.version, state=states.Value(found.state))
             if found.error:
                 status.status.error_code, status.status.error_message = 2, found.error  # UNKNOWN
         return response
 
-    def _check_token(self, context):
-        if self.token is None:
-            return
-        given = dict(context.invocation_metadata()).get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            context.abort(grpc.StatusCode.UNAUTHENTICATED, "A token is needed: authorization: Bearer TOKEN")
 
-
-def _version(spec):
-    """The version that is asked for; None is the latest."""
-    if spec.HasField("version_label"):
-        raise RequestError(
-            400, f"Unrecognized servable version label: {spec.version_label}. This server has none: give a version."
-        )
-    return spec.version.value if spec.HasField("version") else None
+def _model(spec):
+    """Name, version and label of what is asked for; see `ModelStore.get`."""
+    version = spec.version.value if spec.HasField("version") else None
+    return spec.name, version, spec.version_label if spec.HasField("version_label") else None
 
 
 def _inputs(servable, name, request, limits):
@@ -153,26 +148,64 @@ def _array(key, tensor, spec, limits):
         raise RequestError(400, f"input '{key}' is no tensor of shape {shape}: {error}") from None
 
 
-def start_grpc(predictor, host, port, token=None):
+class GrpcServer:
+    """A server that listens.
+
+    Args:
+        server: a `grpc.Server`.
+        closing: objects whose `close()` ends what would keep it from its end.
+    """
+
+    def __init__(self, server, closing):
+        self._server = server
+        self._closing = closing
+
+    def stop(self, grace):
+        """Takes no more calls, and gives those under way `grace` seconds; returns an event of the end."""
+        for part in self._closing:
+            part.close()
+        return self._server.stop(grace)
+
+
+def start_grpc(predictor, host, port, token=None, tls=None):
     """Starts to listen; stop what it returns with `stop(grace)`.
+
+    Args:
+        predictor: the application's `Predictor`.
+        host: address to listen at.
+        port: where to listen.
+        token: what clients must send, or None.
+        tls: see `Tls`; None for connections that are not encrypted.
+
+    Returns:
+        A `GrpcServer`.
 
     Raises:
         OSError: if the port cannot be had.
     """
     limits = predictor.limits
     server = grpc.server(
-        ThreadPoolExecutor(32, thread_name_prefix="grpc"),
+        ThreadPoolExecutor(THREADS + 2 * STREAMS, thread_name_prefix="grpc"),
         options=[("grpc.max_receive_message_length", limits.body), ("grpc.so_reuseport", 0)],
-        maximum_concurrent_rpcs=limits.queue,
+        maximum_concurrent_rpcs=limits.queue + 2 * STREAMS,
+        interceptors=[TokenInterceptor(token)] if token else [],
     )
-    services = Services(predictor, token)
+    services = Services(predictor)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, server)
-    try:
-        bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise OSError(f"gRPC cannot listen at {host}:{port}: {error}") from error
-    if bound != port:
-        raise OSError(f"gRPC cannot listen at {host}:{port}.")
+    closing = add_services(server, predictor.store, SERVICES)
+    _bind(server, f"{host}:{port}", port, tls)
     server.start()
-    return server
+    return GrpcServer(server, closing)
+
+
+def _bind(server, address, port, tls):
+    try:
+        if tls is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, grpc.ssl_server_credentials([tls.read()]))
+    except RuntimeError as error:
+        raise OSError(f"gRPC cannot listen at {address}: {error}") from error
+    if bound != port:
+        raise OSError(f"gRPC cannot listen at {address}.")

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 
-from keras_attention.serving import protocol
+from keras_attention.serving.tensors import dump
 
 LOG = logging.getLogger("keras_attention.serving")
 ACCESS = logging.getLogger("keras_attention.access")
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return protocol.dump(line).decode()
+        return dump(line).decode()
 
 
 def set_up_logs():

@@ -10,7 +10,7 @@ from keras_attention.serving import protocol
 from keras_attention.serving.logs import ACCESS, LOG, LOOPBACK, log_request
 
 # For whoever watches over the process; and what browsers fetch without the password, which says nothing.
-_OPEN = ("/healthz", "/readyz", "/manifest.json")
+_OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/manifest.json")
 
 
 class AccessLog:

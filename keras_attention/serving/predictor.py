@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
 
-from keras_attention.serving import protocol
-from keras_attention.serving.protocol import RequestError
+from keras_attention.serving.errors import RequestError
 
 _STATUSES = {
     200: "OK",
@@ -20,6 +19,7 @@ _STATUSES = {
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
     499: "CANCELLED",  # as others call a client that hung up
     503: "UNAVAILABLE",
 }
@@ -75,14 +75,20 @@ class Predictor:
         self._threads = ThreadPoolExecutor(min(limits.queue, 64), thread_name_prefix="predict")
         self._apart = ThreadPoolExecutor(1, thread_name_prefix="predict_long")
 
-    async def answer(self, request, name, version):
+    async def answer(self, request, model, parse):
         """The body of the answer, bytes.
+
+        Args:
+            request: whose body asks.
+            model: name, version and label; see `ModelStore.get`.
+            parse: from a body and the inputs of the signatures, by name, to
+                what it asks; see `protocol.PredictRequest`.
 
         Raises:
             RequestError: with the status that TensorFlow Serving gives.
         """
         begin = time.perf_counter()
-        servable = self.store.get(name, version)
+        servable = self.store.get(*model)
         status = "INTERNAL"
         try:
             body = await read_body(request, self.limits)
@@ -91,7 +97,7 @@ class Predictor:
             self._waiting += 1
             self.metrics.in_flight.set(self._waiting)
             try:
-                answer = await self._answer(request, servable, body)
+                answer = await self._answer(request, servable, body, parse)
             finally:
                 self._waiting -= 1
                 self.metrics.in_flight.set(self._waiting)
@@ -101,7 +107,7 @@ class Predictor:
             status = name_of_status(error.status)
             raise
         finally:
-            self.metrics.count_request(name, status, time.perf_counter() - begin)
+            self.metrics.count_request(servable.name, status, time.perf_counter() - begin)
 
     def predict(self, servable, signature_name, inputs, when_gone=lambda give_up: True):
         """A servable's outputs, for arrays that are within the limits; noted in the metrics.
@@ -133,7 +139,7 @@ class Predictor:
         for threads in (self._threads, self._apart):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _answer(self, request, servable, body):
+    async def _answer(self, request, servable, body, parse):
         """From the body of a request to that of its answer."""
         loop = asyncio.get_running_loop()
 
@@ -143,7 +149,7 @@ class Predictor:
             return await loop.run_in_executor(self._threads, function, *arguments)
 
         small = len(body) <= SMALL
-        prediction, by_row = await python(small, self._begin, servable, body)
+        prediction, asked = await python(small, self._begin, servable, body, parse)
         running = loop.run_in_executor(self._threads_for(prediction), prediction.run)
         if prediction.is_long or self._waiting >= CROWDED:
             await _unless_gone(request, running)
@@ -151,16 +157,16 @@ class Predictor:
         outputs = await python(small, self._finish, prediction)
         self._check_answer(outputs)
         small = small and sum(array.size for array in outputs.values()) <= SMALL_ANSWER
-        return await python(small, protocol.format_answer, outputs, by_row)
+        return await python(small, asked.format_answer, outputs, servable)
 
     def _threads_for(self, prediction):
         """Those that wait for TensorFlow: one for all with long strings, which thus come one after another."""
         return self._apart if prediction.is_long else self._threads
 
-    def _begin(self, servable, body):
+    def _begin(self, servable, body, parse):
         inputs = {name: signature.inputs for name, signature in servable.signatures.items()}
-        asked = protocol.parse_request(body, inputs)
-        return self._prepare(servable, asked.signature_name, asked.inputs), asked.by_row
+        asked = parse(body, inputs)
+        return self._prepare(servable, asked.signature_name, asked.inputs), asked
 
     def _prepare(self, servable, signature_name, inputs):
         self._check(inputs)

@@ -18,8 +18,9 @@ from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.description import read_description
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError, TensorSpec, required_of
+from keras_attention.serving.signatures import TensorSpec, required_of
 
 # Strings of more bytes are computed apart: the others of a batch would be padded to them.
 LONG = 512
@@ -149,7 +150,7 @@ class Prediction:
         except BUSY as error:
             raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
         except tf.errors.OpError as error:
-            raise RequestError(400, f"{self.model} refused the inputs: {error.message}") from None
+            raise RequestError(400, f"{self.model} refused the inputs: {_without_places(error.message)}") from None
         self.seconds = time.perf_counter() - begin
 
     def outputs(self):
@@ -181,9 +182,9 @@ class Prediction:
 def _signature(model, function, defaults, *batching):
     inputs = {
         name: _spec(spec)._replace(default=defaults.get(name))
-        for name, spec in function.structured_input_signature[1].items()
+        for name, spec in sorted(function.structured_input_signature[1].items())  # TensorFlow has no order of its own
     }
-    outputs = {name: _spec(spec) for name, spec in function.structured_outputs.items()}
+    outputs = {name: _spec(spec) for name, spec in sorted(function.structured_outputs.items())}
     is_text = is_text_signature(required_of(inputs), outputs)
     if not is_text:
         inputs = {name: spec._replace(is_firm=False) for name, spec in inputs.items()}
@@ -237,6 +238,13 @@ def _array(tensor):
     """A tensor as an array; a single string of one as well."""
     value = tensor.numpy()
     return np.array(value, object) if isinstance(value, bytes) else value
+
+
+def _without_places(message):
+    """TensorFlow's message without the files and lines of this machine that it begins with."""
+    lines = message.splitlines()
+    frames = [index for index, line in enumerate(lines) if line.lstrip().startswith('File "')]
+    return "\n".join(lines[frames[-1] + 1 :] if frames else lines).strip()
 
 
 def _is_long(inputs):

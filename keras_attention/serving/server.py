@@ -11,7 +11,7 @@ from keras_attention.serving.store import ModelStore
 
 
 def serve(
-    folder,
+    source,
     host="127.0.0.1",
     port=8501,
     limits=Limits(),
@@ -22,11 +22,12 @@ def serve(
     intra_op_threads=1,
     origins=(),
     allowed_hosts=(),
+    tls=None,
 ):
     """Serves the models of a folder until it is told to stop; requests that are under way then are finished.
 
     Args:
-        folder: see `ModelStore`.
+        source: says which models there are; see `ModelStore`.
         host: address to listen at; the default hears this machine only.
         port: of HTTP.
         limits: see `Limits`.
@@ -37,14 +38,15 @@ def serve(
         intra_op_threads: see `set_threads`.
         origins: see `make_app`.
         allowed_hosts: see `make_app`.
+        tls: see `Tls`; None for connections that are not encrypted.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        OSError: if a port cannot be had.
     """
     set_up_logs()
     warn_if_open(host, token)
     set_threads(intra_op_threads)
-    store = make_store(folder, poll_seconds, limits)
+    store = make_store(source, poll_seconds, limits)
     app = make_app(store, limits, token, origins, host, allowed_hosts)
     if page:
         mount_page(app, store)
@@ -52,10 +54,10 @@ def serve(
     if grpc_port is not None:  # before anything is loaded, since the port may be taken
         from keras_attention.serving.grpc_server import start_grpc
 
-        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token)
+        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token, tls)
     store.start()
     try:
-        make_server(app, host, port, limits).run()
+        make_server(app, host, port, limits, tls).run()
     finally:
         if grpc_server is not None:
             grpc_server.stop(grace=30).wait()
@@ -77,7 +79,7 @@ def set_threads(intra_op):
     tf.config.threading.set_intra_op_parallelism_threads(intra_op)
 
 
-def make_store(folder, poll_seconds=1.0, limits=Limits()):
+def make_store(source, poll_seconds=1.0, limits=Limits()):
     """A `ModelStore` of `Servable`s, which are warm when they come."""
 
     def load(name, version, place):
@@ -87,7 +89,7 @@ def make_store(folder, poll_seconds=1.0, limits=Limits()):
         servable.warm_up()
         return servable
 
-    return ModelStore(folder, load, poll_seconds, tidy)
+    return ModelStore(source, load, poll_seconds, tidy)
 
 
 def tidy():

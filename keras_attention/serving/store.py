@@ -1,4 +1,4 @@
-"""The models in a folder: found, loaded, replaced while they are in use.
+"""The models of a source: loaded, replaced while they are in use.
 
     FOLDER/<name>/<version>/saved_model.pb
 
@@ -7,14 +7,12 @@ one assignment. Whoever holds the old one finishes with it. A version that
 cannot be loaded is reported, and the one before it goes on.
 """
 
-import pathlib
 import threading
 import weakref
 from typing import NamedTuple
 
-from keras_attention.export.saved_task import version_folders
+from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
-from keras_attention.serving.protocol import RequestError
 
 
 class VersionStatus(NamedTuple):
@@ -32,30 +30,31 @@ class VersionStatus(NamedTuple):
 
 
 class ModelStore:
-    """Keeps the newest version of each model loaded.
+    """Keeps the versions of each model loaded that its `ModelConfig` asks for.
 
     Args:
-        folder: the models' folder, or one model's, with versions right in it.
+        source: says which models there are; see `keras_attention.serving.model_sources`.
         load: `load(name, version, folder)`, which gives a `Servable` that is warm.
         poll_seconds: how often to look for new versions.
         tidy: called after models came or went, and again while one that went is
             still in memory.
 
-    Raises:
-        FileNotFoundError: if the folder is not there.
+    Attributes:
+        source: as given.
+        watchers: list of functions without arguments, which are called after
+            models came or went, and after the first look.
     """
 
-    def __init__(self, folder, load, poll_seconds=1.0, tidy=lambda: None):
-        self.folder = pathlib.Path(folder)
-        if not self.folder.is_dir():
-            raise FileNotFoundError(
-                f"{folder} is not a folder. Export a model into it: `keras-attention export RUN {folder}/NAME`."
-            )
+    def __init__(self, source, load, poll_seconds=1.0, tidy=lambda: None):
+        self.source = source
         self.poll_seconds = poll_seconds
+        self.watchers = []
         self._load = load
         self._tidy = tidy
         self._gone = []  # weak references to what was loaded
-        self._loaded = {}
+        self._loaded = {}  # servables by version by name; each dict is replaced, since others read them meanwhile
+        self._places = {}  # the folders that they are from, by name and version
+        self._labels = {}
         self._statuses = {}
         self._failed = {}  # how a version looked that could not be loaded: it is tried again when that changes
         self._looked = False
@@ -78,28 +77,44 @@ class ModelStore:
         return sorted(self._loaded)
 
     @property
+    def known(self):
+        """Of all models that there are, also of those whose versions cannot be loaded, sorted."""
+        return sorted(self._statuses)
+
+    @property
     def ready(self):
         """Whether everything was looked at once, and a model answers; a broken one keeps no other from its clients."""
         return self._looked and bool(self._loaded)
 
-    def get(self, name, version=None):
-        """The servable that answers for a model.
+    def get(self, name, version=None, label=None):
+        """The servable that answers for a model: that of the highest version, if none is asked for.
 
         Raises:
-            RequestError: 404 for a model or version that is not loaded.
+            RequestError: 404 for a model or version that is not loaded, 400 for
+                a label that the model has not.
         """
-        servable = self._loaded.get(name)
-        if servable is None or version not in (None, servable.version):
+        versions = self._loaded.get(name, {})
+        if label is not None:
+            version = self._version_of(name, label)
+        servable = versions.get(max(versions, default=None) if version is None else version)
+        if servable is None:
             asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
             raise RequestError(404, f"Servable not found for request: {asked}")
         return servable
 
-    def statuses(self, name, version=None):
+    def versions(self, name):
+        """The numbers of the versions of a model that can be asked, ascending."""
+        return sorted(self._loaded.get(name, {}))
+
+    def statuses(self, name, version=None, label=None):
         """The `VersionStatus` of a model's versions, the newest first.
 
         Raises:
-            RequestError: 404 if there is none.
+            RequestError: 404 if there is none, 400 for a label that the model
+                has not.
         """
+        if label is not None:
+            version = self._version_of(name, label)
         found = [
             status
             for status in sorted(self._statuses.get(name, {}).values(), reverse=True)
@@ -112,20 +127,22 @@ class ModelStore:
 
     def look(self):
         """Loads what is new, and drops what is gone."""
-        found = self._find()
-        for name in self._statuses.keys() - found.keys():
-            LOG.info("model removed", extra={"fields": {"model": name}})
-            self._let_go(self._loaded.pop(name, None))
-            self._statuses.pop(name)
+        configs = self.source.models()
+        folders = {name: found for name, config in configs.items() if (found := config.folders())}
+        for name in self._statuses.keys() - folders.keys():
+            self._remove(name)
         before = dict(self._loaded)
-        for name, folders in found.items():
-            self._update(name, folders)
+        for name in folders:
+            self._update(name, configs[name], folders[name])
+        changed = before != self._loaded or not self._looked
         self._looked = True
-        changed = before != self._loaded
         del before
         self._gone = [reference for reference in self._gone if reference() is not None]
         if changed or self._gone:
             self._tidy()
+        if changed:
+            for watcher in self.watchers:
+                watcher()
 
     def _watch(self):
         while not self._stop.is_set():
@@ -135,35 +152,34 @@ class ModelStore:
                 LOG.error("cannot read the models' folder", extra={"fields": {"error": str(error)}})
             self._stop.wait(self.poll_seconds)
 
-    def _find(self):
-        """The folders of the versions, by number, by model name."""
-        folders = version_folders(self.folder)
-        if folders:
-            return {self.folder.resolve().name: folders}
-        models = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return {path.name: folders for path in models if (folders := version_folders(path))}
+    def _version_of(self, name, label):
+        if label not in self._labels.get(name, {}):
+            raise RequestError(400, f"Unrecognized servable version label: {label}")
+        return self._labels[name][label]
 
-    def _update(self, name, folders):
-        """Makes the newest version that can be loaded the one that answers."""
-        current = self._loaded.get(name)
+    def _update(self, name, config, folders):
+        """Loads the highest versions that are wanted and can be loaded, then drops the others."""
         statuses = self._statuses.setdefault(name, {})
-        for number in statuses.keys() - folders.keys():
+        for number in statuses.keys() - folders.keys() - self._loaded.get(name, {}).keys():
             statuses.pop(number)
+        kept = set()
         for number, place in sorted(folders.items(), reverse=True):
-            if current is not None and number == current.version:
+            if len(kept) == config.most:
                 break
-            look = _look_of(place)
-            if self._failed.get(place) == look:
-                continue
-            statuses[number] = VersionStatus(number, "LOADING")
-            servable = self._try_to_load(name, number, place, look, statuses)
-            if servable is not None:
-                self._replace(name, current, servable, statuses)
-                break
-        if current is not None and current.version not in folders and self._loaded.get(name) is current:
-            statuses[current.version] = VersionStatus(current.version, "AVAILABLE")  # gone from disk, alive in memory
+            if self._places.get((name, number)) == place or self._try_to_load(name, number, place, statuses):
+                kept.add(number)
+        self._labels[name] = config.labels
+        if kept:  # else what is in memory goes on, though it is gone from disk
+            for number in self._loaded[name].keys() - kept:
+                self._drop(name, number)
+                statuses[number] = VersionStatus(number, "END")
 
-    def _try_to_load(self, name, number, place, look, statuses):
+    def _try_to_load(self, name, number, place, statuses):
+        """Whether a version could be loaded, and thus answers from now on."""
+        look = _look_of(place)
+        if self._failed.get(place) == look:
+            return False
+        statuses[number] = VersionStatus(number, "LOADING")
         try:
             servable = self._load(name, number, place)
         except Exception as error:
@@ -172,16 +188,27 @@ class ModelStore:
             statuses[number] = VersionStatus(number, "END", message)
             fields = {"model": name, "version": number, "error": message}
             LOG.error("version cannot be loaded; an older one goes on if there is one", extra={"fields": fields})
-            return None
-        return servable
+            return False
+        self._let_go(self._loaded.get(name, {}).get(number))
+        self._loaded[name] = {**self._loaded.get(name, {}), number: servable}
+        self._places[name, number] = place
+        statuses[number] = VersionStatus(number, "AVAILABLE")
+        LOG.info("version available", extra={"fields": {"model": name, "version": number}})
+        return True
 
-    def _replace(self, name, old, new, statuses):
-        self._loaded[name] = new
-        statuses[new.version] = VersionStatus(new.version, "AVAILABLE")
-        if old is not None:
-            statuses[old.version] = VersionStatus(old.version, "END")
-            self._let_go(old)
-        LOG.info("version available", extra={"fields": {"model": name, "version": new.version}})
+    def _remove(self, name):
+        """Forgets a model."""
+        LOG.info("model removed", extra={"fields": {"model": name}})
+        for number in self._loaded.get(name, {}):
+            self._drop(name, number)
+        for table in (self._loaded, self._labels, self._statuses):
+            table.pop(name, None)
+
+    def _drop(self, name, number):
+        versions = dict(self._loaded[name])
+        self._let_go(versions.pop(number))
+        self._loaded[name] = versions
+        self._places.pop((name, number))
 
     def _let_go(self, servable):
         if servable is not None:

@@ -3,8 +3,10 @@
     source across, its header stays in sight
     target down, its header stays in sight, each cell says `target ← source: 0.42`
 
-It needs no script and no file. It follows the colour scheme around it, scrolls
-sideways by itself, and shows every script as the browser's fonts do.
+Each cell holds its weight as text, for screen readers; it can be seen while the
+heatmap has the focus of the keyboard. It needs no script and no file. It follows
+the colour scheme around it, scrolls sideways by itself, and shows every script
+as the browser's fonts do.
 """
 
 import html
@@ -30,6 +32,11 @@ _STYLE = """\
   text-overflow: ellipsis; display: inline-block; }
 .attention-map td[title] { min-width: 1.5rem; height: 1.5rem; box-shadow: inset 0 0 0 1px var(--attention-line);
   background: color-mix(in srgb, var(--attention-colour) calc(var(--weight) * 100%), transparent); }
+.attention-map td[title] { text-align: center; }
+.attention-map td span { color: transparent; font-size: 0.6rem; font-variant-numeric: tabular-nums; user-select: none; }
+.attention-map-scroll:focus { outline: 2px solid currentColor; outline-offset: 2px; }
+.attention-map-scroll:focus td span { color: var(--attention-ink, CanvasText);
+  background: var(--attention-paper, Canvas); user-select: auto; }
 .attention-map-story tbody th { max-width: 40rem; text-align: start; white-space: normal; }
 .attention-map td:hover { outline: 2px solid currentColor; outline-offset: -1px; }
 .attention-map td:hover::after { content: attr(title); position: absolute; inset-inline-end: 0; bottom: 0;
@@ -145,7 +152,7 @@ def _label(token, down=True):
 
 
 def _cell(title, weight):
-    return f'<td style="--weight:{weight:.3f}" title="{title}: {weight:.2f}"></td>'
+    return f'<td style="--weight:{weight:.3f}" title="{title}: {weight:.2f}"><span>{weight:.2f}</span></td>'
 
 
 def _isolated(token):

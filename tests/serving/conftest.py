@@ -1,6 +1,7 @@
 """A server in this process, over small models."""
 
 import contextlib
+import gzip
 import http.client
 import json
 import logging
@@ -16,6 +17,8 @@ from keras_attention import CharacterTokenizer, DateConverter, TextToText
 from keras_attention.export import saved_model
 from keras_attention.serving.app import make_app
 from keras_attention.serving.connection import make_server
+from keras_attention.serving.grpc_server import start_grpc
+from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.predictor import Limits
 from keras_attention.serving.server import make_store
 
@@ -67,6 +70,8 @@ class Running:
         text = answer.read()
         connection.close()
         self.headers = dict(answer.getheaders())
+        if self.headers.get("content-encoding") == "gzip":
+            text = gzip.decompress(text)
         return answer.status, json.loads(text) if text[:1] in b"{[" else text.decode()
 
     def predict(self, content, name="dates"):
@@ -80,15 +85,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder, limits=Limits(), token=None, poll_seconds=0.05, **options):
-    """A server over a folder, ready."""
+def running(folder, limits=Limits(), token=None, poll_seconds=0.05, source=None, tls=None, **options):
+    """A server over a folder, or another source of models, ready."""
     for name in ("keras_attention.access", "keras_attention.serving", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    store = make_store(folder, poll_seconds, limits)
+    store = make_store(source or ModelsFolder(folder), poll_seconds, limits)
     app = make_app(store, limits, token, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = make_server(app, "127.0.0.1", 0, limits)
+        server = make_server(app, "127.0.0.1", 0, limits, tls)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         store.start()
         thread.start()
@@ -97,6 +102,22 @@ def running(folder, limits=Limits(), token=None, poll_seconds=0.05, **options):
         server.should_exit = True
         thread.join()
         store.stop()
+
+
+def free_port():
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listening(server, **options):
+    """The target of gRPC's services over a server that runs."""
+    port = free_port()
+    services = start_grpc(server.app.state.predictor, "127.0.0.1", port, **options)
+    yield f"127.0.0.1:{port}"
+    services.stop(None).wait()
 
 
 def wait_until(true, seconds=60):

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import load
-from keras_attention.serving import predictor
+from keras_attention.serving import predictor, protocol
 from keras_attention.serving.client import GrpcClient, RestClient, ServerError
 from keras_attention.serving.grpc_server import start_grpc
 from keras_attention.serving.predictor import Limits
@@ -55,6 +55,15 @@ def test_rows_and_columns_are_answered_as_the_model_answers(server, converter):
     row = rows["predictions"][0]
     np.testing.assert_allclose(row["log_prob"], expected[0].log_prob, rtol=1e-4)
     assert server.ask("POST", "/v1/models/dates/versions/1:predict", {"instances": TEXTS})[0] == 200
+
+
+def test_models_are_listed(server):
+    status, answer = server.ask("GET", "/v1/models")
+    assert status == 200
+    assert [model["name"] for model in answer["models"]] == ["dates", "sums"]
+    for model in answer["models"]:
+        name = model.pop("name")
+        assert model == server.ask("GET", f"/v1/models/{name}")[1]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", None])
@@ -100,6 +109,18 @@ def test_a_row_that_fails_harms_no_other_request_of_its_batch(tmp_path):
     for value, (status, answer) in zip(values, answers, strict=True):
         assert status == (200 if value > 0 else 400)
         assert answer == {"predictions": [2.0]} if value > 0 else "x must be above 0" in answer["error"]
+
+
+def test_an_error_of_a_model_tells_no_file_of_this_machine(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.string, [None], name="x")
+        y = tf.strings.to_number(x)
+        tf.compat.v1.saved_model.simple_save(session, str(tmp_path / "numbers" / "1"), {"x": x}, {"y": y})
+    with running(tmp_path) as server:
+        assert server.predict({"instances": ["3"]}, "numbers") == (200, {"predictions": [3.0]})
+        status, message = server.error({"instances": ["three"]}, "numbers")
+        assert status == 400 and "StringToNumberOp could not correctly convert string: three" in message
+        assert "File" not in message and ".py" not in message
 
 
 @pytest.mark.parametrize(
@@ -184,7 +205,7 @@ def test_large_bodies_and_answers_do_not_hold_up_the_event_loop(server, monkeypa
         return call
 
     for name in ("parse_request", "format_answer"):
-        monkeypatch.setattr(predictor.protocol, name, noted(getattr(predictor.protocol, name)))
+        monkeypatch.setattr(protocol, name, noted(getattr(protocol, name)))
     assert server.predict({"instances": ["9"]})[0] == 200
     monkeypatch.setattr(predictor, "SMALL_ANSWER", 0)
     assert server.predict({"instances": ["9"]})[0] == 200
@@ -220,11 +241,15 @@ def test_a_large_body_is_413_announced_or_not(server):
         ("GET", "/v1/models/dates/versions/7", 404),
         ("POST", "/v1/models/dates:classify", 400),
         ("POST", "/v1/models/dates", 400),
-        ("GET", "/v1/models/..%2fdates/metadata", 400),
+        ("GET", "/v1/models/..%2fdates/metadata", 404),
         ("GET", "/v1/models/../../etc/passwd", 400),
         ("POST", "/v1/models/%2e%2e:predict", 404),
         ("POST", "/v1/models/dates%00:predict", 404),
         ("POST", "/v1/models/dates/versions/99999999999999999999999:predict", 400),
+        ("POST", f"/v1/models/dates/versions/{'9' * 5000}:predict", 400),
+        ("POST", "/v1/models/dates/labels/none:predict", 400),
+        ("POST", "/v1/models", 400),
+        ("GET", "/v1/nothing", 400),
         ("GET", "/nowhere", 404),
         ("DELETE", "/v1/models/dates", 405),
     ],

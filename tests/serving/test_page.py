@@ -16,9 +16,11 @@ import pytest
 import uvicorn
 
 from keras_attention.serving.app import make_app
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.page import mount_page
 from keras_attention.serving.predictor import Limits
-from keras_attention.serving.protocol import RequestError, TensorSpec
+from keras_attention.serving.signatures import TensorSpec
 from keras_attention.serving.store import ModelStore
 
 from .conftest import Running, wait_until
@@ -86,7 +88,7 @@ class Fixed:
 @contextlib.contextmanager
 def serving(folder, limits=Limits(), token=None):
     """A server with a page over a folder of models that are `Fixed`."""
-    store = ModelStore(folder, Fixed, poll_seconds=0.05)
+    store = ModelStore(ModelsFolder(folder), Fixed, poll_seconds=0.05)
     app = make_app(store, limits, token)
     mount_page(app, store)
     with socket.socket() as listener:
@@ -197,6 +199,28 @@ class Page:
         """What the cells of the heatmap say when one points at them."""
         return self.run("return [...document.querySelectorAll('td[title]')].map(cell => cell.title)")
 
+    def press(self, key):
+        self.browser.switch_to.active_element.send_keys(key)
+
+    def tab_to(self, selector):
+        """Presses Tab until an element has the focus."""
+        for _ in range(30):
+            if self.run("return document.activeElement.matches(arguments[0])", selector):
+                return
+            self.press("\ue004")
+        raise AssertionError(f"Tab does not lead to {selector}")
+
+    def accessible(self, role):
+        """What a screen reader says of all elements of a role."""
+        nodes = self.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        children = {node["nodeId"]: node for node in nodes}
+
+        def text(node):
+            said = node.get("name", {}).get("value", "")
+            return said or "".join(text(children[child]) for child in node.get("childIds", ()) if child in children)
+
+        return [text(node) for node in nodes if node.get("role", {}).get("value") == role and text(node)]
+
     def asked(self):
         """The hosts that the browser asked for anything."""
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
@@ -223,6 +247,37 @@ def test_enter_shows_attention(page):
         "return [...document.querySelectorAll('td[title]')].map(cell => getComputedStyle(cell).backgroundColor)"
     )
     assert len(colours) == 9 and len(set(colours)) == 2 and colours[0] == colours[4] == colours[8]
+
+
+def test_weights_can_be_read_without_a_mouse(page):
+    page.type("Das ist schön\n")
+    wait_until(lambda: page.texts(".attention-map"))
+    cells = page.accessible("cell")
+    assert cells[:4] == ["0.87", "0.07", "0.07", "0.07"]  # behind the empty one over the rows' names
+    assert page.accessible("rowheader")[:1] == ["▁That"] and "▁Das" in page.accessible("columnheader")
+    shown = "return getComputedStyle(document.querySelector('.attention-map td span')).color"
+    hidden = page.run(shown)
+    assert hidden == "rgba(0, 0, 0, 0)"
+    page.tab_to(".attention-map-scroll")
+    assert page.run(shown) != hidden
+    value, cell = page.run(
+        "const value = document.querySelector('.attention-map td span').getBoundingClientRect();"
+        "const cell = document.querySelector('.attention-map td[title]').getBoundingClientRect();"
+        "return [value.width, cell.width]"
+    )
+    assert value <= cell  # no number runs into the next
+
+
+def test_list_of_models_closes_when_the_keyboard_leaves_it(page):
+    page.find("#model input").click()
+    wait_until(lambda: page.texts("[role=option]"))
+    page.press("\ue004")  # Tab
+    wait_until(lambda: not page.texts("[role=option]"))
+    assert page.run("return document.querySelector('#model input').value") == "dates"
+    page.find("#model input").click()
+    wait_until(lambda: page.texts("[role=option]"))
+    page.press("\ue00c")  # Escape
+    wait_until(lambda: not page.texts("[role=option]"))
 
 
 def test_markup_and_templates_in_a_text_are_text(page):
@@ -306,7 +361,7 @@ def test_story_is_shown_with_its_sentences_shaded_by_hop(page):
 @pytest.fixture
 def later(server):
     """A model that the page did not know when it was made."""
-    add_model(server.store.folder, "later")
+    add_model(server.store.source.folder, "later")
     wait_until(lambda: "later" in server.store.names)
     return "later"
 

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from keras_attention.serving.protocol import RequestError, TensorSpec, format_answer, parse_request
+from keras_attention.serving.errors import RequestError
+from keras_attention.serving.protocol import format_answer, parse_request
+from keras_attention.serving.signatures import TensorSpec
 
 TEXT = {"serving_default": {"text": TensorSpec("string", (None,))}}
 TWO = {"serving_default": {"x": TensorSpec("float32", (None, 2)), "n": TensorSpec("int32", (None,))}}
@@ -47,7 +49,7 @@ def test_rows_and_columns_of_several_inputs():
         ({}, TEXT, "Missing 'inputs' or 'instances' key"),
         ({"inputs": ["a"], "instances": ["a"]}, TEXT, "received both"),
         ({"inputs": ["a"], "signature_name": "other"}, TEXT, '"other" not found in signature def'),
-        ({"inputs": ["a"], "signature_name": 3}, TEXT, "not found in signature def"),
+        ({"inputs": ["a"], "signature_name": 3}, TEXT, "must be a string value"),
         ({"instances": []}, TEXT, "at least one instance"),
         ({"instances": "a"}, TEXT, "must be a list"),
         ({"instances": [1]}, TEXT, "not of expected type: string"),

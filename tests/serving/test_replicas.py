@@ -1,13 +1,16 @@
 """Replicas: right answers, and no request lost when one of them is killed."""
 
+import asyncio
 import concurrent.futures
 import contextlib
+import gzip
 import http.client
 import importlib.util
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,9 +21,11 @@ import tensorflow as tf
 import uvicorn
 from fastapi.testclient import TestClient
 
-from keras_attention.serving import front, replicas
+from keras_attention.serving import front, ray_replicas, replicas
 from keras_attention.serving.front import ATTEMPTS, Answer
+from keras_attention.serving.place import raw_path, serving_place
 from keras_attention.serving.predictor import Limits
+from keras_attention.serving.replica import call_application
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`")
 
@@ -84,7 +89,7 @@ def test_no_request_is_lost_when_a_replica_is_killed(models, monkeypatch):
     log = unittest.mock.Mock()
     monkeypatch.setattr(front, "LOG", log)
     with (
-        replicas.running_replicas(models, replicas=2) as handle,
+        ray_replicas.running_replicas(models, replicas=2) as handle,
         listening(front.make_front(handle)) as port,
         concurrent.futures.ThreadPoolExecutor(16) as clients,
     ):
@@ -108,7 +113,8 @@ class Handle:
         self.answer = self
         self.outcomes = list(outcomes)
 
-    async def remote(self, method, path, body):
+    async def remote(self, method, path, body, json_size=None):
+        self.asked = (method, path, body, json_size)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
@@ -153,6 +159,41 @@ def test_front_refuses_a_body_that_is_too_large():
 
 def test_front_asks_for_the_token():
     assert ask_front(Handle(), token="secret").status_code == 401
+
+
+def test_front_has_no_tensorflow():
+    program = "import sys, keras_attention.serving.front; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_front_passes_on_how_much_of_a_body_is_json():
+    handle = Handle(Answer(200, [], b"yes"))
+    client = TestClient(front.make_front(handle))
+    client.post("/v2/models/double/infer", content=b"{}..", headers={"Inference-Header-Content-Length": "2"})
+    assert handle.asked == ("POST", "/v2/models/double/infer", b"{}..", "2")
+
+
+def test_replica_calls_its_application_as_a_socket_would():
+    asked = {}
+
+    async def app(scope, receive, send):
+        asked.update(place=serving_place("POST", raw_path(scope)), headers=dict(scope["headers"]), **await receive())
+        await send({"type": "http.response.start", "status": 201, "headers": [(b"a", b"b")]})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two"})
+
+    path = "/v1/models/a%2Fb/labels/c:predict"
+    answer = asyncio.run(call_application(app, "POST", path, b"{}", [(b"x", b"2")]))
+    assert answer == Answer(201, [(b"a", b"b")], b"one two")
+    assert asked["place"] == ("a/b", None, "c", ":predict")
+    assert asked["headers"] == {b"x": b"2"} and asked["body"] == b"{}"
+
+
+def test_front_inflates_a_body():
+    handle = Handle(Answer(200, [], b"yes"))
+    client = TestClient(front.make_front(handle))
+    client.post("/v1/models/a%2Fb:predict", content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert handle.asked == ("POST", "/v1/models/a%2Fb:predict", b"{}", None)
 
 
 @needs_ray

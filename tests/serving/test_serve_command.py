@@ -8,10 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from .conftest import wait_until
+from keras_attention import cli
+from keras_attention.serving.client import GrpcClient
+
+from .conftest import free_port, wait_until
 
 
 @pytest.fixture
@@ -71,6 +75,25 @@ def test_requests_under_way_are_finished_when_it_is_told_to_stop(models, port, t
     assert "secret" not in log
 
 
+def test_grpc_calls_under_way_are_finished_when_it_is_told_to_stop(models, port):
+    grpc_port = free_port()
+    process = serve(models, "--port", port, "--grpc-port", grpc_port, "--no-page")
+    try:
+        wait_until(lambda: process.poll() is None and is_ready(port))
+        client = GrpcClient(f"127.0.0.1:{grpc_port}", "dates")
+        assert client("9").source_tokens == ["9"]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(client, ["as people write dates, and longer " * 8] * 200) for _ in range(8)]
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            assert [len(request.result()) for request in asked] == [200] * 8
+        client.close()
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+
+
 def test_folder_that_is_not_there_is_named(tmp_path):
     process = serve(tmp_path / "nowhere")
     _, log = process.communicate(timeout=60)
@@ -85,3 +108,20 @@ def test_being_open_without_a_token_is_warned_of(models, port):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_models_of_a_configuration_file_are_served(models, port, tmp_path):
+    file = tmp_path / "models.config"
+    file.write_text(f"model_config_list {{ config {{ name: 'readers' base_path: '{models / 'dates'}' }} }}")
+    process = serve("--model-config", file, "--port", port, "--no-page")
+    try:
+        wait_until(lambda: process.poll() is None and is_ready(port))
+        assert [model["name"] for model in json.loads(ask(port, "GET", "/v1/models")[1])["models"]] == ["readers"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_folder_and_a_configuration_file_do_not_go_together(models, capsys):
+    assert cli.main(["serve", str(models), "--model-config", "models.config"]) == 1
+    assert "FOLDER and --model-config do not go together" in capsys.readouterr().err

@@ -150,7 +150,8 @@ def test_a_signature_says_what_may_be_left_out(version):
 
 
 def test_a_server_takes_hints_and_does_without(version):
-    from keras_attention.serving.protocol import RequestError, parse_request
+    from keras_attention.serving.errors import RequestError
+    from keras_attention.serving.protocol import parse_request
     from keras_attention.serving.servable import Servable
 
     servable = Servable("dates", 1, version)

@@ -14,8 +14,8 @@ class Table(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.rows, self.columns, self.cells, self.names = [], [], [], set()
-        self._header = None
+        self.rows, self.columns, self.cells, self.values, self.names = [], [], [], [], set()
+        self._header, self._in_value = None, False
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -28,14 +28,18 @@ class Table(html.parser.HTMLParser):
             self.cells.append(attributes)
         elif tag == "bdi":
             assert attributes["dir"] == "auto"
+        self._in_value = tag == "span"
 
     def handle_endtag(self, tag):
+        self._in_value = False
         if tag == "th":
             self._header = None
 
     def handle_data(self, data):
         if self._header is not None:
             self._header[-1] += data
+        elif self._in_value:
+            self.values.append(data)
 
 
 def table(target, source, weights=None):
@@ -55,6 +59,11 @@ def test_cell_says_and_shows_its_weight():
     found = table("05", ["3", "May"], [[0.0, 1.0], [0.25, 0.75]])
     assert [cell["title"] for cell in found.cells] == ["0 ← 3: 0.00", "0 ← May: 1.00", "5 ← 3: 0.25", "5 ← May: 0.75"]
     assert [cell["style"] for cell in found.cells[2:]] == ["--weight:0.250", "--weight:0.750"]
+
+
+def test_cell_holds_its_weight_as_text():
+    found = table("05", ["3", "May"], [[0.0, 1.0], [0.25, 0.75]])
+    assert found.values == ["0.00", "1.00", "0.25", "0.75"]
 
 
 def test_markup_in_a_token_is_text():
