@@ -108,10 +108,11 @@ def ctranslate2(width, batch, texts, tokenizer, sizes):
     import ctranslate2 as ct2
     import tensorflow as tf
 
-    folder = pathlib.Path(tempfile.mkdtemp())
-    specification = _specification(ct2, model(sizes), tokenizer, sizes)
-    specification.validate()
-    specification.save(str(folder))
+    from keras_attention import TextToText
+    from keras_attention.engines import export_ctranslate2
+
+    folder = pathlib.Path(tempfile.mkdtemp()) / "model"
+    export_ctranslate2(TextToText(model(sizes), tokenizer, tokenizer, max_length=STEPS), folder, examples=texts[:2])
     translator = ct2.Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1, inter_threads=1)
     tokens = {
         text: [token.decode() for token in row]
@@ -130,62 +131,6 @@ def ctranslate2(width, batch, texts, tokenizer, sizes):
 
     run(texts[:batch])
     return run, text_of, {}
-
-
-def _specification(ct2, made, tokenizer, sizes):
-    """CTranslate2's form of our weights."""
-    from ctranslate2.specs import TransformerSpec
-
-    from keras_attention.layers.positions import sinusoid
-
-    specification = TransformerSpec.from_config((sizes.layers, sizes.layers), sizes.num_heads, pre_norm=True)
-    positions = sinusoid(np.arange(512), sizes.units, "concatenated", "tensor2tensor").numpy()
-    table = made.decoder.embedding.embeddings.numpy()
-
-    def matrix(layer):
-        kernel = np.asarray(layer.kernel)
-        if kernel.ndim == 2:
-            return kernel
-        return kernel.reshape((-1, sizes.units) if layer.name == "attention_output" else (sizes.units, -1))
-
-    def linear(target, *layers):
-        matrices = [matrix(layer) for layer in layers]
-        target.weight = np.ascontiguousarray(np.concatenate(matrices, axis=1).T)
-        target.bias = np.concatenate([np.asarray(layer.bias).reshape(-1) for layer in layers])
-
-    def norm(target, layer):
-        target.gamma, target.beta = layer.gamma.numpy(), layer.beta.numpy()
-
-    def attention(target, layer, residual, own):
-        norm(target.layer_norm, residual.normalization)
-        inputs = [layer._query_dense, layer._key_dense, layer._value_dense]
-        groups = [inputs] if own else [inputs[:1], inputs[1:]]
-        for part, group in zip(target.linear, groups, strict=False):
-            linear(part, *group)
-        linear(target.linear[-1], layer._output_dense)
-
-    def feed_forward(target, block):
-        norm(target.layer_norm, block.feed_forward_residual.normalization)
-        linear(target.linear_0, block.feed_forward.hidden)
-        linear(target.linear_1, block.feed_forward.output_projection)
-
-    specification.encoder.embeddings[0].weight = table
-    specification.decoder.embeddings.weight = table
-    specification.decoder.projection.weight = table
-    for side, stack in ((specification.encoder, made.encoder), (specification.decoder, made.decoder)):
-        side.position_encodings.encodings = positions
-        norm(side.layer_norm, stack.final_norm)
-        for target, block in zip(side.layer, stack.blocks, strict=True):
-            attention(target.self_attention, block.self_attention, block.self_residual, own=True)
-            feed_forward(target.ffn, block)
-            if stack is made.decoder:
-                attention(target.attention, block.cross_attention, block.cross_residual, own=False)
-    for register in (specification.register_source_vocabulary, specification.register_target_vocabulary):
-        register(list(tokenizer.vocabulary.tokens))
-    specification.config.bos_token, specification.config.eos_token = "[START]", "[END]"
-    specification.config.unk_token, specification.config.decoder_start_token = "[UNKNOWN]", "[START]"
-    specification.config.add_source_bos = specification.config.add_source_eos = False
-    return specification
 
 
 def keras_hub(width, batch, texts, tokenizer, sizes):

@@ -6,6 +6,7 @@ the subcommand that does: `--help` and errors in the arguments are instant.
 
 import argparse
 import os
+import pathlib
 import signal
 import sys
 
@@ -193,6 +194,17 @@ def _add_export(commands):
     export.add_argument(
         "--head-weights", action="store_true", help="also export the attention weights of each layer and head"
     )
+    export.add_argument(
+        "--format",
+        choices=("savedmodel", "ctranslate2"),
+        default="savedmodel",
+        help="SavedModel, or a folder for the engine CTranslate2 (a Transformer only)",
+    )
+    export.add_argument(
+        "--quantization",
+        choices=("int8", "int16", "float16", "bfloat16"),
+        help="weights of a CTranslate2 export (default: float32)",
+    )
     export.add_argument("--shortlist", metavar="FILE", help="shortlist of the target tokens to choose from")
     add_strategy(export)
     export.set_defaults(run=_export)
@@ -306,8 +318,25 @@ def _export(options):
     from keras_attention.tasks.shortlists import with_shortlist
 
     given = {"strategy": strategy_of(options), "head_weights": options.head_weights}
+    if options.format == "ctranslate2":
+        _export_ctranslate2(options)
+        return
+    if options.quantization:
+        raise ValueError("--quantization is for --format ctranslate2.")
     task = Task.load(options.folder, **{name: value for name, value in given.items() if value})
     if options.shortlist:
         task = with_shortlist(task, options.shortlist)
     version = task.export(options.target)
     print(f"Exported and checked: {version}")
+
+
+def _export_ctranslate2(options):
+    from keras_attention.engines import export_ctranslate2
+    from keras_attention.tasks import TextToText
+
+    if options.shortlist or options.head_weights or strategy_of(options):
+        raise ValueError("--format ctranslate2 takes no shortlist, no weights and no strategy: its own API has them.")
+    folder = pathlib.Path(options.target)
+    export_ctranslate2(TextToText.load(options.folder), folder, options.quantization)
+    checked = "" if options.quantization else " and checked"
+    print(f"Exported{checked}: {folder}")

@@ -152,10 +152,18 @@ class TextToText(TextTask):
 
     def with_shortlist(self, shortlist):
         """The same, choosing among the tokens of a `Shortlist`."""
+        changed = self._changed(shortlist=shortlist)
+        changed._check_shortlist()
+        return changed
+
+    def with_strategy(self, strategy):
+        """The same, searching in another way."""
+        return self._changed(strategy=strategy)
+
+    def _changed(self, **attributes):
         changed = copy.copy(self)
         changed.__dict__.pop("_compiled", None)
-        changed.shortlist = shortlist
-        changed._check_shortlist()
+        vars(changed).update(attributes)
         return changed
 
     def _check_shortlist(self):

@@ -195,6 +195,34 @@ def test_a_run_of_it_translates_scores_and_is_trained_further(marian, tmp_path, 
     assert "--units cannot be given" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["marian", "m2m100", "mbart"])
+def test_ctranslate2_finds_the_same_tokens(kind, tmp_path, capsys):
+    ctranslate2 = pytest.importorskip("ctranslate2", reason="an engine to export to")
+    folder = tmp_path / "published"
+    folder.mkdir()
+    getattr(models, kind)(folder)
+    languages = {"m2m100": ("en", "de"), "mbart": ("en_XX", None)}.get(kind, (None, None))
+    task = TextToText.from_pretrained(folder, *languages, num_beams=1)
+    task.save(tmp_path / "run")
+    export = ["export", str(tmp_path / "run"), "--format", "ctranslate2"]
+    assert cli.main([*export, str(tmp_path / "ct2")]) == 0
+    assert "Exported and checked" in capsys.readouterr().out
+    assert cli.main([*export, str(tmp_path / "small"), "--quantization", "int8"]) == 0
+    assert (tmp_path / "small" / "model.bin").stat().st_size < 0.8 * (tmp_path / "ct2" / "model.bin").stat().st_size
+    translator = ctranslate2.Translator(str(tmp_path / "ct2"), compute_type="float32")
+    plain = task.with_strategy(Greedy())
+    for source in SOURCES:
+        expected = plain(source)
+        found = translator.translate_batch(
+            [expected.source_tokens],
+            beam_size=1,
+            min_decoding_length=0,
+            max_decoding_length=task.max_length,
+            suppress_sequences=[["[PAD]"], ["[START]"]],
+        )
+        assert found[0].hypotheses[0] == expected.tokens
+
+
 def test_bad_folders_are_refused_by_what_is_wrong(marian, tmp_path):
     folder = marian[0]
     with pytest.raises(FileNotFoundError, match="There is no folder"):

@@ -44,6 +44,7 @@ MAY_IMPORT = {
     },
     "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
+    "engines": {"models", "decoding", "text"},
     "importers": {"models", "layers", "decoding", "text"},
     "testing": set(),
     "bleu": set(),
