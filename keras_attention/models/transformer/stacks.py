@@ -1,6 +1,5 @@
 """The Transformer's encoder and decoder: ids or vectors in, in the signatures of all encoders and decoders."""
 
-import inspect
 from typing import ClassVar
 
 import keras
@@ -10,7 +9,7 @@ from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
-from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
+from keras_attention.layers.transformer import BLOCK_ARGUMENTS, DecoderBlock, EncoderBlock
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary
 from keras_attention.models.presets import split_options
 
@@ -26,14 +25,7 @@ _PROJECTIONS = {
 
 
 # What a stack hands on to each of its blocks as it was given.
-_BLOCK_OPTIONS = set(inspect.signature(EncoderBlock.__init__).parameters) - {
-    "self",
-    "num_heads",
-    "units",
-    "kwargs",
-    "norm",
-    "dropout",
-}
+_BLOCK_OPTIONS = BLOCK_ARGUMENTS - {"num_heads", "units", "norm", "dropout"}
 
 STACK_OPTIONS = _BLOCK_OPTIONS | {"positions", "max_length", "norm"}
 
