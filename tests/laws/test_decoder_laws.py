@@ -86,6 +86,7 @@ def model_inputs(seed=0):
     }
 
 
+@pytest.mark.every_form
 @EVERY_CELL
 def test_any_cut_of_the_target_gives_the_same_output(run_of, name, data):
     run, (inputs, value) = run_of(name), data

@@ -307,6 +307,7 @@ def test_reading_a_prepared_memory_equals_the_call(cross_attention_of, name):
         assert_close(output.weights, weights[:, :, begin:end])
 
 
+@pytest.mark.every_form
 @EVERY
 @BOTH_PATHS
 def test_layer_survives_a_keras_file_and_its_config(name, blockwise, tmp_path):

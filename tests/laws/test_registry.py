@@ -99,7 +99,7 @@ def test_every_model_is_under_the_laws():
     assert public_subclasses(models, keras.Model) <= made
 
 
-def test_forms_that_are_left_out_where_each_is_compiled_are_forms():
+def test_forms_that_are_left_out_are_forms():
     parts = ("CELLS_AROUND", "IN_CELLS")  # whose names are those of what they make
     tables = [
         value for name, value in vars(cases).items() if isinstance(value, dict) and name not in (*parts, "__builtins__")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_attention.decoding import Beam, Greedy, Sample, search
-from tests.laws.cases import MODELS, RANDOM, REPEATED, SOURCE_IDS, STRATEGIES
+from tests.laws.cases import MODELS, RANDOM, REPEATED, REPEATED_COMPILED, SOURCE_IDS, STRATEGIES
 from tests.laws.tools import once, only_tensorflow
 
 pytestmark = only_tensorflow
@@ -19,10 +19,16 @@ PAD, START, END = 0, 2, 3
 FORBIDDEN = (0, 1, 2)
 VOCABULARY, MAX_LENGTH, BATCH = 6, 4, 2  # three tokens that a hypothesis may hold: the end, 4 and 5
 EVERY_STRATEGY = pytest.mark.parametrize("name", STRATEGIES)
-# Every model with several hypotheses, which share its memory and change places, and those that repeat no other with
-# one; every strategy with some.
-OF_EVERY_MODEL = {"beam of 3 with both penalties"}
+# Every strategy with some models. Others that repeat none, with several hypotheses, which share its memory and change
+# places; and with one, those of them that repeat none where each is compiled.
 OF_EVERY_STRATEGY = {"luong feeding, LSTM, one direction", "transformer, rotary"}
+
+
+def repeats(model_name, name):
+    if model_name in OF_EVERY_STRATEGY:
+        return False
+    left = {"beam of 3 with both penalties": REPEATED, "greedy": REPEATED_COMPILED}
+    return name not in left or model_name in left[name]
 
 
 class Table:
@@ -277,12 +283,9 @@ def model_of():
 @pytest.mark.parametrize(
     ("model_name", "name"),
     [
-        (model_name, name)
+        pytest.param(model_name, name, marks=[pytest.mark.thorough] * repeats(model_name, name))
         for model_name in MODELS
         for name in STRATEGIES
-        if name in OF_EVERY_MODEL
-        or model_name in OF_EVERY_STRATEGY
-        or (name == "greedy" and model_name not in REPEATED)
     ],
 )
 def test_search_over_a_model_agrees_with_teacher_forcing(model_of, model_name, name):
