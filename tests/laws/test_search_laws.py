@@ -1,5 +1,7 @@
 """The laws of search, over every strategy: on a table of conditional probabilities, and on every model."""
 
+import copy
+import functools
 import itertools
 
 import numpy as np
@@ -34,6 +36,8 @@ def repeats(model_name, name):
 class Table:
     """A step function whose probabilities depend on the last two tokens and the item, from a seed."""
 
+    arrays = ("logits",)
+
     def __init__(self, seed, sharpness=2.0):
         generator = np.random.default_rng(seed)
         self.logits = (generator.normal(size=(BATCH, VOCABULARY, VOCABULARY, VOCABULARY)) * sharpness).astype("float32")
@@ -45,10 +49,19 @@ class Table:
         ids = tf.cast(ids, tf.int64)
         memory = tf.repeat(memory, tf.shape(ids)[0] // BATCH)
         rows = tf.stack([memory, state[0], ids], axis=1)
-        return tf.gather_nd(tf.constant(self.logits), rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
+        return tf.gather_nd(self.logits, rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
 
-    def search(self, strategy, max_length=MAX_LENGTH, step=None):
-        return search(step or self.step, *self.start(), strategy, START, END, max_length, FORBIDDEN)
+    def search(self, strategy, max_length=MAX_LENGTH, prefix=None):
+        """In a graph, which is made once for all tables of a class, unless each search draws at random."""
+        if strategy in [STRATEGIES[name] for name in RANDOM]:
+            return self.search_at_once(strategy, max_length, prefix=prefix)
+        prefix = None if prefix is None else tf.constant(prefix)
+        return graph_of_search(type(self), strategy, max_length)(
+            [tf.constant(getattr(self, name)) for name in self.arrays], prefix
+        )
+
+    def search_at_once(self, strategy, max_length=MAX_LENGTH, step=None, prefix=None):
+        return search(step or self.step, *self.start(), strategy, START, END, max_length, FORBIDDEN, prefix)
 
     def log_prob(self, item, ids):
         """Sum of the log-probabilities of `ids`, up to and with the end."""
@@ -67,8 +80,23 @@ class Table:
                 yield (*ids, END), self.log_prob(item, (*ids, END))
 
 
+@functools.cache
+def graph_of_search(table_class, strategy, max_length):
+    """A function of the arrays of a table, and of a prefix or None, to the result of a search."""
+    any_table = table_class(seed=0)
+
+    def run(arrays, prefix):
+        table = copy.copy(any_table)
+        vars(table).update(zip(table_class.arrays, arrays, strict=True))
+        return table.search_at_once(strategy, max_length, prefix=prefix)
+
+    return tf.function(run, autograph=False)
+
+
 class Reader(Table):
     """A table that attends to three positions, and to one of padding: how, depends on the item and the last token."""
+
+    arrays = ("logits", "attention")
 
     def __init__(self, seed, sharpness=2.0):
         super().__init__(seed, sharpness)
@@ -78,7 +106,7 @@ class Reader(Table):
     def step(self, ids, memory, state):
         logits, state, _history = super().step(ids, memory, state)
         rows = tf.stack([tf.repeat(memory, tf.shape(ids)[0] // BATCH), tf.cast(ids, tf.int64)], axis=1)
-        return logits, state, tf.gather_nd(tf.constant(self.attention), rows)
+        return logits, state, tf.gather_nd(self.attention, rows)
 
     def score(self, strategy, item, ids):
         """What a hypothesis is worth to a strategy, from equation 14 itself."""
@@ -138,7 +166,7 @@ def test_hypotheses_are_distinct_best_first_hold_no_forbidden_token_and_stop_at_
 @given(seed=st.integers(0, 999), alpha=st.sampled_from([0.0, 0.6, 1.0]), beta=st.sampled_from([0.0, 0.2, 2.0]))
 def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha, beta):
     table, strategy = Reader(seed), Beam(16, length_penalty=alpha, coverage_penalty=beta, n_best=16)
-    result = table.search(strategy)
+    result = table.search_at_once(strategy)  # nine, of which each would be a graph
     for item in range(BATCH):
         expected = {ids: table.score(strategy, item, ids) for ids, _ in table.all_hypotheses(item)}
         found = [
@@ -175,7 +203,7 @@ def test_result_of_an_item_does_not_depend_on_the_others(name):
             def alone(ids, memory, state, table=table, item=item):  # the same item in every row
                 return table.step(ids, tf.fill([BATCH], tf.constant(item, tf.int64)), state)
 
-            result = table.search(STRATEGIES[name], max_length=7, step=alone)
+            result = table.search_at_once(STRATEGIES[name], max_length=7, step=alone)
             for rank in range(STRATEGIES[name].n_best):
                 assert trimmed(result.ids.numpy()[0, rank]) == trimmed(together.ids.numpy()[item, rank])
             assert_allclose(result.log_probs[0], together.log_probs[item], atol=1e-5)
@@ -210,9 +238,7 @@ def test_hypothesis_that_did_not_end_by_itself_ends_at_the_limit_and_says_so(nam
 @given(seed=st.integers(0, 999))
 def test_hypotheses_begin_with_the_prefix_and_keep_the_log_probability_of_the_model(name, seed):
     table, prefix = Table(seed), [[5, 4], [4, PAD]]
-    result = search(
-        table.step, *table.start(), STRATEGIES[name], START, END, MAX_LENGTH, FORBIDDEN, tf.constant(prefix)
-    )
+    result = table.search(STRATEGIES[name], prefix=prefix)
     for item, expected in enumerate(((5, 4), (4,))):
         for ids, log_prob in zip(result.ids.numpy()[item], result.log_probs.numpy()[item], strict=True):
             assert trimmed(ids)[: len(expected)] == expected
