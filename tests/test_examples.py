@@ -97,7 +97,7 @@ def test_translation_with_recurrent_networks_on_files_of_ones_own(run_here, tmp_
     assert (tmp_path / "out/none/model/1/saved_model.pb").is_file()
 
 
-def test_turing_machine(run_here, tmp_path):
+def test_turing_machine(run_here, tmp_path, eagerly):
     script = EXAMPLES / "turing_machine/turing_machine.py"
     arguments = ("--updates", "1", "--longest", "2", "--slots", "12", "--width", "8", "--output", "out")
     printed = run_here(script, *arguments)
