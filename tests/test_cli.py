@@ -22,9 +22,9 @@ from keras_attention.export import saved_model
 from .conftest import FORMATS
 
 
-def run(*arguments, stdin=None):
+def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "keras_attention", *map(str, arguments)], input=stdin, capture_output=True, check=False
+        [sys.executable, "-m", "keras_attention", *map(str, arguments)], capture_output=True, check=False
     )
 
 
@@ -102,8 +102,10 @@ def test_strings_are_converted_in_a_fresh_process_with_nothing_on_standard_error
 
 
 def test_standard_input_is_converted_line_by_line(exported, capsys, monkeypatch):
-    done = run("convert", "--model", exported, "--log-prob", stdin=b"3 May 1979\r\n\n\xff\xfe\n1 June 2001")
-    lines = done.stdout.decode().split("\n")
+    given = io.BytesIO(b"3 May 1979\r\n\n\xff\xfe\n1 June 2001")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(given)))
+    assert cli.main(["convert", "--model", str(exported), "--log-prob"]) == 0
+    lines = capsys.readouterr().out.split("\n")
     assert len(lines) == 5
     assert re.fullmatch(r"-\d+\.\d{4}\t1979-05-03", lines[0])
     assert lines[3].endswith("\t2001-06-01")

@@ -21,7 +21,7 @@ GENRES = ["Action", "Adventure", "Animation", "Comedy", "Crime", "Drama", "Horro
 FILES = "ml-100k/ml-100k."
 
 
-def generated(users=600, films=200, seed=0):
+def generated(users, films=200, seed=0):
     """Users whose age and gender say which genres they like, and what they saw; in the form of `read`."""
     generator = np.random.default_rng(seed)
     titles = [f"{GENRES[row % len(GENRES)]} no. {row // len(GENRES) + 1}" for row in range(films)]
@@ -97,6 +97,7 @@ def popular(histories, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder or wheel with MovieLens-100k; else it is generated")
+    parser.add_argument("--users", type=int, default=600, help="users that are generated (default: 600)")
     parser.add_argument("--epochs", type=int, default=80, help="passes over the users, at most (default: 80)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
@@ -104,7 +105,7 @@ def main():
     )
     options = parser.parse_args()
 
-    histories, users, films = read(options.data) if options.data else generated()
+    histories, users, films = read(options.data) if options.data else generated(options.users)
     histories, validation, test = leave_one_out(histories)
     users = {name: users[name] for name in histories}
     of_profiles = {"model": "profiles", "user_profiles": users, "item_profiles": films}

@@ -75,7 +75,15 @@ def build_parser():
 def _add_train(commands):
     train = commands.add_parser("train", help="train a model")
     kinds = train.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add_train_dates(kinds)
+    _add_train_world_dates(kinds)
+    _add_train_pairs(kinds)
+    translation.add_train_translation(kinds)
+    questions.add_train_questions(kinds)
+    recommendations.add_train_recommendations(kinds)
 
+
+def _add_train_dates(kinds):
     dates = add_command(
         kinds,
         "dates",
@@ -84,8 +92,11 @@ def _add_train(commands):
     )
     dates.add_argument("--count", type=positive, default=25_000, help="number of training pairs to generate")
     dates.add_argument("--locales", default="en_US", help="comma-separated CLDR locales, such as en_US,de,ko")
-    dates.set_defaults(run=_train_dates, source_normalization="NFKC")
+    _add_converter(dates, "runs/date_converter")
+    dates.set_defaults(run=_train_dates, source_normalization="NFKC", epochs=3)
 
+
+def _add_train_world_dates(kinds):
     world = add_command(
         kinds,
         "world-dates",
@@ -100,6 +111,8 @@ def _add_train(commands):
     )
     world.set_defaults(run=_train_world_dates)
 
+
+def _add_train_pairs(kinds):
     pairs = add_command(
         kinds,
         "pairs",
@@ -115,27 +128,20 @@ def _add_train(commands):
     )
     pairs.add_argument("--validation", metavar="FILE", help="validation pairs (default: a held-out part of FILE)")
     pairs.add_argument("--encoding", default="utf-8", help="encoding of the files, such as cp1252")
-    pairs.set_defaults(run=_train_pairs)
+    _add_converter(pairs, "runs/pairs")
+    pairs.set_defaults(run=_train_pairs, epochs=0)
 
-    translation.add_train_translation(kinds)
-    questions.add_train_questions(kinds)
-    recommendations.add_train_recommendations(kinds)
-    for kind, folder in ((dates, "runs/date_converter"), (pairs, "runs/pairs")):
-        add_run(kind, folder)
-        kind.add_argument(
-            "--held-out", type=float, default=0.05, help="fraction of the targets held out for validation"
-        )
-        add_settings(kind, ConverterSettings)
-        kind.set_defaults(epochs=0 if kind is pairs else 3)
-        kind.add_argument(
-            "--attention", choices=("bahdanau", "luong", "none"), default="luong", help="attention mechanism"
-        )
-        kind.add_argument(
-            "--cell", choices=("gru", "lstm"), default="gru", help="recurrent cell of encoder and decoder"
-        )
-        kind.add_argument("--units", type=positive, default=64, help="size of the decoder state")
-        kind.add_argument("--encoder-units", type=positive, default=64, help="size of the encoder state, per direction")
-        kind.add_argument("--dropout", type=float, default=0.0, help="dropout rate")
+
+def _add_converter(kind, folder):
+    """The flags of both trainings of a `DateConverter`."""
+    add_run(kind, folder)
+    kind.add_argument("--held-out", type=float, default=0.05, help="fraction of the targets held out for validation")
+    add_settings(kind, ConverterSettings)
+    kind.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="luong", help="attention mechanism")
+    kind.add_argument("--cell", choices=("gru", "lstm"), default="gru", help="recurrent cell of encoder and decoder")
+    kind.add_argument("--units", type=positive, default=64, help="size of the decoder state")
+    kind.add_argument("--encoder-units", type=positive, default=64, help="size of the encoder state, per direction")
+    kind.add_argument("--dropout", type=float, default=0.0, help="dropout rate")
 
 
 def _add_evaluate(commands):
@@ -274,16 +280,16 @@ def _evaluate(options):
     from keras_attention.recommend import Recommends
     from keras_attention.tasks import load
 
-    converter = load(options.model, strategy_of(options))
+    task = load(options.model, strategy_of(options))
     for kind, evaluate in (
         (AnswersQuestions, questions.evaluate_answerer),
         (Recommends, recommendations.evaluate_recommender),
     ):
-        if isinstance(converter, kind):
-            evaluate(converter, options)
+        if isinstance(task, kind):
+            evaluate(task, options)
             return
     pairs = read_corpus(options.file, options.reference)
-    evaluation = converter.evaluate(pairs, options.batch_size)
+    evaluation = task.evaluate(pairs, options.batch_size)
     if options.output:
         with open(options.output, "w", encoding="utf-8") as out:
             out.writelines(f"{text}\n" for text in evaluation.texts)

@@ -64,18 +64,18 @@ def _convert(options):
     from keras_attention.date_reading import ReadsDates
     from keras_attention.tasks import load
 
-    converter = load(options.model)
+    task = load(options.model)
     hints = {name: getattr(options, name) for name in _DATE_FLAGS if getattr(options, name) is not None}
-    reads_dates = isinstance(converter, ReadsDates)
+    reads_dates = isinstance(task, ReadsDates)
     if hints and not reads_dates:
         raise ValueError(
             "--locale, --day-first, --month-first and --two-digit-from are for readers of dates. "
-            f"{options.model} is a {type(converter).__name__}."
+            f"{options.model} is a {type(task).__name__}."
         )
     nothing = "no date" if reads_dates else ""
     come = lines_as_they_come(sys.stdin.buffer, "standard input", errors="replace")
     for text in map(as_typed, options.texts) if options.texts else (line for lines in come for line in lines):
-        conversion = converter(text, **hints)
+        conversion = task(text, **hints)
         if options.json:
             print(as_json(conversion), flush=True)
             continue

@@ -100,14 +100,38 @@ def _add_limits(serve):
 def _serve(options):
     try:
         from keras_attention.serving.middleware import read_token
-        from keras_attention.serving.predictor import Limits
         from keras_attention.serving.server import serve
         from keras_attention.serving.tls import read_tls
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
         ) from error
-    limits = Limits(
+    shared = {
+        "host": options.host,
+        "port": options.port,
+        "limits": _limits_of(options),
+        "token": read_token(options.token_file),
+        "tls": read_tls(options.certificate, options.key),
+        "poll_seconds": options.poll_seconds,
+        "intra_op_threads": options.intra_op_threads,
+    }
+    if options.replicas is not None:
+        _serve_replicas(options, shared)
+        return
+    serve(
+        _source(options),
+        page=options.page,
+        grpc_port=options.grpc_port,
+        origins=options.cors,
+        allowed_hosts=options.allow_host,
+        **shared,
+    )
+
+
+def _limits_of(options):
+    from keras_attention.serving.predictor import Limits
+
+    return Limits(
         body=options.max_body,
         text_length=options.max_text_length,
         batch=options.max_batch,
@@ -118,25 +142,9 @@ def _serve(options):
         head_seconds=options.head_seconds,
         write_seconds=options.write_seconds,
     )
-    shared = {
-        "host": options.host,
-        "port": options.port,
-        "limits": limits,
-        "token": read_token(options.token_file),
-        "tls": read_tls(options.certificate, options.key),
-        "poll_seconds": options.poll_seconds,
-        "intra_op_threads": options.intra_op_threads,
-    }
-    if options.replicas is None:
-        serve(
-            _source(options),
-            page=options.page,
-            grpc_port=options.grpc_port,
-            origins=options.cors,
-            allowed_hosts=options.allow_host,
-            **shared,
-        )
-        return
+
+
+def _serve_replicas(options, shared):
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
     if options.cors or options.allow_host or options.model_config:

@@ -47,12 +47,12 @@ def add_translate(commands):
 def _translate(options):
     from keras_attention.tasks import load
 
-    converter = load(options.model, strategy_of(options))
+    task = load(options.model, strategy_of(options))
     prefix = None if options.prefix is None else as_typed(options.prefix)
     number, out, aligned = 0, None, None
     with contextlib.ExitStack() as stack:
         for lines in _lines(options):
-            conversions = converter(lines, batch_size=options.batch_size, prefix=prefix)
+            conversions = task(lines, batch_size=options.batch_size, prefix=prefix)
             for line, conversion in enumerate(conversions, start=number + 1):
                 if conversion.truncated:
                     _tell_of_long_line(line, len(conversion.source_tokens), options)

@@ -54,88 +54,26 @@ def _chunk_of(query, prepared, units):
 def _tensorflow_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):
     import tensorflow as tf
 
-    from keras_attention.layers.collected import collected, one_by_one, sizes
+    from keras_attention.layers.chunked_tensorflow import Chunks
 
-    rows_differ = mask is not None and mask.shape[1] != 1
-
-    def part(i, query_rows, mask_rows, prepared, value, parameters):
-        def drop(weights):
-            kept = tf.random.stateless_uniform(tf.shape(weights), tf.cast(seed, tf.int32) + tf.stack([i, 0]))
-            return tf.where(kept >= dropout, weights / (1.0 - dropout), tf.zeros((), weights.dtype))
-
-        return attend(pair(query_rows, prepared, *parameters), value, mask_rows, drop if dropout else None)
-
-    def mask_of(query):
-        """A function of a chunk's number to its rows of the mask."""
-        if not rows_differ:
-            return lambda i: mask
-        masks = _split(mask, _chunk_of(query, prepared, units))
-        return lambda i: masks[i]
+    def chunks(query, prepared):
+        # The size is that of these tensors: XLA must know it in the backward pass too, where what the forward pass
+        # computed is a value.
+        return Chunks(pair, query, mask, dropout, seed, _chunk_of(query, prepared, units))
 
     @tf.custom_gradient
     def attention(query, prepared, value, *parameters):
-        size = _chunk_of(query, prepared, units)
-        queries, masks = _split(query, size), mask_of(query)
+        outputs = chunks(query, prepared).forward(prepared, value, parameters)
 
-        def forward(i):
-            return part(i, queries[i], masks(i), prepared, value, parameters)
+        def gradient(*upstreams):
+            return chunks(query, prepared).backward(prepared, value, parameters, upstreams)
 
-        rows = [sizes(query)[0], size]
-        shapes = [[*rows, value.shape[2]], [*rows, sizes(prepared)[1]]]
-        contexts, weights = collected(forward, sizes(queries)[0], shapes, query.dtype)
-
-        def gradient(context_upstream, weights_upstream):
-            # The sizes are asked for again: XLA must know them here too, where those of the forward pass are values.
-            size = _chunk_of(query, prepared, units)
-            queries, masks = _split(query, size), mask_of(query)
-            upstreams = [_split(upstream, size) for upstream in (context_upstream, weights_upstream)]
-
-            def backward(i, record, *totals):
-                sources = [queries[i], prepared, value, *parameters]
-                with tf.GradientTape() as tape:
-                    tape.watch(sources)
-                    outputs = part(i, sources[0], masks(i), prepared, value, parameters)
-                upstream = [rows[i] for rows in upstreams]
-                first, *others = tape.gradient(list(outputs), sources, upstream, tf.UnconnectedGradients.ZERO)
-                return i + 1, record.write(i, first), *(one + other for one, other in zip(totals, others, strict=True))
-
-            count = sizes(queries)[0]
-            record = tf.TensorArray(query.dtype, count, infer_shape=False)
-            zeros = [tf.zeros_like(tensor) for tensor in (prepared, value, *parameters)]
-            _, record, *others = one_by_one(lambda i, *_: i < count, backward, (0, record, *zeros))
-            return _join(record.stack(), query), *others
-
-        return (_join(contexts, query), _join(weights, query)), gradient
+        return outputs, gradient
 
     context, weights = attention(query, prepared, value, *parameters)
     context.set_shape([*query.shape[:2], value.shape[2]])
     weights.set_shape([*query.shape[:2], prepared.shape[1]])
     return context, weights
-
-
-def _split(tensor, chunk):
-    """`(batch, target, dim)` to `(chunks, batch, chunk, dim)`, filled up with zeros."""
-    import tensorflow as tf
-
-    from keras_attention.layers.collected import sizes
-
-    batch, target, dim = sizes(tensor)
-    count = -(-target // chunk)
-    # An empty list of chunks would not know its shape.
-    count = max(count, 1) if isinstance(count, int) else tf.maximum(count, 1)
-    padded = tf.pad(tensor, [[0, 0], [0, count * chunk - target], [0, 0]])
-    return tf.transpose(tf.reshape(padded, [batch, count, chunk, dim]), [1, 0, 2, 3])
-
-
-def _join(split, whole):
-    """The reverse of `_split`, as long as `whole`."""
-    import tensorflow as tf
-
-    from keras_attention.layers.collected import sizes
-
-    count, batch, chunk, dim = sizes(split) if split.shape.rank else tf.unstack(tf.shape(split), num=4)
-    joined = tf.reshape(tf.transpose(split, [1, 0, 2, 3]), [batch, count * chunk, dim])
-    return joined[:, : sizes(whole)[1]]
 
 
 def _jax_form(pair, query, prepared, value, mask, parameters, dropout, seed, units):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_attention.layers.dense import PositionsDense
-from keras_attention.layers.layer import Dropout, Layer, fresh_initializer, quantize_parts
+from keras_attention.layers.layer import Dropout, InitializedLayer, Layer, quantize_parts
 from keras_attention.layers.normalization import LayerNormalization
 
 NORMS = ("pre", "post")
@@ -75,7 +75,7 @@ class Residual(Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class FeedForward(Layer):
+class FeedForward(InitializedLayer):
     """`W2 act(W1 x + b1) + b2` at every position, or `W2 (swish(W1 x) * V x)`.
 
     Args:
@@ -115,12 +115,10 @@ class FeedForward(Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(kernel_initializer, bias_initializer, **kwargs)
         self.units = units
         self.activation = get_activation("FeedForward", activation)
         self.dropout = dropout
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
         self.seed = seed
         self.supports_masking = True
         self._dropout = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
@@ -133,10 +131,9 @@ class FeedForward(Layer):
                 units,
                 activation,
                 use_bias=not gated,
-                kernel_initializer=fresh_initializer(self.kernel_initializer),
-                bias_initializer=fresh_initializer(self.bias_initializer),
                 dtype=self.dtype_policy,
                 name=name,
+                **self.fresh_initializers(),
             )
             layer.build((None, input_dim))
             return layer
@@ -164,8 +161,6 @@ class FeedForward(Layer):
             "units": self.units,
             "activation": serialize_activation(self.activation),
             "dropout": self.dropout,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "seed": self.seed,
         }
 

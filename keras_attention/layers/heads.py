@@ -53,8 +53,7 @@ class HeadsLayer(AttentionLayer):
         self._value_dim = key_dim if value_dim is None else value_dim
         self._use_bias = use_bias
         self._output_shape = self._as_shape(output_shape)
-        self._given_axes = self._as_axes(attention_axes)
-        self._attention_axes = self._given_axes
+        self._attention_axes = self._given_axes = self._as_axes(attention_axes)
         self._sliding_window = sliding_window
         self._flash_attention = flash_attention
         self._kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -69,14 +68,14 @@ class HeadsLayer(AttentionLayer):
         self.qk_norm = qk_norm
         self.positions = positions
         self._check_arguments()
-        self._inverse_sqrt_key_dim = key_dim**-0.5
-        self._slopes = alibi_slopes(num_heads) if positions == "alibi" else None
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         self.check_shapes(query_shape, value_shape, key_shape)
         self._folding = self._find_folding(query_shape, value_shape)
         self._attention_axes = self._folding.attended
+        self._inverse_sqrt_key_dim = self.key_dim**-0.5
+        self._slopes = alibi_slopes(self.num_heads) if self.positions == "alibi" else None
         query, value, key = (shape[-1] for shape in (query_shape, value_shape, key_shape))
         self._widths = {"query": query, "value": value, "key": key}
         self._query_dense = self._projection("query", self.num_heads, self.key_dim, query)

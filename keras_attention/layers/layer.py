@@ -58,6 +58,32 @@ class Layer(ChecksInputs, Rematerialized, keras.layers.Layer):
     """A Keras layer that checks its inputs and can be rematerialised."""
 
 
+class InitializedLayer(Layer):
+    """A layer that hands its two initialisers to every projection in it.
+
+    Args:
+        kernel_initializer, bias_initializer: of the projections.
+    """
+
+    def __init__(self, kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def fresh_initializers(self):
+        """Both initialisers as arguments of one projection; see `fresh_initializer`."""
+        return {
+            "kernel_initializer": fresh_initializer(self.kernel_initializer),
+            "bias_initializer": fresh_initializer(self.bias_initializer),
+        }
+
+    def get_config(self):
+        return super().get_config() | {
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+
 class Dropout(Rematerialized, keras.layers.Dropout):
     """Keras' dropout, where `training` may also be a tensor, as in a model that is rematerialised as a whole on JAX."""
 

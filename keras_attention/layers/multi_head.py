@@ -6,22 +6,15 @@ A call returns the context alone, as Keras' does.
 import keras
 from keras import ops
 
-from keras_attention.layers.blockwise import blockwise_attention
-from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory, attend, masked_softmax
-from keras_attention.layers.folding import Folding, align
-from keras_attention.layers.heads import HeadsLayer
+from keras_attention.layers.attending_heads import FLAT, AttendingHeads, swapped
+from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory
+from keras_attention.layers.folding import align
 from keras_attention.layers.masks import Pattern, as_bool, check_mask, cleaned, combine_masks
 from keras_attention.layers.positions import rotary, token_count, token_positions
-from keras_attention.layers.products import product, wide
-
-# From this many keys on attention goes block by block: below, one product is faster and its weights are small.
-BLOCKWISE_FROM = 1024
-
-FLAT = Folding(free=(0,), attended=(1,))
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
-class MultiHeadAttention(HeadsLayer):
+class MultiHeadAttention(AttendingHeads):
     """Multi-head attention: `concat(head_1, ..., head_n) W_o`.
 
     Each head is `softmax(q k / sqrt(key_dim)) v` over its own projections.
@@ -204,9 +197,9 @@ class MultiHeadAttention(HeadsLayer):
         pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset, places)
         heads = self._heads(self._query_dense, query, self._norms[:1], query_mask, tokens)
         key, value = (self._shared(tensor) for tensor in (memory.key, memory.value))
-        attend_by = self._attend_by_override if self._is_overridden else self._attend
-        context, weights = attend_by(heads, key, value, memory.mask, mask, pattern, training, return_attention_scores)
-        context = _swapped(context)
+        asked = (training, return_attention_scores)
+        context, weights = self._context_and_weights(heads, key, value, memory.mask, mask, pattern, *asked)
+        context = swapped(context)
         if self._gate_dense is not None:
             context = context * self._gate_dense(query)
         return AttentionOutput(self._output_dense(context), weights)
@@ -295,114 +288,12 @@ class MultiHeadAttention(HeadsLayer):
         keys = self._heads(self._key_dense, key, self._norms[1:], mask, offset)
         return Memory(keys, self._heads(self._value_dense, clean), mask)
 
-    def _attend(self, query, key, value, key_mask, mask, pattern, training, return_attention_scores):
-        """Context and weights (or None) of heads, `(batch, heads, length, dim)`."""
-        arguments = (query * self._inverse_sqrt_key_dim, key, value, key_mask, mask, pattern, training)
-        if return_attention_scores:
-            return self._as_a_whole(*arguments)
-        return self._by_length(*arguments), None
-
-    def _by_length(self, query, key, *arguments):
-        """The context, block by block where that pays."""
-        if not self._flash_attention and self.path(query.shape[2], key.shape[2], BLOCKWISE_FROM) == "whole":
-            return self._as_a_whole(query, key, *arguments)[0]
-        return self._in_blocks(query, key, *arguments)
-
-    def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
-        """The context of all queries at once, and the weights."""
-        scores = product(query, key, transpose=True)
-        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
-        if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
-            queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
-            bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
-            if bias is not None:
-                scores = ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
-            mask = combine_masks(mask, visible)
-        context, weights = attend(scores, value, mask, self.dropped if training and self.dropout else None)
-        return ops.cast(context, self.compute_dtype), ops.cast(weights, self.compute_dtype)
-
-    def _in_blocks(self, query, key, value, key_mask, mask, pattern, training):
-        whole_below = BLOCKWISE_FROM if self.blockwise == "auto" and not self._flash_attention else 0
-        dropout = self.dropout_of_blocks(training)
-        return blockwise_attention(query, key, value, key_mask, mask, pattern, *dropout, whole_below)
-
     def _given_masks(self, query, memory, query_mask, attention_mask):
         """The caller's masks: bool `(batch, target)` and `(batch, heads, target, source)`, or None; sizes may be 1."""
         owner, query_mask = type(self).__name__, as_bool(query_mask)
         check_mask(query_mask, owner, "query_mask", "(batch, target)", query.shape[:2])
         source = (query.shape[0], memory.key.shape[2])
         return query_mask, align(attention_mask, owner, self.num_heads, query.shape, source, FLAT)
-
-    @property
-    def _is_overridden(self):
-        return type(self)._compute_attention is not MultiHeadAttention._compute_attention
-
-    def _attend_by_override(self, query, key, value, key_mask, mask, pattern, training, return_attention_scores):
-        """Calls a subclass' `_compute_attention` with what Keras gives it."""
-        if pattern.slopes is not None:
-            raise ValueError(
-                f"{type(self).__name__}: an overridden _compute_attention gets no place for the penalties of "
-                "positions='alibi'. Use positions='rotary', or add them there."
-            )
-        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
-        queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
-        visible = pattern.mask(queries, keys)
-        mask = combine_masks(mask, visible)
-        if mask is not None and mask.shape[1] == 1:
-            mask = mask[:, 0]
-        heads = (_swapped(tensor) for tensor in (query, key, value))
-        context, weights = self._compute_attention(*heads, mask, training, return_attention_scores)
-        return _swapped(context), weights
-
-    def _compute_attention(
-        self,
-        query,
-        key,
-        value,
-        attention_mask=None,
-        training=None,
-        return_attention_scores=False,
-        use_causal_mask=False,
-    ):
-        """Attention between heads that are projected, for a subclass to override as it would Keras'.
-
-        Args:
-            query: `(batch, target, heads, key_dim)`, not scaled.
-            key: `(batch, source, heads, key_dim)`.
-            value: `(batch, source, heads, value_dim)`.
-            attention_mask: all masks of the call in one, bool, `(batch, target,
-                source)` or `(batch, heads, target, source)`; sizes of one are
-                broadcast.
-            training: whether to drop weights.
-            return_attention_scores: whether the weights are asked for.
-            use_causal_mask: let query `i` see keys `0 ... i` only.
-
-        Returns:
-            The context, `(batch, target, heads, value_dim)`, and the weights,
-            `(batch, heads, target, source)`, or None.
-        """
-        self._refuse_weights_of_flash_attention(return_attention_scores)
-        mask = align(attention_mask, type(self).__name__, self.num_heads, query.shape, value.shape, FLAT)
-        heads = (_swapped(ops.convert_to_tensor(tensor)) for tensor in (query, key, value))
-        context, weights = self._attend(*heads, None, mask, Pattern(use_causal_mask), training, return_attention_scores)
-        return _swapped(context), weights
-
-    # What an override of Keras' layer multiplies with: heads `(batch, length, heads, dim)`, scores as in `attend`.
-    _dot_product_equation = "bsnh,btnh->bnts"
-    _combine_equation = "bnts,bsnh->btnh"
-
-    def _masked_softmax(self, attention_scores, attention_mask=None):
-        """The softmax of an override: of scores `(batch, heads, target, source)`, where a mask allows."""
-        batch, heads, target, source = attention_scores.shape
-        mask = align(attention_mask, type(self).__name__, heads, (batch, target), (batch, source), FLAT)
-        return masked_softmax(attention_scores, mask)
-
-    def _refuse_weights_of_flash_attention(self, return_attention_scores):
-        if self._flash_attention and return_attention_scores:
-            raise ValueError(
-                f"{type(self).__name__}: Returning attention scores is not supported when flash attention is enabled. "
-                "Please disable flash attention to access attention scores."
-            )
 
     def _places(self, query, memory, query_mask, tokens):
         """Where queries and keys stand among tokens, where distances count and there may be padding; or None."""
@@ -417,7 +308,7 @@ class MultiHeadAttention(HeadsLayer):
 
     def _heads(self, dense, inputs, norms=(), mask=None, offset=None):
         """Projects to `(batch, heads, length, head_dim)`; queries and keys get their norm and position."""
-        heads = _swapped(dense(inputs))
+        heads = swapped(dense(inputs))
         for norm in norms:
             heads = norm(heads)
         if offset is not None and self.positions == "rotary":
@@ -436,14 +327,6 @@ class MultiHeadAttention(HeadsLayer):
                     f"{type(self).__name__}: {name} must have width {self._widths[name]}, for which the layer was "
                     f"built. Received shape {tuple(tensor.shape)}. Make another layer for another width."
                 )
-
-
-def _swapped(tensor):
-    """`(batch, length, heads, dim)` to `(batch, heads, length, dim)`, or back; nothing moves where one of them is 1."""
-    _, first, second, dim = tensor.shape
-    if 1 in (first, second) and None not in (first, second):
-        return ops.reshape(tensor, (-1, second, first, dim))
-    return ops.swapaxes(tensor, 1, 2)
 
 
 def _alive(mask, axes):

@@ -1,16 +1,18 @@
 """Transformer blocks: attention and a feed-forward network, each with a residual connection."""
 
+import inspect
+
 import keras
 from keras import ops
 
 from keras_attention.layers.feed_forward import FeedForward, Residual, get_activation, serialize_activation
-from keras_attention.layers.layer import Layer, derived_seed, fresh_initializer, quantize_parts
+from keras_attention.layers.layer import InitializedLayer, derived_seed, quantize_parts
 from keras_attention.layers.masks import check_mask
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 
 
-class _Block(Layer):
+class _Block(InitializedLayer):
     """What the two blocks share: their arguments, their self-attention and their feed-forward network."""
 
     def __init__(
@@ -25,8 +27,6 @@ class _Block(Layer):
         activation_dropout=0.0,
         attention_options=None,
         epsilon=1e-6,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
         seed=None,
         **kwargs,
     ):
@@ -41,8 +41,6 @@ class _Block(Layer):
         self.activation_dropout = activation_dropout
         self.attention_options = dict(attention_options or {})
         self.epsilon = epsilon
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
         self.seed = seed
         self.supports_masking = True
         self.feed_forward = FeedForward(
@@ -70,8 +68,7 @@ class _Block(Layer):
             )
         of_the_block = {
             "dropout": self.attention_dropout,
-            "kernel_initializer": fresh_initializer(self.kernel_initializer),
-            "bias_initializer": fresh_initializer(self.bias_initializer),
+            **self.fresh_initializers(),
             "seed": derived_seed(self.seed, part),
             "dtype": self.dtype_policy,
             "name": name,
@@ -120,10 +117,12 @@ class _Block(Layer):
             "activation_dropout": self.activation_dropout,
             "attention_options": self.attention_options,
             "epsilon": self.epsilon,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "seed": self.seed,
         }
+
+
+# The arguments of both blocks, by name.
+BLOCK_ARGUMENTS = {*inspect.signature(_Block).parameters, *inspect.signature(InitializedLayer).parameters} - {"kwargs"}
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")

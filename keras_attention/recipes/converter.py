@@ -34,10 +34,10 @@ def train_converter(
 ):
     """Trains a `DateConverter` on pairs of short strings, and can be stopped at any moment.
 
-    Adam with a warmed-up cosine schedule and gradient clipping. Each pass over
-    the pairs leaves a checkpoint in the folder; a call with the same arguments
-    goes on after the last one, in the order that would have come, and any other
-    is refused. The result is the pass that is best on the validation pairs.
+    Adam with a warmed-up cosine schedule and gradient clipping. Each epoch
+    leaves a checkpoint in the folder; a call with the same arguments goes on
+    after the last one, in the order that would have come, and any other is
+    refused. The result is the epoch that is best on the validation pairs.
 
     Args:
         pairs: list of `(source, target)` to learn.
@@ -79,11 +79,7 @@ def train_converter(
     tokenizers = (CharacterTokenizer.train(sources, source_normalization), CharacterTokenizer.train(targets))
     model = DateConverter(*(len(tokenizer.vocabulary) for tokenizer in tokenizers), **model_arguments)
     batches = PairBatches(pairs, *tokenizers, settings.batch_size, settings.seed, fixed_shapes=True)
-    epochs = settings.epochs or max(3, math.ceil(_ENOUGH / batches.steps_per_epoch))
-    updates = epochs * batches.steps_per_epoch
-    schedule = warmed_up_cosine(settings.learning_rate, updates)
-    optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
-    model.compile(optimizer, MaskedCrossentropy(), metrics=[ExactMatch()])
+    updates = _compiled(model, settings, batches.steps_per_epoch)
     longest = max(len(target) for _, target in [*pairs, *validation_pairs])
     converter = TextToText(model, *tokenizers, max_length=2 * longest)
     record = record_of(pairs, validation_pairs, converter.tokenizers, settings, model)
@@ -109,6 +105,15 @@ def train_converter(
         if folder is not None:
             converter.save(folder)
     return converter
+
+
+def _compiled(model, settings, steps_per_epoch):
+    """Compiles the model, and says for how many updates."""
+    updates = (settings.epochs or max(3, math.ceil(_ENOUGH / steps_per_epoch))) * steps_per_epoch
+    schedule = warmed_up_cosine(settings.learning_rate, updates)
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
+    model.compile(optimizer, MaskedCrossentropy(), metrics=[ExactMatch()])
+    return updates
 
 
 def warmed_up_cosine(learning_rate, steps, warmup=0.1):

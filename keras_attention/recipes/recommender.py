@@ -74,8 +74,7 @@ def train_recommender(
             f"train_recommender: model must be one of {', '.join(map(repr, RECOMMENDERS))}. Received {model!r}."
         )
     settings, model_arguments = split_given(RecommenderSettings, settings, given)
-    folder = pathlib.Path(folder)
-    counts = collections.Counter(item for items in histories.values() for item in items)
+    counts = collections.Counter(item for chosen in histories.values() for item in chosen)
     counts.update(dict.fromkeys([*(each.item for each in validation), *items, *(item_profiles or ())], 0))
     vocabularies = {"users": Vocabulary(histories), "items": Vocabulary.of_counts(counts)}
     profiles = {}
@@ -86,21 +85,10 @@ def train_recommender(
     network = _network(RECOMMENDERS[model], vocabularies, counts, profiles, settings, model_arguments)
     recommender = Recommender(network, **vocabularies)
     batches = _batches(network, histories, vocabularies["items"], settings)
-    network.compile(
-        keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, beta_2=0.98),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
-    )
-    checkpoints = Checkpoints(
-        folder / "checkpoints", keep=1, monitor="val_ndcg", mode="max", patience=settings.patience
-    )
-    record = {
-        "histories": described_pairs((user, "\n".join(chosen)) for user, chosen in histories.items()),
-        "validation": described_pairs((each.user, f"{chr(10).join(each.history)}\n{each.item}") for each in validation),
-        **{side: f"{len(known):,} ids, {known.fingerprint:08x}" for side, known in vocabularies.items()},
-        **{f"{side}_profiles": f"checksum {zlib.crc32(array.tobytes()):08x}" for side, array in profiles.items()},
-        **dataclasses.asdict(settings),
-        **described_model(network),
-    }
+    _compile(network, settings)
+    place = pathlib.Path(folder) / "checkpoints"
+    checkpoints = Checkpoints(place, keep=1, monitor="val_ndcg", mode="max", patience=settings.patience)
+    record = _record(histories, validation, vocabularies, profiles, settings, network)
     with begun(folder, "train_recommender", record, checkpoints, may_change):
         fit_rounds(
             "train_recommender",
@@ -119,6 +107,18 @@ def train_recommender(
     return recommender
 
 
+def _record(histories, validation, vocabularies, profiles, settings, network):
+    """What a training is begun with, by the names of the arguments."""
+    return {
+        "histories": described_pairs((user, "\n".join(chosen)) for user, chosen in histories.items()),
+        "validation": described_pairs((each.user, f"{chr(10).join(each.history)}\n{each.item}") for each in validation),
+        **{side: f"{len(known):,} ids, {known.fingerprint:08x}" for side, known in vocabularies.items()},
+        **{f"{side}_profiles": f"checksum {zlib.crc32(array.tobytes()):08x}" for side, array in profiles.items()},
+        **dataclasses.asdict(settings),
+        **described_model(network),
+    }
+
+
 def _network(kind, vocabularies, counts, profiles, settings, arguments):
     """The model that is not trained yet, with profiles and popularity."""
     items = vocabularies["items"]
@@ -131,6 +131,13 @@ def _network(kind, vocabularies, counts, profiles, settings, arguments):
     chosen = np.array([counts[name] for name in items.tokens])
     network.popularity.assign(np.log(chosen + 0.5))
     return network
+
+
+def _compile(network, settings):
+    network.compile(
+        keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, beta_2=0.98),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+    )
 
 
 def _batches(network, histories, items, settings):
@@ -149,7 +156,7 @@ def _batches(network, histories, items, settings):
 
 
 class _Ranks(keras.callbacks.Callback):
-    """Ranks the validation items after each epoch."""
+    """Ranks the validation items after each round."""
 
     def __init__(self, recommender, measured):
         super().__init__()

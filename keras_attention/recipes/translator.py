@@ -115,22 +115,12 @@ def train_translator(
     """
     settings = TranslatorSettings.of(settings, given)
     tokenizers = (source_tokenizer, target_tokenizer)
-    batches = TokenBatches(
-        pairs,
-        *tokenizers,
-        settings.tokens,
-        settings.seed,
-        max_length=settings.max_length,
-        max_ratio=settings.max_ratio,
-        subword_dropout=settings.subword_dropout,
-    )
+    batches = _batches(pairs, tokenizers, settings)
     optimizer = _optimizer(settings, model.units)
     held_out = TokenBatches(validation_pairs, *tokenizers, settings.tokens, max_length=settings.max_length)
     model.compile(optimizer, MaskedCrossentropy(settings.label_smoothing), metrics=[Tokens()])
-    if batches.dropped:
-        print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
-    longest = 2 * batches.longest_target
-    converter = start or TextToText(model, *tokenizers, max_length=longest, max_source_length=settings.max_length)
+    limits = {"max_length": 2 * batches.longest_target, "max_source_length": settings.max_length}
+    converter = start or TextToText(model, *tokenizers, **limits)
     measures = [Validation(held_out.once()), *_bleu(converter, validation_pairs, settings)]
     checkpoints = Checkpoints(
         pathlib.Path(folder) / "checkpoints",
@@ -161,6 +151,22 @@ def train_translator(
             print(sentence)
         converter.save(folder)
     return converter
+
+
+def _batches(pairs, tokenizers, settings):
+    """Batches by tokens; says how many pairs are in none."""
+    batches = TokenBatches(
+        pairs,
+        *tokenizers,
+        settings.tokens,
+        settings.seed,
+        max_length=settings.max_length,
+        max_ratio=settings.max_ratio,
+        subword_dropout=settings.subword_dropout,
+    )
+    if batches.dropped:
+        print(f"{batches.dropped:,} of {len(pairs):,} pairs are left out: too long, too unequal, or empty on a side.")
+    return batches
 
 
 def _bleu(converter, pairs, settings):

@@ -56,18 +56,7 @@ def train_world_dates(
     locales = learned_locales() if locales is None else locales
     pairs = generate_world_dates(settings.count, settings.seed, locales)
     validation = generate_world_dates(settings.measured, settings.seed, locales, split="validation")
-    if start is None:
-        sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
-        targets = CharacterTokenizer.train(["0123456789-?"])
-        model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
-    else:
-        if model_arguments:
-            raise ValueError(
-                f"train_world_dates: start={str(start)!r} has a model, so none of {', '.join(model_arguments)} can be "
-                "given."
-            )
-        begun_with = DateReader.load(start)
-        model, sources, targets = (getattr(begun_with, name) for name in ("model", *begun_with.sides.values()))
+    model, sources, targets = _begin(start, pairs, model_arguments)
     arguments = {"tokens": settings.tokens, "seed": settings.seed, "bucket_width": 8, "max_length": LONGEST}
     batches = TokenBatches(pairs, sources, targets, **arguments)
     measured = TokenBatches(validation, sources, targets, **arguments)
@@ -101,6 +90,22 @@ def train_world_dates(
         print(f"Probabilities are calibrated at a temperature of {reader.temperature:.3f}.")
     reader.save(folder)
     return reader
+
+
+def _begin(start, pairs, model_arguments):
+    """The model and both tokenizers: those of the run that is started from, or new ones."""
+    if start is None:
+        sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
+        targets = CharacterTokenizer.train(["0123456789-?"])
+        model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
+        return model, sources, targets
+    if model_arguments:
+        raise ValueError(
+            f"train_world_dates: start={str(start)!r} has a model, so none of {', '.join(model_arguments)} can be "
+            "given."
+        )
+    begun_with = DateReader.load(start)
+    return tuple(getattr(begun_with, name) for name in ("model", *begun_with.sides.values()))
 
 
 def _temperature(reader, pairs):

@@ -1,13 +1,14 @@
 """What the laws share: layers that are made once, and over which forms they run."""
 
+import keras
 import pytest
 
-from tests.laws.cases import ATTENTIONS, FORECASTERS, MODELS, POOLINGS, REPEATED, REPEATED_ON_JAX
-from tests.laws.tools import BACKEND, once
+from tests.laws.cases import ATTENTIONS, POOLINGS, RANDOM, REPEATED, REPEATED_COMPILED, REPEATED_ON_JAX
+from tests.laws.tools import BACKEND, begin_anew, once
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves out forms that repeat others' code, where they cost; with `--thorough` nothing."""
+    """Leaves out forms that repeat others' code, and more of them where each is compiled; with `--thorough` none."""
     if config.getoption("--thorough"):
         return
     left = [item for item in items if _repeats(item)]
@@ -18,12 +19,18 @@ def pytest_collection_modifyitems(config, items):
 def _repeats(item):
     if "/laws/" not in str(item.path) or not hasattr(item, "callspec"):
         return False
-    name = item.callspec.params.get("name")
-    if BACKEND == "jax":
-        return name in REPEATED_ON_JAX
-    # TensorFlow runs single layers at once: of them, there, all forms are under all laws that do not compile.
-    costs = BACKEND != "tensorflow" or name in (MODELS | FORECASTERS) or item.get_closest_marker("compiles") is not None
-    return costs and name in REPEATED
+    if item.get_closest_marker("every_form") and BACKEND == "tensorflow":
+        return False
+    repeated = REPEATED if item.get_closest_marker("compiles") is None else REPEATED_COMPILED
+    return item.callspec.params.get("name") in (REPEATED_ON_JAX if BACKEND == "jax" else repeated)
+
+
+@pytest.fixture(autouse=True)
+def _same_weights(request):
+    """Every test begins with the same random numbers, TensorFlow's own too where a search draws them."""
+    callspec = getattr(request.node, "callspec", None)
+    draws = callspec is not None and callspec.params.get("name") in RANDOM
+    (keras.utils.set_random_seed if draws else begin_anew)(0)
 
 
 @pytest.fixture(scope="session")

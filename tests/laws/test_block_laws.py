@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from keras_attention import layers
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import token_positions
-from tests.laws.tools import BACKEND, array, fewer_on_jax, gradients, normal, tensor
+from tests.laws.tools import BACKEND, array, begin_anew, fewer_on_jax, gradients, normal, tensor
 
 WIDTH, TARGET, SOURCE = 8, 5, 7
 
@@ -206,7 +206,7 @@ def test_seed_makes_dropout_repeatable_and_each_part_drops_otherwise(name):
     dropouts = {"dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5}
 
     def trained(seed):
-        keras.utils.set_random_seed(0)
+        begin_anew()
         return array(run(built(BLOCKS[name], seed=seed, **dropouts), INPUTS, training=True))
 
     assert_array_equal(trained(1), trained(1))

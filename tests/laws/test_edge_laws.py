@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from keras_attention import layers
 from tests.laws.cases import ATTENTIONS, CELLS, MULTI_HEADS
-from tests.laws.tools import BACKEND, array, normal, tensor
+from tests.laws.tools import BACKEND, array, begin_anew, normal, tensor
 
 BATCH, TARGET, SOURCE, DIM, UNITS = 2, 4, 6, 5, 6
 EVERY_ATTENTION = pytest.mark.parametrize("name", ATTENTIONS)
@@ -43,7 +43,7 @@ def wide_and_narrow(make, call, *shapes):
     """What two layers of the same weights give: of float64, and of float32."""
     results = []
     for dtype in ("float64", "float32"):
-        keras.utils.set_random_seed(0)
+        begin_anew()
         layer = make(dtype=dtype)
         inputs = [ops.cast(tensor(normal(*shape, seed=seed)), dtype) for seed, shape in enumerate(shapes)]
         call(layer, *inputs)
@@ -62,7 +62,7 @@ def assert_computed_in_float64(wide, narrow):
 
 def exact(make, call, *shapes):
     """How far a float64 layer is from itself with its inputs and weights moved by the last digits of float32."""
-    keras.utils.set_random_seed(0)
+    begin_anew()
     layer = make(dtype="float64")
     inputs = [ops.cast(tensor(normal(*shape, seed=seed)), "float64") for seed, shape in enumerate(shapes)]
     first = [array(x) for x in keras.tree.flatten(call(layer, *inputs))]

@@ -9,7 +9,7 @@ from keras import ops
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
-from keras_attention.layers import attention_layer, multi_head
+from keras_attention.layers import attending_heads, attention_layer
 from keras_attention.layers import blockwise as blockwise_module
 from keras_attention.testing import assert_no_future_leak
 from tests.laws.cases import MULTI_HEADS
@@ -41,7 +41,7 @@ FEW_CUTS = settings(max_examples=3 if BACKEND == "jax" else 6)
 def _small_blocks(monkeypatch):
     """Blocks of four, so that short sequences have several, whole ones and cut ones."""
     whole = blockwise_module.blockwise_attention
-    monkeypatch.setattr(multi_head, "blockwise_attention", lambda *arguments: whole(*arguments, block=4))
+    monkeypatch.setattr(attending_heads, "blockwise_attention", lambda *arguments: whole(*arguments, block=4))
 
 
 def self_attention(name, **arguments):
@@ -307,6 +307,7 @@ def test_reading_a_prepared_memory_equals_the_call(cross_attention_of, name):
         assert_close(output.weights, weights[:, :, begin:end])
 
 
+@pytest.mark.every_form
 @EVERY
 @BOTH_PATHS
 def test_layer_survives_a_keras_file_and_its_config(name, blockwise, tmp_path):
@@ -367,7 +368,7 @@ def test_dropout_in_blocks_is_the_same_forward_and_backward():
 
 def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
     ways = []
-    monkeypatch.setattr(multi_head, "BLOCKWISE_FROM", 6)
+    monkeypatch.setattr(attending_heads, "BLOCKWISE_FROM", 6)
     monkeypatch.setattr(attention_layer, "FEW", 1)
     for name in ("_in_blocks", "_as_a_whole"):
         original = getattr(layers.MultiHeadAttention, name)
@@ -387,7 +388,7 @@ def test_long_sources_go_in_blocks_and_short_ones_do_not(monkeypatch):
 def test_length_that_is_known_when_the_graph_runs_decides_then(monkeypatch):
     import tensorflow as tf
 
-    monkeypatch.setattr(multi_head, "BLOCKWISE_FROM", 6)
+    monkeypatch.setattr(attending_heads, "BLOCKWISE_FROM", 6)
     layer = layers.MultiHeadSelfAttention(2, 4)
     layer.build((1, 5, DIM))
 

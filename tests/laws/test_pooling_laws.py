@@ -14,6 +14,7 @@ from tests.laws.tools import (
     array,
     assert_close,
     assert_same,
+    begin_anew,
     compiled,
     dtype_of,
     gradients,
@@ -86,6 +87,7 @@ def test_gradient_reaches_the_sequence_and_every_weight(name):
         assert np.abs(gradient).max() > 1e-6, variable
 
 
+@pytest.mark.every_form
 @ALL
 def test_config_makes_the_same_layer_before_and_after_build(name):
     layer = POOLINGS[name](name="it")
@@ -147,6 +149,7 @@ def test_symbolic_shape_is_the_eager_one(pooling_of, name):
     assert tuple(layer(SEQUENCE).shape) == layer.compute_output_shape(SEQUENCE.shape)
 
 
+@pytest.mark.compiles
 @ALL
 @pytest.mark.skipif(BACKEND == "torch", reason="torch compiles nothing that Keras runs")
 def test_compiled_is_not_compiled(name):
@@ -194,9 +197,9 @@ def test_last_token_asks_wherever_padding_stands():
 
 def test_dropout_follows_its_seed_acts_in_training_only_and_leaves_the_returned_weights():
     def calls(seed):
-        keras.utils.set_random_seed(0)
+        begin_anew()
         layer = layers.AttentionPooling(4, dropout=0.5, seed=seed)
-        keras.utils.set_random_seed(np.random.randint(100))  # torch's own generator is nobody's seed
+        begin_anew(np.random.randint(100))  # torch's own generator is nobody's seed
         return [layer(SEQUENCE, training=training, return_attention_scores=True) for training in (False, True, True)]
 
     (plain, weights), (first, first_weights), (second, _) = calls(1)
@@ -210,7 +213,7 @@ def test_dropout_follows_its_seed_acts_in_training_only_and_leaves_the_returned_
 def test_recomputed_in_the_backward_pass_it_is_the_same(name):
     results = []
     for mode in (None, "full"):
-        keras.utils.set_random_seed(0)
+        begin_anew()
         with keras.RematScope(mode=mode):
             layer = POOLINGS[name]()
         layer.build(SEQUENCE.shape)

@@ -4,6 +4,7 @@ import ast
 import pathlib
 
 import keras
+import numpy as np
 import pytest
 
 import keras_attention
@@ -56,6 +57,11 @@ MAY_IMPORT = {
 }
 FREE = {"cli", "recipes"}
 
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# Whose arguments are those of Keras' MultiHeadAttention, and ours after them.
+AS_KERAS_HAS_IT = {"HeadsLayer"}
+
 
 def public_subclasses(module, base):
     values = (getattr(module, name) for name in module.__all__)
@@ -96,7 +102,7 @@ def test_every_model_is_under_the_laws():
     assert public_subclasses(models, keras.Model) <= made
 
 
-def test_forms_that_are_left_out_where_each_is_compiled_are_forms():
+def test_forms_that_are_left_out_are_forms():
     parts = ("CELLS_AROUND", "IN_CELLS")  # whose names are those of what they make
     tables = [
         value for name, value in vars(cases).items() if isinstance(value, dict) and name not in (*parts, "__builtins__")
@@ -112,7 +118,7 @@ def test_every_strategy_is_under_the_laws():
 
 def imports_of(path):
     """First parts, below the package, of all that a file imports from it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -125,10 +131,45 @@ def imports_of(path):
                 yield parts[1]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_room_imports_one_that_it_must_not_know(path):
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room in FREE:
         return
     assert room in MAY_IMPORT, f"{room} is a new room: say in MAY_IMPORT what it may know"
     assert set(imports_of(path)) <= MAY_IMPORT[room] | {room}
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def lines_without_docstring(function):
+    first = function.body[0]
+    of_docstring = 0 if ast.get_docstring(function) is None else first.end_lineno - first.lineno + 1
+    return function.end_lineno - function.lineno + 1 - of_docstring
+
+
+def test_of_twenty_functions_nineteen_are_shorter_than_thirty_lines():
+    nodes = (node for path in SOURCES for node in ast.walk(parsed(path)))
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    assert np.percentile([lines_without_docstring(function) for function in functions], 95) < 30
+
+
+def test_no_file_has_more_than_350_lines():
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_bytes().splitlines()) for path in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def constructors(path):
+    """The classes of a file that have a constructor, each with the arguments that it names."""
+    for owner in ast.walk(parsed(path)):
+        if isinstance(owner, ast.ClassDef):
+            for node in owner.body:
+                if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                    yield owner.name, [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs][1:]
+
+
+def test_no_constructor_has_more_than_twelve_arguments_but_that_of_keras():
+    found = [constructor for path in SOURCES for constructor in constructors(path)]
+    assert {owner for owner, arguments in found if len(arguments) > 12} == AS_KERAS_HAS_IT

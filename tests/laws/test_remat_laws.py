@@ -9,7 +9,7 @@ from keras import ops
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
-from tests.laws.tools import BACKEND, array, lengths_mask, normal, only_tensorflow, tensor
+from tests.laws.tools import BACKEND, array, begin_anew, lengths_mask, normal, only_tensorflow, tensor
 
 INPUTS, VALUE = normal(2, 5, 8), normal(2, 7, 6, seed=1)
 MASK = lengths_mask(5, 3, length=5)
@@ -88,7 +88,7 @@ if BACKEND != "jax":  # which takes half a minute to compile what is remateriali
 @functools.cache
 def trained(name, scope=None, eager=BACKEND != "jax"):
     """Outputs of a form, its losses in two steps of training, and its weights after them."""
-    keras.utils.set_random_seed(0)
+    begin_anew()
     make, call = FORMS[name]
     with keras.RematScope(**(SCOPES[scope] if scope else {"mode": None})):
         layer = make()

@@ -1,5 +1,7 @@
 """The laws of search, over every strategy: on a table of conditional probabilities, and on every model."""
 
+import copy
+import functools
 import itertools
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from keras_attention.decoding import Beam, Greedy, Sample, search
-from tests.laws.cases import MODELS, RANDOM, REPEATED, SOURCE_IDS, STRATEGIES
+from tests.laws.cases import MODELS, RANDOM, REPEATED, REPEATED_COMPILED, SOURCE_IDS, STRATEGIES
 from tests.laws.tools import once, only_tensorflow
 
 pytestmark = only_tensorflow
@@ -19,14 +21,22 @@ PAD, START, END = 0, 2, 3
 FORBIDDEN = (0, 1, 2)
 VOCABULARY, MAX_LENGTH, BATCH = 6, 4, 2  # three tokens that a hypothesis may hold: the end, 4 and 5
 EVERY_STRATEGY = pytest.mark.parametrize("name", STRATEGIES)
-# Every model with several hypotheses, which share its memory and change places, and those that repeat no other with
-# one; every strategy with some.
-OF_EVERY_MODEL = {"beam of 3 with both penalties"}
+# Every strategy with some models. Others that repeat none, with several hypotheses, which share its memory and change
+# places; and with one, those of them that repeat none where each is compiled.
 OF_EVERY_STRATEGY = {"luong feeding, LSTM, one direction", "transformer, rotary"}
+
+
+def repeats(model_name, name):
+    if model_name in OF_EVERY_STRATEGY:
+        return False
+    left = {"beam of 3 with both penalties": REPEATED, "greedy": REPEATED_COMPILED}
+    return name not in left or model_name in left[name]
 
 
 class Table:
     """A step function whose probabilities depend on the last two tokens and the item, from a seed."""
+
+    arrays = ("logits",)
 
     def __init__(self, seed, sharpness=2.0):
         generator = np.random.default_rng(seed)
@@ -39,10 +49,19 @@ class Table:
         ids = tf.cast(ids, tf.int64)
         memory = tf.repeat(memory, tf.shape(ids)[0] // BATCH)
         rows = tf.stack([memory, state[0], ids], axis=1)
-        return tf.gather_nd(tf.constant(self.logits), rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
+        return tf.gather_nd(self.logits, rows), (ids,), tf.cast(rows[:, 1:], tf.float32)
 
-    def search(self, strategy, max_length=MAX_LENGTH, step=None):
-        return search(step or self.step, *self.start(), strategy, START, END, max_length, FORBIDDEN)
+    def search(self, strategy, max_length=MAX_LENGTH, prefix=None):
+        """In a graph, which is made once for all tables of a class, unless each search draws at random."""
+        if strategy in [STRATEGIES[name] for name in RANDOM]:
+            return self.search_at_once(strategy, max_length, prefix=prefix)
+        prefix = None if prefix is None else tf.constant(prefix)
+        return graph_of_search(type(self), strategy, max_length)(
+            [tf.constant(getattr(self, name)) for name in self.arrays], prefix
+        )
+
+    def search_at_once(self, strategy, max_length=MAX_LENGTH, step=None, prefix=None):
+        return search(step or self.step, *self.start(), strategy, START, END, max_length, FORBIDDEN, prefix)
 
     def log_prob(self, item, ids):
         """Sum of the log-probabilities of `ids`, up to and with the end."""
@@ -61,8 +80,23 @@ class Table:
                 yield (*ids, END), self.log_prob(item, (*ids, END))
 
 
+@functools.cache
+def graph_of_search(table_class, strategy, max_length):
+    """A function of the arrays of a table, and of a prefix or None, to the result of a search."""
+    any_table = table_class(seed=0)
+
+    def run(arrays, prefix):
+        table = copy.copy(any_table)
+        vars(table).update(zip(table_class.arrays, arrays, strict=True))
+        return table.search_at_once(strategy, max_length, prefix=prefix)
+
+    return tf.function(run, autograph=False)
+
+
 class Reader(Table):
     """A table that attends to three positions, and to one of padding: how, depends on the item and the last token."""
+
+    arrays = ("logits", "attention")
 
     def __init__(self, seed, sharpness=2.0):
         super().__init__(seed, sharpness)
@@ -72,7 +106,7 @@ class Reader(Table):
     def step(self, ids, memory, state):
         logits, state, _history = super().step(ids, memory, state)
         rows = tf.stack([tf.repeat(memory, tf.shape(ids)[0] // BATCH), tf.cast(ids, tf.int64)], axis=1)
-        return logits, state, tf.gather_nd(tf.constant(self.attention), rows)
+        return logits, state, tf.gather_nd(self.attention, rows)
 
     def score(self, strategy, item, ids):
         """What a hypothesis is worth to a strategy, from equation 14 itself."""
@@ -132,7 +166,7 @@ def test_hypotheses_are_distinct_best_first_hold_no_forbidden_token_and_stop_at_
 @given(seed=st.integers(0, 999), alpha=st.sampled_from([0.0, 0.6, 1.0]), beta=st.sampled_from([0.0, 0.2, 2.0]))
 def test_wide_beam_finds_what_exhaustive_search_finds(seed, alpha, beta):
     table, strategy = Reader(seed), Beam(16, length_penalty=alpha, coverage_penalty=beta, n_best=16)
-    result = table.search(strategy)
+    result = table.search_at_once(strategy)  # nine, of which each would be a graph
     for item in range(BATCH):
         expected = {ids: table.score(strategy, item, ids) for ids, _ in table.all_hypotheses(item)}
         found = [
@@ -169,7 +203,7 @@ def test_result_of_an_item_does_not_depend_on_the_others(name):
             def alone(ids, memory, state, table=table, item=item):  # the same item in every row
                 return table.step(ids, tf.fill([BATCH], tf.constant(item, tf.int64)), state)
 
-            result = table.search(STRATEGIES[name], max_length=7, step=alone)
+            result = table.search_at_once(STRATEGIES[name], max_length=7, step=alone)
             for rank in range(STRATEGIES[name].n_best):
                 assert trimmed(result.ids.numpy()[0, rank]) == trimmed(together.ids.numpy()[item, rank])
             assert_allclose(result.log_probs[0], together.log_probs[item], atol=1e-5)
@@ -204,9 +238,7 @@ def test_hypothesis_that_did_not_end_by_itself_ends_at_the_limit_and_says_so(nam
 @given(seed=st.integers(0, 999))
 def test_hypotheses_begin_with_the_prefix_and_keep_the_log_probability_of_the_model(name, seed):
     table, prefix = Table(seed), [[5, 4], [4, PAD]]
-    result = search(
-        table.step, *table.start(), STRATEGIES[name], START, END, MAX_LENGTH, FORBIDDEN, tf.constant(prefix)
-    )
+    result = table.search(STRATEGIES[name], prefix=prefix)
     for item, expected in enumerate(((5, 4), (4,))):
         for ids, log_prob in zip(result.ids.numpy()[item], result.log_probs.numpy()[item], strict=True):
             assert trimmed(ids)[: len(expected)] == expected
@@ -277,12 +309,9 @@ def model_of():
 @pytest.mark.parametrize(
     ("model_name", "name"),
     [
-        (model_name, name)
+        pytest.param(model_name, name, marks=[pytest.mark.thorough] * repeats(model_name, name))
         for model_name in MODELS
         for name in STRATEGIES
-        if name in OF_EVERY_MODEL
-        or model_name in OF_EVERY_STRATEGY
-        or (name == "greedy" and model_name not in REPEATED)
     ],
 )
 def test_search_over_a_model_agrees_with_teacher_forcing(model_of, model_name, name):

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from keras_attention import BahdanauAttention
 from keras_attention.training import ExactMatch, MaskedCrossentropy, Tokens, Validation
-from tests.laws.tools import BACKEND, array, gradients, normal, only_tensorflow, tensor
+from tests.laws.tools import BACKEND, array, begin_anew, gradients, normal, only_tensorflow, tensor
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", None, "none")
 LABELS = np.array([[1, 2, 4, 0, 0], [3, 1, 2, 2, 1], [2, 0, 0, 0, 0]])
@@ -251,7 +251,7 @@ def test_class_weights_are_what_they_are_for_keras_own_loss():
     first, labels = NEXT[:, :1], {3: 2.0, 5: 0.0}
     steps = []
     for loss in (MaskedCrossentropy(), keras_own()):
-        keras.utils.set_random_seed(1)
+        begin_anew(1)
         model = keras.Sequential([keras.layers.Embedding(TARGET_IDS, 4), keras.layers.Dense(TARGET_IDS)])
         model.compile(keras.optimizers.SGD(RATE), loss)
         model.fit(TARGET[:, 1:2], first, class_weight=labels, batch_size=3, shuffle=False, verbose=0)

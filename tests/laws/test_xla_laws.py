@@ -13,8 +13,8 @@ from keras import tree
 from numpy.testing import assert_allclose
 
 from keras_attention import layers
+from keras_attention.layers import attending_heads, attention_layer, chunked
 from keras_attention.layers import attention as attention_module
-from keras_attention.layers import attention_layer, chunked, multi_head
 from keras_attention.layers import blockwise as blockwise_module
 from tests.laws.cases import ATTENTIONS, CELLS, MODELS, MULTI_HEADS, SOURCE_IDS, TARGET_IDS
 from tests.laws.tools import (
@@ -51,9 +51,9 @@ def _paths_change_early(monkeypatch):
     if BACKEND == "torch":
         pytest.skip("torch compiles nothing that Keras runs")
     blockwise = blockwise_module.blockwise_attention
-    monkeypatch.setattr(multi_head, "blockwise_attention", lambda *arguments: blockwise(*arguments, block=4))
+    monkeypatch.setattr(attending_heads, "blockwise_attention", lambda *arguments: blockwise(*arguments, block=4))
     monkeypatch.setattr(attention_layer, "FEW", 1)
-    for module in (multi_head, attention_module):
+    for module in (attending_heads, attention_module):
         monkeypatch.setattr(module, "BLOCKWISE_FROM", 6)
     monkeypatch.setattr(chunked, "CHUNK_SIZE", 2 * BATCH * 7 * 11)  # two queries of seven sources
     monkeypatch.setattr(importlib.import_module("keras_attention.layers.unroll"), "PYTHON_UNROLL_LIMIT", 4)

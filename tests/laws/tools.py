@@ -1,6 +1,7 @@
 """What the laws are written with: arrays in, arrays out, gradients, on whatever backend Keras runs."""
 
 import functools
+from unittest import mock
 
 import keras
 import numpy as np
@@ -100,12 +101,27 @@ def gradients(function, *inputs, variables=()):
     ]
 
 
+def begin_anew(seed=0):
+    """`keras.utils.set_random_seed`, where TensorFlow keeps what it has made of its operations.
+
+    To set its seed it forgets them all, and makes each again where it is next
+    called; the layers draw by seeds of their own.
+    """
+    if BACKEND != "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    import tensorflow as tf
+
+    with mock.patch.object(tf.random, "set_seed"):
+        keras.utils.set_random_seed(seed)
+
+
 def once(make):
     """A function of hashable arguments that makes each thing once, with the same random numbers in every run."""
 
     @functools.cache
     def made(*arguments):
-        keras.utils.set_random_seed(0)
+        begin_anew()
         return make(*arguments)
 
     return made

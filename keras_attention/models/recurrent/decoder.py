@@ -103,16 +103,7 @@ class RecurrentDecoder(Decoder):
         self._cells_are_given = len(cells) > 1
         self.embedding = self._make_embedding()
         self.lower_cells = cells[:-1] or self._plain_cells(layers - 1)
-        self.bridges = [
-            Bridge(
-                one.units,
-                one.given_count,
-                kind="copy" if bridge == "each" else bridge,
-                direction=index if bridge == "each" else None,
-                dtype=self.dtype_policy,
-            )
-            for index, one in enumerate(self.cells)
-        ]
+        self.bridges = [self._make_bridge(index, one) for index, one in enumerate(self.cells)]
         # To the vocabulary, or to the embedding's width, from where its matrix goes on.
         self.output_projection = PositionsDense(
             self.embedding_dim if tied else vocabulary_size or output_dim,
@@ -148,6 +139,11 @@ class RecurrentDecoder(Decoder):
             PlainCell(units, cell=cell, dtype=dtype, name=f"lower_{index}")
             for index, cell in enumerate(copies(self.cell.cell, count))
         ]
+
+    def _make_bridge(self, index, cell):
+        """What makes the first state of layer `index` of the encoder's summary."""
+        kind, direction = ("copy", index) if self.bridge == "each" else (self.bridge, None)
+        return Bridge(cell.units, cell.given_count, kind=kind, direction=direction, dtype=self.dtype_policy)
 
     def build(self, target_shape, value_shape, summary_shape):
         """Creates the weights.

@@ -94,16 +94,11 @@ class RecurrentTranslator(Sized, EncoderDecoder):
         given, more = split_options(options, RECURRENT_OPTIONS)
         options = RECURRENT_OPTIONS | given
         policy = more.get("dtype")
-        is_cell = isinstance(attention, DecoderCell)
-        if is_cell and attention_options:
-            raise ValueError(
-                f"{type(self).__name__}: attention_options are for an attention that is given by name. Received "
-                f"attention={attention!r} and attention_options={attention_options!r}. Give them to the cell."
-            )
-        cell = attention.cell if is_cell else cell
-        attention_options = dict(attention_options or {})
-        directions = 2 if options["bidirectional"] else 1
         shared = {"layers": layers, "residual": residual, "embedding_dim": embedding_dim, "dropout": dropout}
+        self._cell_is_given = isinstance(attention, DecoderCell)
+        attention_options = self._checked_options(attention, attention_options)
+        cell = attention.cell if self._cell_is_given else cell
+        directions = 2 if options["bidirectional"] else 1
         encoder = RecurrentEncoder(
             source_vocabulary_size,
             options["encoder_units"] or units // directions,
@@ -114,20 +109,12 @@ class RecurrentTranslator(Sized, EncoderDecoder):
             name="encoder",
             **shared,
         )
-        decoder = RecurrentDecoder(
-            target_vocabulary_size,
-            get_decoder_cell(attention, units, cell=cell, dtype=policy, **attention_options),
-            bridge=options["bridge"],
-            tied=tied,
-            dtype=policy,
-            name="decoder",
-            **shared,
-        )
-        super().__init__(encoder, decoder, **more)
+        top = get_decoder_cell(attention, units, cell=cell, dtype=policy, **attention_options)
+        others = {"bridge": options["bridge"], "tied": tied, "dtype": policy, "name": "decoder"}
+        super().__init__(encoder, RecurrentDecoder(target_vocabulary_size, top, **others, **shared), **more)
         self.units = units
         self.attention_options = attention_options
-        self._attention_name = None if is_cell else attention
-        self._cell_is_given = is_cell
+        self._attention_name = None if self._cell_is_given else attention
         self.arguments = {
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
@@ -137,6 +124,14 @@ class RecurrentTranslator(Sized, EncoderDecoder):
             **shared,
             **options,
         }
+
+    def _checked_options(self, attention, attention_options):
+        if isinstance(attention, DecoderCell) and attention_options:
+            raise ValueError(
+                f"{type(self).__name__}: attention_options are for an attention that is given by name. Received "
+                f"attention={attention!r} and attention_options={attention_options!r}. Give them to the cell."
+            )
+        return dict(attention_options or {})
 
     @property
     def attention(self):

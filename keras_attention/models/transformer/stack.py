@@ -1,6 +1,5 @@
 """What the Transformer's encoder and decoder share: embedding, positions, blocks and the last norm."""
 
-import inspect
 from typing import ClassVar
 
 import keras
@@ -8,7 +7,7 @@ import keras
 from keras_attention.layers.layer import Dropout, Layer, deserialized, serialized
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.positions import LearnedPositions, PositionalEncoding
-from keras_attention.layers.transformer import EncoderBlock
+from keras_attention.layers.transformer import BLOCK_ARGUMENTS
 from keras_attention.models.presets import split_options
 
 POSITIONS = ("sinusoid", "learned", "rotary", "alibi")
@@ -23,14 +22,7 @@ _PROJECTIONS = {
 
 
 # What a stack hands on to each of its blocks as it was given.
-_BLOCK_OPTIONS = set(inspect.signature(EncoderBlock.__init__).parameters) - {
-    "self",
-    "num_heads",
-    "units",
-    "kwargs",
-    "norm",
-    "dropout",
-}
+_BLOCK_OPTIONS = BLOCK_ARGUMENTS - {"num_heads", "units", "norm", "dropout"}
 
 STACK_OPTIONS = _BLOCK_OPTIONS | {"positions", "max_length", "norm", "scale_embedding", "embedding_norm"}
 
