@@ -100,7 +100,7 @@ def corpus_scores(hypotheses, references, tokenized=False, lowercase=False, toke
     except ImportError as error:
         raise ImportError(
             "corpus_scores: BLEU and chrF need the sacrebleu package: "
-            "pip install 'keras-attention-layers[translation]'."
+            "`pip install '.[translation]'` in a clone of the repository."
         ) from error
     tokenize = "none" if tokenized else tokenize or tokenization_of(references)[0]
     bleu = BLEU(tokenize=tokenize, force=tokenized, lowercase=lowercase)

@@ -46,7 +46,7 @@ def main(arguments=None):
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ArithmeticError, LookupError, OSError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, ImportError, LookupError, OSError, ValueError, RuntimeError) as error:
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
     return 0

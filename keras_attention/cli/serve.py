@@ -97,7 +97,7 @@ def _serve(options):
         from keras_attention.serving.server import serve
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
+            f"serve needs the package {error.name}: `pip install '.[serve]'` in a clone of the repository."
         ) from error
     from keras_attention.pretrained import FOLDER
 

@@ -223,7 +223,7 @@ def import_ray(alone=False):
         import ray
         from ray import serve
     except ImportError as error:
-        raise RuntimeError("Replicas need Ray: pip install 'keras-attention-layers[ray]'.") from error
+        raise RuntimeError("Replicas need Ray: `pip install '.[ray]'` in a clone of the repository.") from error
     return ray, serve
 
 

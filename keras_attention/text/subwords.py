@@ -211,7 +211,7 @@ def _sentencepiece():
     except ImportError as error:
         raise ImportError(
             "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
-            "pip install 'keras-attention-layers[translation]'."
+            "`pip install '.[translation]'` in a clone of the repository."
         ) from error
     return sentencepiece
 
