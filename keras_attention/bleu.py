@@ -1,6 +1,7 @@
 """BLEU and chrF of translations, by sacrebleu, with the signatures that make a figure comparable."""
 
 import importlib.util
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -31,7 +32,7 @@ _WITHOUT_SPACES = {
 }
 
 
-def tokenization_of(references):
+def tokenization_of(references: Sequence[str]) -> tuple[str, str]:
     """Which of sacrebleu's tokenisations suits the script of the references.
 
     Args:
@@ -61,7 +62,13 @@ def tokenization_of(references):
     return "13a", ""
 
 
-def corpus_scores(hypotheses, references, tokenized=False, lowercase=False, tokenize=None):
+def corpus_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    tokenized: bool = False,
+    lowercase: bool = False,
+    tokenize: str | None = None,
+) -> list[Score]:
     """BLEU and chrF of a corpus.
 
     Args:

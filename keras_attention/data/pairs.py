@@ -4,11 +4,13 @@ import codecs
 import csv
 import gzip
 import itertools
+import os
 import pathlib
 import random
 import re
 import warnings
 import zlib
+from collections.abc import Iterable, Sequence
 
 # What the first line of a file of pairs is made of where it names its columns.
 _HEADERS = {
@@ -29,7 +31,7 @@ _HEADERS = {
 }
 
 
-def read_pairs(file, encoding="utf-8"):
+def read_pairs(file: str | os.PathLike, encoding: str = "utf-8") -> list[tuple[str, str]]:
     """Reads pairs of strings, in the form that the file's name and first line show.
 
     Three forms are known, plain or gzipped (`.gz`):
@@ -118,7 +120,7 @@ def _csv_rows(path, lines):
         yield row
 
 
-def read_corpus(source, target=None):
+def read_corpus(source: str | os.PathLike, target: str | os.PathLike | None = None) -> list[tuple[str, str]]:
     """Reads a parallel corpus.
 
     Args:
@@ -149,7 +151,7 @@ def read_corpus(source, target=None):
     return list(zip(*sides, strict=True))
 
 
-def read_lines(file, strip=True):
+def read_lines(file: str | os.PathLike, strip: bool = True) -> list[str]:
     """The lines of a text file, plain or gzipped (`.gz`).
 
     Args:
@@ -166,7 +168,7 @@ def read_lines(file, strip=True):
     return [line.strip() if strip else line for line in _lines(path)]
 
 
-def write_pairs(pairs, file):
+def write_pairs(pairs: Iterable[tuple[str, str]], file: str | os.PathLike) -> None:
     """Writes pairs tab-separated, as `read_pairs` reads them.
 
     Raises:
@@ -179,7 +181,9 @@ def write_pairs(pairs, file):
         out.writelines(f"{source}\t{target}\n" for source, target in pairs)
 
 
-def split_by_target(pairs, fraction, seed=0):
+def split_by_target(
+    pairs: Sequence[tuple[str, str]], fraction: float, seed: int = 0
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Divides pairs so that no held-out target occurs in training.
 
     A random division would let a model meet most held-out targets in training,

@@ -1,7 +1,9 @@
 """The recipe for sentences."""
 
 import functools
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
@@ -60,18 +62,18 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
 
 
 def train_translator(
-    model,
-    pairs,
-    validation_pairs,
+    model: keras.Model,
+    pairs: Sequence[tuple[str, str]],
+    validation_pairs: Sequence[tuple[str, str]],
     source_tokenizer,
     target_tokenizer,
-    folder,
+    folder: str | os.PathLike,
     settings=None,
-    may_change=(),
-    callbacks=(),
-    verbose="auto",
+    may_change: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
     **given,
-):
+) -> TextToText:
     """Trains an encoder-decoder on a parallel corpus as the field does, and can be stopped at any moment.
 
     Adam (0.9, 0.98), or Muon, with a warm-up and an inverse square root

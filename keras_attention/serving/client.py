@@ -68,7 +68,7 @@ class RestClient:
         conversions = conversions_from(outputs)
         return conversions[0] if isinstance(texts, (str, bytes)) else conversions
 
-    def predict(self, inputs, signature_name="serving_default"):
+    def predict(self, inputs: dict, signature_name: str = "serving_default") -> dict:
         """Asks for tensors.
 
         Args:
@@ -84,11 +84,11 @@ class RestClient:
             outputs = {"output": outputs}
         return {name: _array(values) for name, values in outputs.items()}
 
-    def status(self):
+    def status(self) -> list:
         """The server's word on the model's versions: a list of dicts."""
         return self._ask("")["model_version_status"]
 
-    def metadata(self):
+    def metadata(self) -> dict:
         """The server's description of the signatures: a dict."""
         return self._ask("/metadata")["metadata"]
 
@@ -138,7 +138,7 @@ class GrpcClient:
 
     __call__ = RestClient.__call__
 
-    def predict(self, inputs, signature_name="serving_default"):
+    def predict(self, inputs: dict, signature_name: str = "serving_default") -> dict:
         """Asks for tensors; see `RestClient.predict`."""
         import grpc
         import tensorflow as tf
@@ -157,7 +157,7 @@ class GrpcClient:
             raise ServerError(error.details(), error.code().name) from None
         return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
 
-    def close(self):
+    def close(self) -> None:
         """Hangs up."""
         self._channel.close()
 

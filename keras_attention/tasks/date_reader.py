@@ -1,8 +1,9 @@
 """From a date as people write it, in whatever language, to ISO 8601; or the answer that it is none."""
 
 import functools
+import os
 import pathlib
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
@@ -132,7 +133,7 @@ class DateReader(ReadsDates, TextToText):
         return {name: super(DateReader, self).settings[name] for name in names} | {"temperature": self.temperature}
 
     @classmethod
-    def load(cls, folder, **more):
+    def load(cls, folder: str | os.PathLike, **more) -> Self:
         """Reads what `save` wrote; see `Task.load`."""
         return super(TextToText, cls).load(folder, **more)
 

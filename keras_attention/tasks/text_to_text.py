@@ -5,7 +5,8 @@ line from string to string is written once, in `compute`, in graph.
 """
 
 import copy
-from typing import ClassVar
+import os
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
@@ -131,7 +132,7 @@ class TextToText(TextTask):
         return super().settings | {"max_source_length": self.max_source_length}
 
     @classmethod
-    def load(cls, folder, strategy=None, head_weights=False):
+    def load(cls, folder: str | os.PathLike, strategy=None, head_weights: bool = False) -> Self:
         """Reads what `save` wrote.
 
         Args:

@@ -11,6 +11,8 @@ import itertools
 import pathlib
 import re
 import tempfile
+from collections.abc import Iterable
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +78,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.line_breaks = tuple(index for index, piece in enumerate(pieces) if piece in ("<0x0A>", "<0x0D>"))
 
     @classmethod
-    def train(cls, texts, vocabulary_size=10_000, **options):
+    def train(cls, texts: Iterable[str], vocabulary_size: int = 10_000, **options) -> Self:
         """A tokenizer of byte-pair encoding, trained by the `sentencepiece` package.
 
         Args:
@@ -248,7 +250,7 @@ class WordPieceTokenizer(Tokenizer):
     name = "wordpiece"
 
     @classmethod
-    def train(cls, texts, vocabulary_size=10_000):
+    def train(cls, texts: Iterable[str], vocabulary_size: int = 10_000) -> Self:
         """A tokenizer trained by tensorflow-text's learner; its size comes close to what is asked for."""
         from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
