@@ -199,4 +199,7 @@ class Converter:
             return text.encode("utf-8", errors="surrogatepass")
         if isinstance(text, bytes):
             return text
-        raise TypeError(f"{type(self).__name__}: expected strings. Received {text!r} of type {type(text).__name__}.")
+        raise TypeError(
+            f"{type(self).__name__}: expected strings. Received {text!r} of type {type(text).__name__}. Leave it "
+            "out, or make a string of it: str(...)."
+        )

@@ -75,11 +75,13 @@ def read_pairs(file: str | os.PathLike, encoding: str = "utf-8") -> list[tuple[s
 def _rows_of(path, encoding="utf-8"):
     """The columns of each line of a file, two at least."""
     if not path.is_file():
-        raise FileNotFoundError(f"read_pairs: there is no file {path}.")
+        raise FileNotFoundError(
+            f"read_pairs: there is no file {path}. Give the path of one with source, tab, target on each line."
+        )
     is_csv = ".csv" in path.suffixes[-2:]
     rows = list((_csv_rows if is_csv else _rows)(path, _lines(path, encoding)))
     if not rows:
-        raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
+        raise ValueError(f"read_pairs: {path} holds no pair: expected one on each line. Write source, tab, target.")
     return rows
 
 
@@ -93,14 +95,14 @@ def _rows(path, lines):
         row = line.split("\t") if separator == "\t" else [part.strip() for part in line.split("_", 1)]
         if len(row) < 2:
             form = "a tab" if separator == "\t" else "a tab or '_'"
-            looks = (
-                " If the columns are separated by commas or semicolons, name it .csv."
+            fix = (
+                "If the columns are separated by commas or semicolons, name it .csv."
                 if re.search("[,;]", line)
-                else ""
+                else "Put a tab between the two, or remove the line."
             )
             raise ValueError(
                 f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
-                f"Received {line[:60]!r}.{looks}"
+                f"Received {line[:60]!r}. {fix}"
             )
         yield row
 
@@ -115,7 +117,7 @@ def _csv_rows(path, lines):
         if len(row) < 2:
             raise ValueError(
                 f"read_pairs: {path}, row {number}: expected source and target with {separator!r} between them. "
-                f"Received {row}."
+                f"Received {row}. Put the separator between the two, or remove the row."
             )
         yield row
 
@@ -164,7 +166,7 @@ def read_lines(file: str | os.PathLike, strip: bool = True) -> list[str]:
     """
     path = pathlib.Path(file)
     if not path.is_file():
-        raise FileNotFoundError(f"read_lines: there is no file {path}.")
+        raise FileNotFoundError(f"read_lines: there is no file {path}. Give the path of one with a text on each line.")
     return [line.strip() if strip else line for line in _lines(path)]
 
 
@@ -270,9 +272,19 @@ def _windows_hint(line):
     return f" In Windows-1252 it is {text[:40]!r}: if that is right, the encoding is cp1252 (--encoding cp1252)."
 
 
+def _check_encoding(encoding):
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise LookupError(
+            f"read_pairs: encoding must be one that Python knows. Received {encoding!r}. Give one such as utf-8, "
+            "cp1252 or cp949 (--encoding)."
+        ) from error
+
+
 def _lines(path, encoding="utf-8"):
     """The lines of a file, plain or gzipped."""
-    codecs.lookup(encoding)
+    _check_encoding(encoding)
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
         try:
             for lines in lines_as_they_come(file, path, encoding=encoding):
