@@ -103,7 +103,7 @@ def assert_no_future_leak(model, inputs, causal=None, axis: int = 1, atol: float
             Defaults to all. They, and the outputs, have `axis` in common.
         axis: the axis of positions, of these inputs and of every output.
         atol: largest difference that passes.
-        seed: of the replacements, which are drawn from the inputs' own values
+        seed: random seed of the replacements, which are drawn from the inputs' own values
             for integers, and from a normal distribution for others.
 
     Raises:

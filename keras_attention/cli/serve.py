@@ -18,14 +18,18 @@ def add_serve(commands):
         "folder",
         metavar="FOLDER",
         nargs="?",
-        help="folder of models (default: that of the package, with its reader of dates)",
+        help="folder of models (default: the one in the package, with a reader of dates)",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind to; 0.0.0.0 accepts other machines")
     serve.add_argument("--port", type=_port, default=8501, help="HTTP port")
     serve.add_argument("--grpc-port", type=_port, help="gRPC port (default: no gRPC)")
     serve.add_argument("--token-file", metavar="FILE", help="file with the bearer token that clients must send")
     serve.add_argument(
-        "--cors", metavar="ORIGIN", action="append", default=[], help="origin of web pages whose scripts may ask"
+        "--cors",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="origin that may send cross-origin requests (CORS)",
     )
     serve.add_argument(
         "--allow-host",
@@ -35,7 +39,9 @@ def add_serve(commands):
         help="name that clients may use for a server bound to this machine, such as that of a proxy",
     )
     serve.add_argument("--no-page", dest="page", action="store_false", help="do not serve the web page")
-    serve.add_argument("--poll-seconds", type=seconds, default=1.0, help="seconds between two looks for new versions")
+    serve.add_argument(
+        "--poll-seconds", type=seconds, default=1.0, help="seconds between checks for new model versions"
+    )
     serve.add_argument(
         "--intra-op-threads", type=positive, default=1, help="threads per operation; more for much larger models"
     )

@@ -42,7 +42,7 @@ def generate_dates(
 
     Args:
         count: number of pairs.
-        seed: of the draws; the same arguments give the same pairs.
+        seed: random seed of the draws; the same arguments give the same pairs.
         locales: CLDR locale identifiers, such as `"en_US"` or `"ko"`.
         formats: `"short"`, `"medium"`, `"long"`, `"full"` and CLDR patterns,
             with `y` for the year.

@@ -193,8 +193,8 @@ def split_by_target(
 
     Args:
         pairs: list of `(source, target)`.
-        fraction: of the distinct targets, to be held out.
-        seed: of the choice.
+        fraction: fraction of the distinct targets, to be held out.
+        seed: random seed of the choice.
 
     Returns:
         `(training, held_out)`, in the order of `pairs`.

@@ -48,7 +48,7 @@ def train_converter(
         folder: where checkpoints are kept and the result is saved; None keeps
             nothing.
         settings: a `ConverterSettings`.
-        source_normalization: of the sources, see `CharacterTokenizer`. Targets
+        source_normalization: Unicode normalization of the sources, see `CharacterTokenizer`. Targets
             are learned as they are given.
         may_change: names of what the folder's training may have been begun
             with another of, such as `["pairs"]`; the names are those in the

@@ -44,9 +44,9 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
             model without attention, or `"gnmt"`.
         preset: see `from_preset` of `TransformerTranslator`,
             `RecurrentTranslator` and `GNMTTranslator`.
-        source_tokenizer, target_tokenizer: whose vocabularies it is for. If
+        source_tokenizer, target_tokenizer: tokenizers with the vocabularies of the model. If
             they are one, a Transformer has one embedding.
-        **arguments: of the model, instead of the preset's.
+        **arguments: arguments of the model, instead of the preset's.
 
     Raises:
         ValueError: for another kind or preset.

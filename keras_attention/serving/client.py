@@ -21,7 +21,7 @@ class ServerError(RuntimeError):
     """The server refused, or could not be reached.
 
     Attributes:
-        status: of HTTP, or gRPC's word; None if there was no answer.
+        status: HTTP status, or gRPC status code; None if there was no answer.
     """
 
     def __init__(self, message, status=None):
@@ -33,9 +33,9 @@ class RestClient:
     """Asks over REST.
 
     Args:
-        url: of the server, such as `http://localhost:8501`.
-        model: its name.
-        version: of the model; None for the newest.
+        url: URL of the server, such as `http://localhost:8501`.
+        model: name of the model.
+        version: version of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
         retries: how often to ask again after a refusal for want of room, or a
@@ -73,7 +73,7 @@ class RestClient:
 
         Args:
             inputs: arrays by name; strings are bytes.
-            signature_name: of the model's signatures.
+            signature_name: one of the model's signatures.
 
         Returns:
             Dict of arrays; strings are bytes.
@@ -118,9 +118,9 @@ class GrpcClient:
     """Asks over gRPC; the same calls as `RestClient`.
 
     Args:
-        target: of the server, such as `localhost:8500`.
-        model: its name.
-        version: of the model; None for the newest.
+        target: address of the server, such as `localhost:8500`.
+        model: name of the model.
+        version: version of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
     """

@@ -27,7 +27,7 @@ class Answer(NamedTuple):
     """What a replica sends back.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         headers: list of pairs of bytes.
         body: bytes.
     """
@@ -105,7 +105,7 @@ async def ask(replicas, method, path, body):
 
     Args:
         replicas: Ray Serve's handle of them.
-        method: of HTTP.
+        method: HTTP method.
         path: with its first slash.
         body: bytes.
 

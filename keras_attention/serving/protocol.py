@@ -22,7 +22,7 @@ class RequestError(Exception):
     """A request that cannot be answered.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         message: what was wrong with it.
     """
 
@@ -65,7 +65,7 @@ class PredictRequest(NamedTuple):
     """What a client asks.
 
     Attributes:
-        signature_name: of the model's signatures.
+        signature_name: one of the model's signatures.
         inputs: arrays by name.
         by_row: whether the answer is to have rows.
     """

@@ -37,7 +37,7 @@ class DateReader(ReadsDates, TextToText):
     The search is among valid dates and the refusal alone.
 
     Args:
-        model, source_tokenizer, target_tokenizer: of the converter.
+        model, source_tokenizer, target_tokenizer: those of a `TextToText`.
         locales: dict of what is known of each locale: its language, and whether
             its people write the day before the month, True, after it, False, or
             neither, None. Or the path of a file that `save` wrote.

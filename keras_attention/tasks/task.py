@@ -193,7 +193,7 @@ class Task:
 
         Args:
             folder: the folder given to `save`.
-            **more: of the constructor, instead of what was saved.
+            **more: arguments of the constructor, instead of what was saved.
 
         Raises:
             FileNotFoundError: if the folder holds no saved task.

@@ -22,8 +22,8 @@ class TextToText(TextTask):
 
     Args:
         model: an `EncoderDecoder`.
-        source_tokenizer: of the input.
-        target_tokenizer: of the result.
+        source_tokenizer: tokenizer of the input.
+        target_tokenizer: tokenizer of the result.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
         max_length: most tokens of a result, its end not counted. The
             `Conversion` says whether it ended by itself, or there.

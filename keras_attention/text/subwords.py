@@ -86,7 +86,7 @@ class SentencePieceTokenizer(Tokenizer):
                 vocabulary.
             vocabulary_size: number of ids, with the four special tokens and
                 the 256 bytes.
-            **options: of `sentencepiece.SentencePieceTrainer.train`.
+            **options: arguments of `sentencepiece.SentencePieceTrainer.train`.
 
         Raises:
             ImportError: without the `sentencepiece` package.
@@ -138,7 +138,7 @@ class SentencePieceTokenizer(Tokenizer):
             texts: list of strings.
             dropout: probability that a merge is left out, each time it could
                 be made. The paper's is 0.1.
-            seed: of the draws: the same in every process.
+            seed: random seed of the draws: the same in every process.
 
         Returns:
             `tf.RaggedTensor` of int32, `(texts, tokens)`.

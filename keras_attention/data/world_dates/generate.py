@@ -150,7 +150,7 @@ def generate_world_dates(
 
     Args:
         count: number of pairs.
-        seed: of the draws.
+        seed: random seed of the draws.
         locales: identifiers; None has all of CLDR.
         refusals: fraction that is no date.
         hints: fraction that begins with the marks of `hint_of`.
@@ -198,7 +198,7 @@ def babel_dates(count, seed=0, locales=None, first=datetime.date(1970, 1, 1), la
 
     Args:
         count: number of texts.
-        seed: of the draws.
+        seed: random seed of the draws.
         locales: identifiers; None has all of CLDR.
         first, last: the dates.
 
