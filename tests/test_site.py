@@ -46,6 +46,12 @@ def test_documents_outside_docs_come_along(site):
     assert (site / "examples/sentiment/index.html").is_file()
 
 
+def test_notebooks_are_pages_with_their_pictures(site):
+    page = (site / "notebooks/own_layer/index.html").read_text(encoding="utf-8")
+    assert 'src="data:image/png;base64,' in page
+    assert "padding changes nothing" in page
+
+
 def test_every_public_layer_is_in_the_reference(site):
     reference = (site / "reference/layers/index.html").read_text(encoding="utf-8")
     missing = [name for name in layers.__all__ if f'id="keras_attention.layers.{name}"' not in reference]

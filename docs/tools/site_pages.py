@@ -188,6 +188,6 @@ def output_part(output):
     data = output.get("data", {})
     if "image/png" in data:
         picture = "".join(data["image/png"]).replace("\n", "")
-        return f'<img alt="plot of this cell" src="data:image/png;base64,{picture}">'
+        return f'<img alt="what the cell above draws" src="data:image/png;base64,{picture}">'
     text = "".join(output.get("text") or data.get("text/plain", ""))
     return f"```text\n{text.rstrip()}\n```" if text.strip() else None
