@@ -1,9 +1,12 @@
 """The documentation: it builds without a warning, forgets no page and quotes messages that exist."""
 
+import functools
+import http.server
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -69,6 +72,38 @@ def test_site_asks_no_other_host(site):
     page = (site / "index.html").read_text(encoding="utf-8")
     assert re.findall(r'(?:src|href)="(https?://[^"]+)"', page.partition("<body")[0]) == []
     assert re.findall(r'<script[^>]* src="https?://[^"]+"', page) == []
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Where the site is served."""
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a log."""
+
+    def log_message(self, *arguments):
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["", "start/layer/", "ko/attention/", "reference/visualization/", "benchmarks/"])
+def test_page_has_no_serious_fault_for_people_who_see_or_move_otherwise(page, scheme, address, browser):
+    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed: pip install '.[test]'")
+    script = pathlib.Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get(f"{address}/{page}")
+    browser.execute_script(script)
+    found = browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == []
 
 
 def test_every_message_of_the_troubleshooting_page_is_one_of_the_code():
