@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 MODEL = saved_models/date_converter
 RUN = runs/date_converter
 
-.PHONY: demo serve install test test-backends test-thorough test-keras wheel lint format clean
+.PHONY: demo serve install test test-backends test-thorough test-keras wheel site lint format clean
 
 # Trains the date converter, exports it, and uses the export in a process of its own.
 demo: $(VENV)/installed
@@ -56,6 +56,10 @@ wheel: $(VENV)/installed
 	    subprocess.run(run, check=True, capture_output=True); print(f'--help: {time.perf_counter() - begin:.2f} s')"
 	build/empty/bin/keras-attention convert "2024년 3월 5일" "3 de mayo de 1979"
 
+# The documentation as a site, in build/site; a broken link or name fails.
+site: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,6 +78,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-serve: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable ".[serve]"
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
 $(VENV)/installed-backends: pyproject.toml

@@ -75,6 +75,7 @@ from .text import (
     WordTokenizer as WordTokenizer,
 )
 from .visualization import (
+    attention_page as attention_page,
     plot_attention as plot_attention,
 )
 

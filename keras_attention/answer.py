@@ -70,7 +70,7 @@ class AnswersQuestions:
             ]
         return answers[0] if is_one else answers
 
-    def evaluate(self, stories, batch_size=256):
+    def evaluate(self, stories, batch_size: int = 256):
         """Compares answers with expected ones.
 
         Args:

@@ -1,6 +1,7 @@
 """BLEU and chrF of translations, by sacrebleu, with the signatures that make a figure comparable."""
 
 import importlib.util
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -31,7 +32,7 @@ _WITHOUT_SPACES = {
 }
 
 
-def tokenization_of(references):
+def tokenization_of(references: Sequence[str]) -> tuple[str, str]:
     """Which of sacrebleu's tokenisations suits the script of the references.
 
     Args:
@@ -61,7 +62,13 @@ def tokenization_of(references):
     return "13a", ""
 
 
-def corpus_scores(hypotheses, references, tokenized=False, lowercase=False, tokenize=None):
+def corpus_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    tokenized: bool = False,
+    lowercase: bool = False,
+    tokenize: str | None = None,
+) -> list[Score]:
     """BLEU and chrF of a corpus.
 
     Args:
@@ -100,7 +107,7 @@ def corpus_scores(hypotheses, references, tokenized=False, lowercase=False, toke
     except ImportError as error:
         raise ImportError(
             "corpus_scores: BLEU and chrF need the sacrebleu package: "
-            "pip install 'keras-attention-layers[translation]'."
+            "`pip install '.[translation]'` in a clone of the repository."
         ) from error
     tokenize = "none" if tokenized else tokenize or tokenization_of(references)[0]
     bleu = BLEU(tokenize=tokenize, force=tokenized, lowercase=lowercase)

@@ -1,5 +1,6 @@
 """What a converter gives back, and what every converter has in common."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -158,7 +159,7 @@ class Converter:
                 conversions[row] = conversion
         return conversions
 
-    def evaluate(self, pairs, batch_size=1024):
+    def evaluate(self, pairs: Sequence[tuple[str, str]], batch_size: int = 1024) -> Evaluation:
         """Compares results with expected ones.
 
         Where the tokenizer reads a run of spaces as one, so does the comparison.
@@ -210,4 +211,7 @@ class Converter:
             return text.encode("utf-8", errors="surrogatepass")
         if isinstance(text, bytes):
             return text
-        raise TypeError(f"{type(self).__name__}: expected strings. Received {text!r} of type {type(text).__name__}.")
+        raise TypeError(
+            f"{type(self).__name__}: expected strings. Received {text!r} of type {type(text).__name__}. Leave it "
+            "out, or make a string of it: str(...)."
+        )

@@ -16,7 +16,7 @@ NOT_KNOWN = -1
 TWO_DIGITS_FROM = 1950
 
 
-def date_of(answer, two_digit_from=TWO_DIGITS_FROM):
+def date_of(answer: str, two_digit_from: int = TWO_DIGITS_FROM) -> str:
     """What a reader gives where a converter says `answer`: an ISO date, or an empty text.
 
     Args:

@@ -1,19 +1,32 @@
 """Columns of dates, as people wrote them, for pandas."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_attention.date_reading import one_each
+from keras_attention.date_reading import ReadsDates, one_each
 from keras_attention.tasks import load
+
+if TYPE_CHECKING:
+    import pandas
 
 # What may have become of a row.
 DATE, NO_DATE, NOT_SURE, MISSING = OUTCOMES = ("date", "no date", "not sure", "missing")
 
 
 def to_datetime(
-    series, locale=None, day_first=None, two_digit_from=None, min_confidence=0.9, reader=None, report=False
-):
+    series: pandas.Series | Sequence[str | None],
+    locale: str | Sequence[str | None] | None = None,
+    day_first: bool | Sequence[bool | None] | None = None,
+    two_digit_from: int | Sequence[int | None] | None = None,
+    min_confidence: float = 0.9,
+    reader: ReadsDates | None = None,
+    report: bool = False,
+) -> pandas.Series | tuple[pandas.Series, pandas.DataFrame]:
     """Reads a column of dates with the reader that comes with the package, or another.
 
     Args:

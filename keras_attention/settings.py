@@ -65,8 +65,8 @@ class ConverterSettings(Settings):
             least 3, of which those are left out that follow two in a row without
             a mistake on the validation pairs.
         batch_size: pairs in an update.
-        learning_rate: peak of the schedule.
-        seed: of the weights and the order of the pairs.
+        learning_rate: peak learning rate of the schedule.
+        seed: random seed of the weights and the order of the pairs.
     """
 
     epochs: int = _setting(3, "number of training epochs; 0 chooses it by the number of pairs", type=int)
@@ -81,12 +81,12 @@ class WorldDatesSettings(Settings):
 
     Attributes:
         count: pairs that are generated, of which each update takes some.
-        updates: how many, in all.
+        updates: number of training updates.
         tokens: positions in a batch; see `TokenBatches`.
-        learning_rate: peak of the schedule.
+        learning_rate: peak learning rate of the schedule.
         round_updates: updates between two saves.
         measured: pairs that are measured after each round.
-        seed: of data, weights and order.
+        seed: random seed of data, weights and order.
     """
 
     count: int = _setting(3_000_000, "number of training pairs to generate")
@@ -105,7 +105,7 @@ class AnswererSettings(Settings):
     Attributes:
         epochs: passes over the questions, after those of the linear start.
         batch_size: questions in an update.
-        learning_rate: of the first epochs; half of it with a linear start, as
+        learning_rate: learning rate of the first epochs; half of it with a linear start, as
             the authors have it.
         halve_every: epochs, after the linear start, after which the learning
             rate is halved, again and again.
@@ -114,7 +114,7 @@ class AnswererSettings(Settings):
         clip_norm: largest norm of a gradient, of each weight by itself.
         restarts: how many models are trained, of which the best on the
             validation questions is the result.
-        seed: of weights, order and noise; that of the first model.
+        seed: random seed of weights, order and noise; that of the first model.
 
     Reference: Sukhbaatar et al. 2015, "End-To-End Memory Networks", 4.2.
     """
@@ -137,14 +137,14 @@ class MachineSettings(Settings):
         updates: how many, at most; it ends when `patience` rounds had no wrong
             bit.
         batch_size: sequences in an update.
-        learning_rate: of Adam.
+        learning_rate: learning rate of Adam.
         clip_norm: largest global norm of the gradient, of a loss that is summed
             over a sequence.
         round_updates: updates in a round.
         patience: rounds without a wrong bit in the sequences that are measured,
             one after another, after which it ends.
         measured: sequences that are measured after each round.
-        seed: of weights and sequences.
+        seed: random seed of weights and sequences.
 
     Reference: Collier and Beel 2018, "Implementing Neural Turing Machines".
     """
@@ -166,15 +166,15 @@ class RecommenderSettings(Settings):
     Attributes:
         epochs: passes over the histories, at most.
         batch_size: histories in an update.
-        learning_rate: of Adam, with 0.98 for the second moments, as in the
+        learning_rate: learning rate of Adam, with 0.98 for the second moments, as in the
             paper.
-        weight_decay: of Adam.
+        weight_decay: weight decay of Adam.
         negatives: other items that a batch compares with those that came, in a
             crossentropy.
         patience: epochs without a better result, `val_ndcg` over all items,
             after which it ends.
         measured: most users whose validation items are ranked after each epoch.
-        seed: of weights, order and negatives.
+        seed: random seed of weights, order and negatives.
 
     Reference: Kang and McAuley 2018, "Self-Attentive Sequential
         Recommendation", 3.6, which has one negative for each item.
@@ -195,11 +195,11 @@ class TranslatorSettings(Settings):
     """How a translator is trained.
 
     Attributes:
-        updates: how many, in all.
+        updates: number of training updates.
         tokens: positions in a batch; see `TokenBatches`.
         optimizer: `"adam"`, or `"muon"`, whose loss falls faster at first; see
             `keras_attention.training.Muon`.
-        learning_rate: highest of the schedule. Defaults to the paper's,
+        learning_rate: peak learning rate of the schedule. Defaults to the paper's,
             `(units * warmup)**-0.5`.
         warmup: updates until then.
         cooldown: updates at the end over which the rate falls to zero; none
@@ -217,9 +217,9 @@ class TranslatorSettings(Settings):
         measure_bleu: whether to translate the validation pairs after each
             round, greedily, and measure `val_bleu`.
         bleu_tokenize: see `keras_attention.bleu.corpus_scores`.
-        max_length, max_ratio: of the pairs; see `TokenBatches`.
+        max_length, max_ratio: limits of the pairs; see `TokenBatches`.
         subword_dropout: see `TokenBatches`.
-        seed: of the order of the pairs.
+        seed: random seed of the order of the pairs.
 
     Reference: Vaswani et al. 2017, 5 and 6.1.
     """

@@ -5,13 +5,18 @@ drops the padding mask of its inputs, so that the second layer of a stack
 attends to padding. Nothing warns.
 """
 
+from collections.abc import Callable
+
+import keras
 import numpy as np
 from keras import ops, tree
 
 PLACES = ("front", "behind", "between")
 
 
-def assert_padding_invariant(model, inputs, padded=None, axis=1, pad=0, extra=3, places=PLACES, atol=1e-4):
+def assert_padding_invariant(
+    model, inputs, padded=None, axis: int = 1, pad: int | float = 0, extra: int = 3, places=PLACES, atol: float = 1e-4
+) -> None:
     """Asserts that more padding changes no output, wherever it stands.
 
     The model is called with `inputs`, and again with `extra` pads more in each
@@ -84,7 +89,7 @@ def _without(array, shape, place, extra):
     return array
 
 
-def assert_no_future_leak(model, inputs, causal=None, axis=1, atol=1e-4, seed=0):
+def assert_no_future_leak(model, inputs, causal=None, axis: int = 1, atol: float = 1e-4, seed: int = 0) -> None:
     """Asserts that no output position depends on a later input position.
 
     For every position the inputs after it are replaced by others and the
@@ -98,7 +103,7 @@ def assert_no_future_leak(model, inputs, causal=None, axis=1, atol=1e-4, seed=0)
             Defaults to all. They, and the outputs, have `axis` in common.
         axis: the axis of positions, of these inputs and of every output.
         atol: largest difference that passes.
-        seed: of the replacements, which are drawn from the inputs' own values
+        seed: random seed of the replacements, which are drawn from the inputs' own values
             for integers, and from a normal distribution for others.
 
     Raises:
@@ -184,7 +189,9 @@ def _paths(inputs, chosen):
     return chosen
 
 
-def check_attention(make, query_dim=4, value_dim=4, atol=1e-4):
+def check_attention(
+    make: Callable[[], keras.layers.Layer], query_dim: int = 4, value_dim: int = 4, atol: float = 1e-4
+) -> None:
     """Holds an attention layer to the laws of this library's own.
 
     Cut into several reads a target gets what one read gives; what stands at
@@ -228,7 +235,9 @@ def check_attention(make, query_dim=4, value_dim=4, atol=1e-4):
     _assert_equal("the same config and weights", _read(again, query, value), (context, weights), atol)
 
 
-def check_cell(make, inputs_dim=4, value_dim=4, atol=1e-4):
+def check_cell(
+    make: Callable[[], keras.layers.Layer], inputs_dim: int = 4, value_dim: int = 4, atol: float = 1e-4
+) -> None:
     """Holds a decoder cell to the laws of this library's own.
 
     Cut into several reads a target gives what one read gives; padding of the
@@ -279,7 +288,7 @@ def check_cell(make, inputs_dim=4, value_dim=4, atol=1e-4):
     assert shapes[0] == shapes[1], f"the config makes a cell of other weights: {shapes[0]}, not {shapes[1]}."
 
 
-def check_encoder_decoder(model, inputs, atol=1e-4):
+def check_encoder_decoder(model: keras.Model, inputs, atol: float = 1e-4) -> None:
     """Holds an encoder-decoder to the laws of this library's own.
 
     No output reads a later target; a target cut into several calls of `decode`

@@ -1,6 +1,7 @@
 """What all tests share: the same random numbers in every run, and a converter whose answers are right."""
 
 import os
+import shutil
 
 import hypothesis
 import keras
@@ -106,3 +107,21 @@ def trained(tmp_path_factory):
         verbose=0,
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium without a window, whose notes and requests are kept."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, which drives a browser, is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium or its driver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in [*flags.split(), "disable-component-update", "disable-sync", "window-size=1280,900"]:
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as browser:
+        yield browser

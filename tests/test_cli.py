@@ -213,6 +213,14 @@ def test_plot_is_written(exported, tmp_path, capsys):
     assert "3 May 1979 -> 1979-05-03" in capsys.readouterr().out
 
 
+def test_page_of_attention_is_written(trained, exported, tmp_path, capsys):
+    for number, model in enumerate((trained, exported)):
+        output = tmp_path / f"{number}.html"
+        assert cli.main(["plot", "--model", str(model), "3 May 1979", "--html", str(output)]) == 0
+        assert '"target": ["1", "9", "7", "9", "-", "0", "5", "-", "0", "3"]' in output.read_text(encoding="utf-8")
+    assert "1.html: 3 May 1979 -> 1979-05-03" in capsys.readouterr().out
+
+
 def test_pairs_of_ones_own_are_learned_and_converted(tmp_path, capsys, eagerly):
     write_pairs([(f"{a}+{b}", str(a + b)) for a in range(12) for b in range(12)], tmp_path / "sums.tsv")
     folder = tmp_path / "run"

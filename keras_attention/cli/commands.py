@@ -47,7 +47,7 @@ def main(arguments=None):
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (ArithmeticError, LookupError, OSError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, ImportError, LookupError, OSError, ValueError, RuntimeError) as error:
         print(f"keras-attention: {error}", file=sys.stderr)
         return 1
     return 0
@@ -181,10 +181,15 @@ def _add_plot(commands):
         "plot",
         "plot the attention weights of one conversion",
         'plot "3 de mayo de 1979" --output attention.png',
+        'plot "3 de mayo de 1979" --html attention.html',
     )
     add_model(plot)
     plot.add_argument("text", metavar="TEXT", help="string to convert")
-    plot.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
+    files = plot.add_mutually_exclusive_group()
+    files.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
+    files.add_argument(
+        "--html", metavar="FILE", help="write one HTML file instead, on which layer and head can be chosen"
+    )
     plot.set_defaults(run=_plot)
 
 
@@ -307,16 +312,31 @@ def _evaluate(options):
 
 
 def _plot(options):
+    from keras_attention.tasks import TextToText, load
+
+    text, converter = as_typed(options.text), load(options.model)
+    if options.html and isinstance(converter, TextToText):
+        converter.head_weights = True
+    conversion = converter(text)
+    (_write_page if options.html else _write_picture)(conversion, options.html or options.output)
+    print(f"{options.html or options.output}: {text.decode('utf-8', 'replace')} -> {conversion.text}")
+
+
+def _write_page(conversion, file):
+    from keras_attention.visualization.explorer import attention_page
+
+    page = attention_page(conversion)
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(page)
+
+
+def _write_picture(conversion, file):
     import matplotlib
 
     matplotlib.use("Agg")
-    from keras_attention.tasks import load
     from keras_attention.visualization.heatmaps import plot_attention
 
-    text = as_typed(options.text)
-    conversion = load(options.model)(text)
-    plot_attention(conversion).savefig(options.output, dpi=150)
-    print(f"{options.output}: {text.decode('utf-8', 'replace')} -> {conversion.text}")
+    plot_attention(conversion).savefig(file, dpi=150)
 
 
 def _export(options):

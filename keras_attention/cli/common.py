@@ -26,10 +26,10 @@ def add_command(commands, name, help, *examples, description=None):
 
     Args:
         commands: what `add_subparsers` gave.
-        name: of the subcommand.
+        name: name of the subcommand.
         help: one line, in the list of subcommands.
         *examples: command lines, without the program's name.
-        description: of the subcommand's own help; the line of `help` by default.
+        description: description of the subcommand's own help; the line of `help` by default.
     """
     shown = "\n".join(f"  keras-attention {example}" for example in examples)
     parser = commands.add_parser(

@@ -14,7 +14,9 @@ def add_train_recommendations(kinds):
         "a recommender, on histories of users and items",
         "train recommendations choices.tsv --max-length 100 --run runs/shop",
     )
-    train.add_argument("file", metavar="FILE", help="a user and an item on each line, in order of time; plain or .gz")
+    train.add_argument(
+        "file", metavar="FILE", help="file with a user and an item on each line, in order of time; plain or .gz"
+    )
     model = train.add_argument_group("model")
     model.add_argument(
         "--model",

@@ -18,7 +18,7 @@ def add_serve(commands):
         "folder",
         metavar="FOLDER",
         nargs="?",
-        help="folder of models (default: that of the package, with its reader of dates)",
+        help="folder of models (default: the one in the package, with a reader of dates)",
     )
     serve.add_argument(
         "--model-config",
@@ -32,7 +32,11 @@ def add_serve(commands):
     serve.add_argument("--certificate", metavar="FILE", help="certificate of the server, which then speaks TLS alone")
     serve.add_argument("--key", metavar="FILE", help="private key of the certificate")
     serve.add_argument(
-        "--cors", metavar="ORIGIN", action="append", default=[], help="origin of web pages whose scripts may ask"
+        "--cors",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="origin that may send cross-origin requests (CORS)",
     )
     serve.add_argument(
         "--allow-host",
@@ -42,7 +46,9 @@ def add_serve(commands):
         help="name that clients may use for a server bound to this machine, such as that of a proxy",
     )
     serve.add_argument("--no-page", dest="page", action="store_false", help="do not serve the web page")
-    serve.add_argument("--poll-seconds", type=seconds, default=1.0, help="seconds between two looks for new versions")
+    serve.add_argument(
+        "--poll-seconds", type=seconds, default=1.0, help="seconds between checks for new model versions"
+    )
     serve.add_argument(
         "--intra-op-threads", type=positive, default=1, help="threads per operation; more for much larger models"
     )
@@ -104,7 +110,7 @@ def _serve(options):
         from keras_attention.serving.tls import read_tls
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            f"serve needs the package {error.name}: pip install 'keras-attention-layers[serve]'."
+            f"serve needs the package {error.name}: `pip install '.[serve]'` in a clone of the repository."
         ) from error
     shared = {
         "host": options.host,

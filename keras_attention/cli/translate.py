@@ -17,7 +17,7 @@ def add_translate(commands):
         "translate",
         "translate text line by line",
         "translate --model runs/en_de news.en --beam 5 --output news.de",
-        description="Translates a file, or standard input, one line into one, or --n-best into so many.",
+        description="Translates a file or standard input line by line. With --n-best N, each line gives N lines.",
     )
     add_model(translate, required=True)
     translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")

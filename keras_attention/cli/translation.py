@@ -32,12 +32,12 @@ MODELS = {
 # Arguments of the constructors, by the kinds that have them. None has a default here: that is the preset's.
 MODEL_FLAGS = {
     "transformer, recurrent or gnmt": {
-        "units": {"type": positive, "help": "width"},
-        "layers": {"type": positive, "help": "of the encoder, and of the decoder"},
-        "dropout": {"type": float, "help": "fraction dropped between layers"},
+        "units": {"type": positive, "help": "model width"},
+        "layers": {"type": positive, "help": "number of layers of the encoder, and of the decoder"},
+        "dropout": {"type": float, "help": "dropout rate between layers"},
         "tied": {
             "choices": ("all", "inputs", "target", "none"),
-            "help": "embeddings that are one: else all that can be; of a recurrent model target or none",
+            "help": "which embeddings share weights (default: all that can); recurrent models: target or none",
         },
     },
     "transformer or recurrent": {
@@ -45,31 +45,43 @@ MODEL_FLAGS = {
             "type": setting,
             "nargs": "+",
             "metavar": "NAME=VALUE",
-            "help": "arguments of the attention, such as score=dot input_feeding=false for luong",
+            "help": "arguments of the attention layer, such as score=dot input_feeding=false for luong",
         },
     },
     "transformer": {
-        "decoder_layers": {"type": positive, "help": "of the decoder, if not as many as the encoder's"},
-        "num_heads": {"type": positive, "help": "of an attention"},
-        "feed_forward_units": {"type": positive, "help": "width of a block's hidden layer"},
-        "norm": {"choices": ("pre", "post"), "help": "before or after each sublayer; without a flag before"},
-        "positions": {"choices": ("sinusoid", "learned", "rotary", "alibi"), "help": "without a flag sinusoids"},
-        "attention_dropout": {"type": float, "help": "fraction of the weights dropped"},
-        "activation_dropout": {"type": float, "help": "fraction of the hidden layers dropped"},
+        "decoder_layers": {"type": positive, "help": "number of decoder layers (default: as many as the encoder has)"},
+        "num_heads": {"type": positive, "help": "number of attention heads"},
+        "feed_forward_units": {"type": positive, "help": "width of the feed-forward layers"},
+        "norm": {
+            "choices": ("pre", "post"),
+            "help": "layer normalization before or after each sublayer (default: pre)",
+        },
+        "positions": {
+            "choices": ("sinusoid", "learned", "rotary", "alibi"),
+            "help": "position encoding (default: sinusoid)",
+        },
+        "attention_dropout": {"type": float, "help": "dropout rate of the attention weights"},
+        "activation_dropout": {"type": float, "help": "dropout rate inside the feed-forward layers"},
     },
     "recurrent or gnmt": {
-        "embedding_dim": {"type": positive, "help": "width of both embeddings"},
-        "cell": {"choices": ("gru", "lstm"), "help": "without a flag gru, for gnmt lstm"},
-        "context_dropout": {"type": float, "help": "fraction dropped from what attention reads"},
+        "embedding_dim": {"type": positive, "help": "embedding size of source and target"},
+        "cell": {"choices": ("gru", "lstm"), "help": "recurrent cell (default: gru; gnmt: lstm)"},
+        "context_dropout": {"type": float, "help": "dropout rate of the encoder outputs that attention reads"},
     },
     "recurrent": {
-        "encoder_units": {"type": positive, "help": "width of each direction of the encoder"},
-        "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "whether the encoder reads from both ends"},
-        "residual": {"action": argparse.BooleanOptionalAction, "help": "whether layers add their input"},
-        "bridge": {"choices": ("dense", "backward", "copy", "zeros"), "help": "from the encoder's end to the decoder"},
+        "encoder_units": {"type": positive, "help": "size of the encoder state, per direction"},
+        "bidirectional": {"action": argparse.BooleanOptionalAction, "help": "bidirectional encoder"},
+        "residual": {"action": argparse.BooleanOptionalAction, "help": "residual connections between layers"},
+        "bridge": {
+            "choices": ("dense", "backward", "copy", "zeros"),
+            "help": "how the decoder state is initialized from the last encoder states",
+        },
     },
     "gnmt": {
-        "context": {"choices": ("current", "previous"), "help": "which one goes up; without a flag current"},
+        "context": {
+            "choices": ("current", "previous"),
+            "help": "step whose context vector the upper layers receive (default: current)",
+        },
     },
 }
 

@@ -30,7 +30,7 @@ def make_copy(count, lengths=(1, 20), bits=8, seed=0):
     Args:
         count: how many.
         lengths: smallest and largest number of vectors; one is drawn for each.
-        bits: of a vector.
+        bits: number of bits of a vector.
         seed: random seed.
 
     Returns:
@@ -68,7 +68,7 @@ def make_repeat_copy(count, lengths=(1, 10), repeats=(1, 10), bits=8, seed=0):
         lengths: smallest and largest number of vectors.
         repeats: smallest and largest number of times. The delimiter's channel
             holds it, with mean 0 and deviation 1 over those numbers.
-        bits: of a vector.
+        bits: number of bits of a vector.
         seed: random seed.
 
     Returns:
@@ -149,7 +149,7 @@ def make_priority_sort(count, given=20, kept=16, bits=8, seed=0):
         given: vectors that are shown.
         kept: vectors that are to be said, the one of the highest priority
             first.
-        bits: of a vector.
+        bits: number of bits of a vector.
         seed: random seed.
 
     Returns:

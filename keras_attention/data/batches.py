@@ -14,10 +14,10 @@ def make_batches(pairs, source_tokenizer, target_tokenizer, batch_size=128, shuf
 
     Args:
         pairs: list of `(source, target)` strings.
-        source_tokenizer: of the sources.
-        target_tokenizer: of the targets.
+        source_tokenizer: tokenizer of the sources.
+        target_tokenizer: tokenizer of the targets.
         batch_size: pairs in a batch; the last one may hold fewer.
-        shuffle_seed: of a new order every epoch; None keeps the order.
+        shuffle_seed: random seed of a new order every epoch; None keeps the order.
         fixed_shapes: pad every batch to the longest pair of all, not of the
             batch. Costs work where lengths differ much; saves it where they do
             not, because no shape has to be found out while training runs.

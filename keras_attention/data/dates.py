@@ -2,6 +2,7 @@
 
 import datetime
 import random
+from collections.abc import Sequence
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
@@ -26,14 +27,14 @@ LAST_DATE = datetime.date(2049, 12, 31)
 
 
 def generate_dates(
-    count,
-    seed=0,
-    locales=("en_US",),
-    formats=NAMED_FORMATS + PATTERNS,
-    first=FIRST_DATE,
-    last=LAST_DATE,
-    two_digit_from=1950,
-):
+    count: int,
+    seed: int = 0,
+    locales: Sequence[str] = ("en_US",),
+    formats: Sequence[str] = NAMED_FORMATS + PATTERNS,
+    first: datetime.date = FIRST_DATE,
+    last: datetime.date = LAST_DATE,
+    two_digit_from: int = 1950,
+) -> list[tuple[str, str]]:
     """Pairs of a date as written somewhere and its ISO form.
 
     A date is drawn uniformly between `first` and `last`, then a locale and a
@@ -41,7 +42,7 @@ def generate_dates(
 
     Args:
         count: number of pairs.
-        seed: of the draws; the same arguments give the same pairs.
+        seed: random seed of the draws; the same arguments give the same pairs.
         locales: CLDR locale identifiers, such as `"en_US"` or `"ko"`.
         formats: `"short"`, `"medium"`, `"long"`, `"full"` and CLDR patterns,
             with `y` for the year.

@@ -1,6 +1,7 @@
 """Histories: which items each user chose, in order; from files, held out for a test, and in batches."""
 
 import collections
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class HeldOut(NamedTuple):
     seen: list
 
 
-def read_histories(file):
+def read_histories(file: str | os.PathLike):
     """Reads which user chose which item.
 
     Args:

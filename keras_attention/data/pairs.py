@@ -4,11 +4,13 @@ import codecs
 import csv
 import gzip
 import itertools
+import os
 import pathlib
 import random
 import re
 import warnings
 import zlib
+from collections.abc import Iterable, Sequence
 
 # What the first line of a file of pairs is made of where it names its columns.
 _HEADERS = {
@@ -29,7 +31,7 @@ _HEADERS = {
 }
 
 
-def read_pairs(file, encoding="utf-8"):
+def read_pairs(file: str | os.PathLike, encoding: str = "utf-8") -> list[tuple[str, str]]:
     """Reads pairs of strings, in the form that the file's name and first line show.
 
     Three forms are known, plain or gzipped (`.gz`):
@@ -73,11 +75,13 @@ def read_pairs(file, encoding="utf-8"):
 def _rows_of(path, encoding="utf-8"):
     """The columns of each line of a file, two at least."""
     if not path.is_file():
-        raise FileNotFoundError(f"read_pairs: there is no file {path}.")
+        raise FileNotFoundError(
+            f"read_pairs: there is no file {path}. Give the path of one with source, tab, target on each line."
+        )
     is_csv = ".csv" in path.suffixes[-2:]
     rows = list((_csv_rows if is_csv else _rows)(path, _lines(path, encoding)))
     if not rows:
-        raise ValueError(f"read_pairs: {path} holds no pair: expected one a line, source and target.")
+        raise ValueError(f"read_pairs: {path} holds no pair: expected one on each line. Write source, tab, target.")
     return rows
 
 
@@ -91,14 +95,14 @@ def _rows(path, lines):
         row = line.split("\t") if separator == "\t" else [part.strip() for part in line.split("_", 1)]
         if len(row) < 2:
             form = "a tab" if separator == "\t" else "a tab or '_'"
-            looks = (
-                " If the columns are separated by commas or semicolons, name it .csv."
+            fix = (
+                "If the columns are separated by commas or semicolons, name it .csv."
                 if re.search("[,;]", line)
-                else ""
+                else "Put a tab between the two, or remove the line."
             )
             raise ValueError(
                 f"read_pairs: {path}, line {number}: expected source and target with {form} between them. "
-                f"Received {line[:60]!r}.{looks}"
+                f"Received {line[:60]!r}. {fix}"
             )
         yield row
 
@@ -113,12 +117,12 @@ def _csv_rows(path, lines):
         if len(row) < 2:
             raise ValueError(
                 f"read_pairs: {path}, row {number}: expected source and target with {separator!r} between them. "
-                f"Received {row}."
+                f"Received {row}. Put the separator between the two, or remove the row."
             )
         yield row
 
 
-def read_corpus(source, target=None):
+def read_corpus(source: str | os.PathLike, target: str | os.PathLike | None = None) -> list[tuple[str, str]]:
     """Reads a parallel corpus.
 
     Args:
@@ -149,7 +153,7 @@ def read_corpus(source, target=None):
     return list(zip(*sides, strict=True))
 
 
-def read_lines(file, strip=True):
+def read_lines(file: str | os.PathLike, strip: bool = True) -> list[str]:
     """The lines of a text file, plain or gzipped (`.gz`).
 
     Args:
@@ -162,11 +166,11 @@ def read_lines(file, strip=True):
     """
     path = pathlib.Path(file)
     if not path.is_file():
-        raise FileNotFoundError(f"read_lines: there is no file {path}.")
+        raise FileNotFoundError(f"read_lines: there is no file {path}. Give the path of one with a text on each line.")
     return [line.strip() if strip else line for line in _lines(path)]
 
 
-def write_pairs(pairs, file):
+def write_pairs(pairs: Iterable[tuple[str, str]], file: str | os.PathLike) -> None:
     """Writes pairs tab-separated, as `read_pairs` reads them.
 
     Raises:
@@ -179,7 +183,9 @@ def write_pairs(pairs, file):
         out.writelines(f"{source}\t{target}\n" for source, target in pairs)
 
 
-def split_by_target(pairs, fraction, seed=0):
+def split_by_target(
+    pairs: Sequence[tuple[str, str]], fraction: float, seed: int = 0
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Divides pairs so that no held-out target occurs in training.
 
     A random division would let a model meet most held-out targets in training,
@@ -187,8 +193,8 @@ def split_by_target(pairs, fraction, seed=0):
 
     Args:
         pairs: list of `(source, target)`.
-        fraction: of the distinct targets, to be held out.
-        seed: of the choice.
+        fraction: fraction of the distinct targets, to be held out.
+        seed: random seed of the choice.
 
     Returns:
         `(training, held_out)`, in the order of `pairs`.
@@ -266,9 +272,19 @@ def _windows_hint(line):
     return f" In Windows-1252 it is {text[:40]!r}: if that is right, the encoding is cp1252 (--encoding cp1252)."
 
 
+def _check_encoding(encoding):
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise LookupError(
+            f"read_pairs: encoding must be one that Python knows. Received {encoding!r}. Give one such as utf-8, "
+            "cp1252 or cp949 (--encoding)."
+        ) from error
+
+
 def _lines(path, encoding="utf-8"):
     """The lines of a file, plain or gzipped."""
-    codecs.lookup(encoding)
+    _check_encoding(encoding)
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
         try:
             for lines in lines_as_they_come(file, path, encoding=encoding):

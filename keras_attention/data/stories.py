@@ -1,5 +1,7 @@
 """Stories with questions, as the files of bAbI have them, and what a memory network is given of them."""
 
+import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ class Story(NamedTuple):
     answer: str
 
 
-def read_stories(file):
+def read_stories(file: str | os.PathLike) -> list[Story]:
     """Reads stories in the form of the bAbI tasks, plain or gzipped (`.gz`).
 
     Each line has a number, which is 1 where a story begins, and a sentence; or,
@@ -72,7 +74,7 @@ def read_stories(file):
     return stories
 
 
-def hold_out(stories, fraction, seed=0):
+def hold_out(stories: Sequence[Story], fraction: float, seed: int = 0) -> tuple[list[Story], list[Story]]:
     """Divides questions at random.
 
     Args:

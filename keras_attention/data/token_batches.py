@@ -18,10 +18,10 @@ class TokenBatches:
 
     Args:
         pairs: list of `(source, target)` strings.
-        source_tokenizer: of the sources.
-        target_tokenizer: of the targets.
+        source_tokenizer: tokenizer of the sources.
+        target_tokenizer: tokenizer of the targets.
         tokens: most positions in a batch, padding included, of its longer side.
-        seed: of the order.
+        seed: random seed of the order.
         bucket_width: lengths are padded to multiples of this.
         max_length: pairs with more tokens on a side are left out.
         max_ratio: pairs of which one side has more than this times the tokens

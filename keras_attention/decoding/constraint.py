@@ -59,7 +59,7 @@ class Constraint:
         """A string that a regular expression matches as a whole.
 
         Args:
-            pattern: of characters, `.`, classes `[a-z]` and `[^a-z]`, `\\d`,
+            pattern: a regular expression of characters, `.`, classes `[a-z]` and `[^a-z]`, `\\d`,
                 `\\w`, `\\s`, groups `(...)` and `(?:...)`, `|`, `*`, `+`, `?`,
                 `{m}`, `{m,}`, `{m,n}`; anything else with a backslash before it
                 is itself.

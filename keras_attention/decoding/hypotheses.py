@@ -14,7 +14,7 @@ class Candidates(NamedTuple):
 
     Attributes:
         ids: `(batch, width, candidates)`, best first.
-        log_probs: of those ids, shaped alike.
+        log_probs: log-probabilities of those ids, shaped alike.
         free: bool `(batch, width)`, whether one that ends here does so by
             itself, not because it must.
     """
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     """One hypothesis an item; all `(batch, 1)`.
 
     Attributes:
-        log_probs: of its tokens, summed.
+        log_probs: log-probabilities of its tokens, summed.
         done: whether it has ended.
         finished: whether it has ended by itself.
     """
@@ -60,7 +60,7 @@ class Ended(NamedTuple):
 
     Attributes:
         scores: what they are compared by; minus infinity where there is none.
-        log_probs: of their tokens, summed.
+        log_probs: log-probabilities of their tokens, summed.
         times: the step in which each ended.
         parents: the growing hypothesis that it was until then.
         finished: whether it ended by itself.
@@ -82,7 +82,7 @@ class Beams(NamedTuple):
     first, so that no result is worse by its score than greedy's.
 
     Attributes:
-        log_probs: of the growing, `(batch, width)`.
+        log_probs: log-probabilities of the growing, `(batch, width)`.
         coverage: how much each source position was attended to by each of
             them, summed, `(batch, width, source)`; nothing where no strategy
             asks.

@@ -14,7 +14,7 @@ def write_defaults(folder, defaults):
     """Writes what inputs are where a client leaves them out.
 
     Args:
-        folder: of the SavedModel.
+        folder: folder of the SavedModel.
         defaults: dict of `(value, dtype)` by the name of the input, whose shape
             is `(batch,)`: one row, which stands for each.
     """

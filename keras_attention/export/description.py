@@ -26,7 +26,7 @@ def forget_place(folder, place):
     say where.
 
     Args:
-        folder: of the SavedModel.
+        folder: folder of the SavedModel.
         place: where its files were.
     """
     saved, path = read_description(folder), f"{pathlib.Path(place).absolute()}/".encode()

@@ -37,7 +37,7 @@ class ExportError(RuntimeError):
     """The export does not do what the Python object does; nothing was left behind."""
 
 
-def export_saved_model(task, folder, examples=()):
+def export_saved_model(task, folder: str | os.PathLike, examples=()) -> pathlib.Path:
     """Writes the next version of a SavedModel, checks it, and moves it into place.
 
     The signature `serving_default` is the task's (`text_only`, beside it, gives

@@ -17,7 +17,7 @@ class WarmupRequest(NamedTuple):
     """A recorded request.
 
     Attributes:
-        signature_name: of the model.
+        signature_name: signature name of the model.
         inputs: arrays by name.
     """
 
@@ -29,8 +29,8 @@ def write_warmup_requests(folder, name, requests):
     """Writes requests into a version's folder.
 
     Args:
-        folder: of the version.
-        name: of the model.
+        folder: folder of the version.
+        name: name of the model.
         requests: list of `WarmupRequest`.
     """
     place = pathlib.Path(folder) / PLACE

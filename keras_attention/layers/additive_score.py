@@ -24,7 +24,7 @@ class AdditiveScore(Score):
         units: width in which query and key are added. Defaults to the key's.
         normed: normalise `v`, and learn its length `g`, which starts at
             `sqrt(1 / units)`, and a bias `b`, which starts at zero.
-        initializer: of `W`, `U` and `v`.
+        initializer: initializer of `W`, `U` and `v`.
 
     Example:
 

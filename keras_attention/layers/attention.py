@@ -40,7 +40,7 @@ class Attention(ListInputs, AttentionLayer):
         blockwise: whether the additive score goes a few queries at a time and
             forgets its pairs of positions, in memory that does not grow with
             `units`: `"auto"` from 512 keys on; True or False: always, never.
-        seed: of the dropout.
+        seed: random seed of the dropout.
 
     Call args:
         query: `(batch, target, query_dim)`.
@@ -250,7 +250,7 @@ class BahdanauAttention(Attention):
         normed: the weight-normed form; see `AdditiveScore`.
         dropout: fraction of the weights dropped in training.
         blockwise: see `Attention`.
-        seed: of the dropout.
+        seed: random seed of the dropout.
 
     Call args and Returns: those of `Attention`.
 
@@ -290,7 +290,7 @@ class LuongAttention(Attention):
             starts at one ("scaled Luong").
         dropout: fraction of the weights dropped in training.
         blockwise: see `Attention`.
-        seed: of the dropout.
+        seed: random seed of the dropout.
 
     Call args and Returns: those of `Attention`.
 

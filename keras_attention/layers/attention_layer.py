@@ -34,7 +34,7 @@ class AttentionLayer(Layer):
     Args:
         dropout: fraction of the weights dropped in training, before the sum.
         blockwise: `"auto"`, True or False; see `path`.
-        seed: of the dropout.
+        seed: random seed of the dropout.
     """
 
     # The arguments of the constructor that the config holds, under the names of attributes.
@@ -76,12 +76,12 @@ class AttentionLayer(Layer):
         Args:
             query: `(batch * sharers, target, query_dim)`; row
                 `item * sharers + i` reads item `item`.
-            memory: of `batch` rows.
+            memory: memory of `batch` rows.
             sharers: rows of queries for each row of the memory, an integer.
             state: what `start` or the last read returned, for
                 `batch * sharers` rows; or empty.
             query_mask: bool `(batch * sharers, target)`, of multi-head layers.
-            **arguments: of `read`.
+            **arguments: arguments of `read`.
 
         Returns:
             `AttentionRead` of `batch * sharers` rows.

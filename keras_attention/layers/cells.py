@@ -289,7 +289,7 @@ def get_decoder_cell(attention, units, **kwargs):
     Args:
         attention: `"bahdanau"`, `"luong"`, None, or a `DecoderCell`.
         units: width of the state.
-        **kwargs: of the cell's constructor.
+        **kwargs: arguments of the cell's constructor.
 
     Raises:
         ValueError: for another name.

@@ -15,8 +15,8 @@ def collected(part, count, shapes, dtype):
     Args:
         part: a function of an integer tensor to a list of tensors.
         count: number of parts, an integer or a scalar tensor.
-        shapes: of each of the results: lists of integers and scalar tensors.
-        dtype: of the results.
+        shapes: shapes of each of the results: lists of integers and scalar tensors.
+        dtype: dtype of the results.
 
     Returns:
         A list of tensors `(count, ...)`.

@@ -20,8 +20,8 @@ class Residual(Layer):
         norm: `"pre"`: the first form, which needs one more norm after the last
             block; `"post"`: the second, the paper's.
         dropout: fraction dropped of the sublayer's output in training.
-        epsilon: of the layer normalisation.
-        seed: of the dropout.
+        epsilon: epsilon of the layer normalisation.
+        seed: random seed of the dropout.
 
     Call args:
         inputs: any shape.
@@ -83,8 +83,8 @@ class FeedForward(InitializedLayer):
         activation: name or function of a Keras activation, or `"swiglu"`,
             which has a third matrix and no biases.
         dropout: fraction dropped of the hidden layer in training.
-        kernel_initializer, bias_initializer: of the matrices and their biases.
-        seed: of the dropout.
+        kernel_initializer, bias_initializer: initializers of the matrices and their biases.
+        seed: random seed of the dropout.
 
     Call args:
         inputs: `(batch, length, dim)`.

@@ -92,7 +92,7 @@ def align(mask, owner, heads, query_shape, value_shape, folding):
             heads)`. None stays None.
         owner: class that speaks in messages.
         heads: number of heads.
-        query_shape, value_shape: of the tensors that are attended.
+        query_shape, value_shape: shapes of the tensors that are attended.
         folding: which axes are attended.
 
     Returns:

@@ -18,8 +18,8 @@ class InteractionScore(Score):
 
     Args:
         units: widths of the two hidden layers.
-        activation: of the hidden layers.
-        initializer: of the weights.
+        activation: activation of the hidden layers.
+        initializer: initializer of the weights.
 
     Raises:
         ValueError: if query and key differ in width.

@@ -46,7 +46,7 @@ class RNN(_Recurrent, keras.layers.RNN):
 
     Args:
         cell: a Keras cell, or a list of them.
-        **kwargs: those of `keras.layers.RNN`.
+        **kwargs: arguments of `keras.layers.RNN`.
 
     Example:
 
@@ -63,7 +63,7 @@ class SimpleRNN(_Recurrent, keras.layers.SimpleRNN):
 
     Args:
         units: width of the state.
-        **kwargs: those of `keras.layers.SimpleRNN`.
+        **kwargs: arguments of `keras.layers.SimpleRNN`.
 
     Example:
 
@@ -79,7 +79,7 @@ class GRU(_Recurrent, keras.layers.GRU):
 
     Args:
         units: width of the state.
-        **kwargs: those of `keras.layers.GRU`.
+        **kwargs: arguments of `keras.layers.GRU`.
 
     Example:
 
@@ -95,7 +95,7 @@ class LSTM(_Recurrent, keras.layers.LSTM):
 
     Args:
         units: width of the state.
-        **kwargs: those of `keras.layers.LSTM`.
+        **kwargs: arguments of `keras.layers.LSTM`.
 
     Example:
 
@@ -115,7 +115,7 @@ class Bidirectional(_KeepsMask, keras.layers.Bidirectional):
         weights: initial weights of both directions, or None.
         backward_layer: a layer with `go_backwards=True`. Defaults to a copy of
             the forward one.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -142,7 +142,7 @@ class TimeDistributed(_KeepsMask, keras.layers.TimeDistributed):
 
     Args:
         layer: a layer that is applied to each step.
-        **kwargs: those of `keras.layers.TimeDistributed`.
+        **kwargs: arguments of `keras.layers.TimeDistributed`.
 
     Example: sentences of words that are read one after another.
 

@@ -191,7 +191,7 @@ class MonotonicAttention(Attention):
         noise: standard deviation of the noise that is added before the sigmoid
             in training, which drives the probabilities to zero or one.
         hard: whether to decide at each position, for inference.
-        seed: of the noise.
+        seed: random seed of the noise.
 
     Call args and Returns: those of `Attention`.
 

@@ -13,7 +13,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
     Statistics are float64 for float64, and float32 for all other dtypes.
     Unlike Keras' it takes any axes on torch too.
 
-    Args: those of `keras.layers.LayerNormalization`.
+    Args: the same as those of `keras.layers.LayerNormalization`.
     """
 
     def call(self, inputs):

@@ -32,8 +32,8 @@ def sinusoid(positions, dim, layout="interleaved", timescales="vaswani", max_wav
             dimensions; `"concatenated"` puts all sines before all cosines.
             Weights trained with one do not fit the other.
         timescales: `"vaswani"` or `"tensor2tensor"`, see above.
-        max_wavelength: of the slowest frequency, divided by 2 pi.
-        dtype: of the result; the angles are float32 whatever it is, or
+        max_wavelength: wavelength of the slowest frequency, divided by 2 pi.
+        dtype: dtype of the result; the angles are float32 whatever it is, or
             float64 with float64.
 
     Returns:
@@ -83,7 +83,7 @@ class PositionalEncoding(Layer):
     Args:
         layout: `"interleaved"` (the paper) or `"concatenated"`; see `sinusoid`.
         timescales: `"vaswani"` or `"tensor2tensor"`; see `sinusoid`.
-        max_wavelength: of the slowest frequency, divided by 2 pi.
+        max_wavelength: wavelength of the slowest frequency, divided by 2 pi.
         first: number of the first position; some checkpoints begin with 2.
 
     Call args:
@@ -150,7 +150,7 @@ class LearnedPositions(Layer):
 
     Args:
         max_length: number of positions that have a vector.
-        initializer: of the table, `(max_length, dim)`.
+        initializer: initializer of the table, `(max_length, dim)`.
 
     Call args:
         inputs: `(batch, length, dim)`.
@@ -221,7 +221,7 @@ def rotary(tensor, positions, max_wavelength=10_000.0):
     Args:
         tensor: queries or keys, `(batch, heads, length, dim)`, `dim` even.
         positions: integers, `(length,)` or `(batch, length)`.
-        max_wavelength: of the slowest frequency, divided by 2 pi.
+        max_wavelength: wavelength of the slowest frequency, divided by 2 pi.
 
     Returns:
         Shaped and typed like `tensor`; the angles are float32 whatever it is,

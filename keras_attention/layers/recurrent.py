@@ -119,7 +119,7 @@ class GRUCell(Rematerialized, _HoistedCell, keras.layers.GRUCell):
     Args:
         units: width of the state.
         reset_after: see above.
-        **kwargs: those of `keras.layers.GRUCell`, except dropout.
+        **kwargs: arguments of `keras.layers.GRUCell`, except dropout.
 
     Example:
 
@@ -176,7 +176,7 @@ class LSTMCell(Rematerialized, _HoistedCell, keras.layers.LSTMCell):
 
     Args:
         units: width of the state.
-        **kwargs: those of `keras.layers.LSTMCell`, except dropout.
+        **kwargs: arguments of `keras.layers.LSTMCell`, except dropout.
 
     Example:
 
@@ -253,7 +253,7 @@ def get_recurrent_cell(cell, units, **kwargs):
         cell: `"gru"`, `"lstm"`, `"feed_forward"`, or a `RecurrentCell` of that
             width.
         units: width of the state.
-        **kwargs: of the constructor of a cell that is given by name.
+        **kwargs: arguments of the constructor of a cell that is given by name.
 
     Raises:
         ValueError: for another name, or a cell of another width.

@@ -110,7 +110,7 @@ class GeneralScore(MultiplicativeScore):
 
     Args:
         learned_scale: multiply by a learned scalar that starts at one.
-        initializer: of `W`.
+        initializer: initializer of `W`.
 
     Example:
 
@@ -145,7 +145,7 @@ class ReducedRankScore(MultiplicativeScore):
     Args:
         rank: width in which query and key are compared.
         learned_scale: multiply by a learned scalar that starts at one.
-        initializer: of `U` and `V`.
+        initializer: initializer of `U` and `V`.
 
     Example:
 
@@ -186,7 +186,7 @@ class FunctionScore(Score):
     """A score that is a function of yours, without weights.
 
     Args:
-        function: of a query `(batch, target, query_dim)` and a key
+        function: function of a query `(batch, target, query_dim)` and a key
             `(batch, source, key_dim)`; gives scores `(batch, target, source)`.
             For a model that is to be saved, decorate it with
             `keras.saving.register_keras_serializable()`.
@@ -226,7 +226,7 @@ def get_score(score, **arguments):
             `"additive"` (or `"concat"`), `"scaled_luong"`,
             `"normed_bahdanau"`; a `Score`; a function of a query and a key,
             see `FunctionScore`; or a serialised one.
-        **arguments: of the score's constructor, with a name only.
+        **arguments: arguments of the score's constructor, with a name only.
 
     Returns:
         A `Score`.

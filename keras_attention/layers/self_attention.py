@@ -15,7 +15,7 @@ from keras_attention.layers.multi_head import MultiHeadAttention
 class MultiHeadSelfAttention(MultiHeadAttention):
     """Multi-head attention of a sequence to itself; it stacks in `Sequential`.
 
-    Args: those of `MultiHeadAttention`.
+    Args: the same as those of `MultiHeadAttention`.
 
     Call args:
         inputs: `(batch, length, dim)`.

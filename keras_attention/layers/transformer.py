@@ -144,10 +144,10 @@ class EncoderBlock(_Block):
         attention_options: further arguments of `MultiHeadSelfAttention`, such
             as `{"positions": "rotary", "kv_heads": 2}`; they come before those
             of the block.
-        epsilon: of the layer normalisations.
-        kernel_initializer, bias_initializer: of the projections of attention
+        epsilon: epsilon of the layer normalisations.
+        kernel_initializer, bias_initializer: initializers of the projections of attention
             and feed-forward network.
-        seed: of all dropouts, each of which draws other numbers from it.
+        seed: random seed of all dropouts, each of which draws other numbers from it.
 
     Call args:
         inputs: `(batch, length, dim)`.
@@ -205,7 +205,7 @@ class DecoderBlock(_Block):
     Called with a cache the block consumes more of the target; any cut of a
     target into calls gives what one call gives.
 
-    Args: those of `EncoderBlock`; `attention_options` are for both attentions,
+    Args: the same as those of `EncoderBlock`; `attention_options` are for both attentions,
         positions and a window for the self-attention only.
         cross_attention: whether there is a memory to attend to. Without it the
             block is that of a language model.

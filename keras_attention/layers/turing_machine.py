@@ -59,7 +59,7 @@ class TuringMachineCell(RecurrentCell):
     Args:
         units: width of the controller, and of the output.
         slots: rows of the memory, `N`.
-        width: of a row of the memory, `M` in the paper.
+        width: width of a row of the memory, `M` in the paper.
         read_heads: how many read.
         write_heads: how many write.
         controller: `"lstm"`, `"gru"`, `"feed_forward"`, or a `RecurrentCell` of

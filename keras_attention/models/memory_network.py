@@ -46,7 +46,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             words, weighed like one, as in the authors' code.
         time_noise: in training, how many empty memories there are for each
             sentence, at random, so that ages are not learned by heart.
-        activation: of the query after each hop, such as `"relu"`; None in the
+        activation: activation of the query after each hop, such as `"relu"`; None in the
             paper.
 
     Call args:

@@ -31,7 +31,7 @@ class Sized:
                 (eight, Wu et al. 2016).
             source_vocabulary_size: number of source ids.
             target_vocabulary_size: number of target ids.
-            **arguments: of the constructor, instead of the preset's.
+            **arguments: arguments of the constructor, instead of the preset's.
 
         Raises:
             ValueError: for an unknown preset.

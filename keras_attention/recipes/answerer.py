@@ -1,12 +1,14 @@
 """The recipe for questions about stories."""
 
 import dataclasses
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
 from keras_attention.data.ordered_batches import ArrayBatches
-from keras_attention.data.stories import make_story_arrays
+from keras_attention.data.stories import Story, make_story_arrays
 from keras_attention.models import MemoryNetwork
 from keras_attention.recipes.begins import record_of, split_given
 from keras_attention.settings import AnswererSettings
@@ -17,15 +19,15 @@ from keras_attention.training.runs import begun, fit_rounds, keep_best
 
 
 def train_answerer(
-    stories,
-    validation_stories,
-    folder,
+    stories: Sequence[Story],
+    validation_stories: Sequence[Story],
+    folder: str | os.PathLike,
     settings=None,
-    may_change=(),
-    callbacks=(),
-    verbose="auto",
+    may_change: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
     **given,
-):
+) -> QuestionAnswerer:
     """Trains a `MemoryNetwork` on stories with questions, as its authors do, and can be stopped at any moment.
 
     Plain gradient descent with a learning rate that is halved again and again,

@@ -2,8 +2,10 @@
 
 import contextlib
 import math
+import os
 import pathlib
 import tempfile
+from collections.abc import Sequence
 
 import keras
 
@@ -22,16 +24,16 @@ _ENOUGH = 3000  # updates, from which on most tasks of short strings are learned
 
 
 def train_converter(
-    pairs,
-    validation_pairs,
-    folder=None,
-    settings=None,
-    source_normalization=None,
-    may_change=(),
-    callbacks=(),
-    verbose="auto",
+    pairs: Sequence[tuple[str, str]],
+    validation_pairs: Sequence[tuple[str, str]],
+    folder: str | os.PathLike | None = None,
+    settings: ConverterSettings | None = None,
+    source_normalization: str | None = None,
+    may_change: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
     **given,
-):
+) -> TextToText:
     """Trains a `DateConverter` on pairs of short strings, and can be stopped at any moment.
 
     Adam with a warmed-up cosine schedule and gradient clipping. Each epoch
@@ -46,7 +48,7 @@ def train_converter(
         folder: where checkpoints are kept and the result is saved; None keeps
             nothing.
         settings: a `ConverterSettings`.
-        source_normalization: of the sources, see `CharacterTokenizer`. Targets
+        source_normalization: Unicode normalization of the sources, see `CharacterTokenizer`. Targets
             are learned as they are given.
         may_change: names of what the folder's training may have been begun
             with another of, such as `["pairs"]`; the names are those in the

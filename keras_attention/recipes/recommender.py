@@ -2,8 +2,10 @@
 
 import collections
 import dataclasses
+import os
 import pathlib
 import zlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -23,17 +25,17 @@ RECOMMENDERS = {"sasrec": SASRec, "interest": DeepInterestNetwork, "profiles": P
 def train_recommender(
     histories,
     validation,
-    folder,
+    folder: str | os.PathLike,
     settings=None,
-    model="sasrec",
+    model: str = "sasrec",
     items=(),
     user_profiles=None,
     item_profiles=None,
-    may_change=(),
-    callbacks=(),
-    verbose="auto",
+    may_change: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
     **given,
-):
+) -> Recommender:
     """Trains a recommender on what users chose, and can be stopped at any moment.
 
     Each item that came is compared with others, drawn at random, in a

@@ -1,7 +1,9 @@
 """The recipe for sentences."""
 
 import functools
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
@@ -42,9 +44,9 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
             model without attention, or `"gnmt"`.
         preset: see `from_preset` of `TransformerTranslator`,
             `RecurrentTranslator` and `GNMTTranslator`.
-        source_tokenizer, target_tokenizer: whose vocabularies it is for. If
+        source_tokenizer, target_tokenizer: tokenizers with the vocabularies of the model. If
             they are one, a Transformer has one embedding.
-        **arguments: of the model, instead of the preset's.
+        **arguments: arguments of the model, instead of the preset's.
 
     Raises:
         ValueError: for another kind or preset.
@@ -60,19 +62,19 @@ def make_translator(kind, preset, source_tokenizer, target_tokenizer, **argument
 
 
 def train_translator(
-    model,
-    pairs,
-    validation_pairs,
+    model: keras.Model,
+    pairs: Sequence[tuple[str, str]],
+    validation_pairs: Sequence[tuple[str, str]],
     source_tokenizer,
     target_tokenizer,
-    folder,
+    folder: str | os.PathLike,
     settings=None,
-    may_change=(),
-    start=None,
-    callbacks=(),
-    verbose="auto",
+    may_change: Sequence[str] = (),
+    start: TextToText | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
     **given,
-):
+) -> TextToText:
     """Trains an encoder-decoder on a parallel corpus as the field does, and can be stopped at any moment.
 
     Adam (0.9, 0.98), or Muon, with a warm-up and an inverse square root

@@ -1,6 +1,8 @@
 """The recipe for the reader of the dates of all locales, which the package ships."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -24,8 +26,15 @@ LONGEST = 84
 
 
 def train_world_dates(
-    folder, settings=None, locales=None, start=None, may_change=(), callbacks=(), verbose="auto", **given
-):
+    folder: str | os.PathLike,
+    settings=None,
+    locales: Sequence[str] | None = None,
+    start: str | os.PathLike | None = None,
+    may_change: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+    **given,
+) -> DateReader:
     """Trains the reader of dates of all locales, and can be stopped at any moment.
 
     See `generate_world_dates` for what it learns from, and `train_converter`

@@ -23,7 +23,7 @@ def make_app(store, limits=Limits(), token=None, origins=(), host=None, allowed_
     """The application over a `ModelStore`.
 
     Args:
-        store: of the models; the caller starts and stops it.
+        store: store of the models; the caller starts and stops it.
         limits: see `Limits`.
         token: what clients must send as `Authorization: Bearer TOKEN`; None
             asks for nothing.

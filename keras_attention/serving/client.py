@@ -24,7 +24,7 @@ class ServerError(RuntimeError):
     """The server refused, or could not be reached.
 
     Attributes:
-        status: of HTTP, or gRPC's word; None if there was no answer.
+        status: HTTP status, or gRPC status code; None if there was no answer.
     """
 
     def __init__(self, message, status=None):
@@ -36,9 +36,9 @@ class RestClient:
     """Asks over REST.
 
     Args:
-        url: of the server, such as `http://localhost:8501`.
-        model: its name.
-        version: of the model; None for the newest.
+        url: URL of the server, such as `http://localhost:8501`.
+        model: name of the model.
+        version: version of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
         retries: how often to ask again after a refusal for want of room, or a
@@ -76,12 +76,12 @@ class RestClient:
         conversions = conversions_from(outputs)
         return conversions[0] if isinstance(texts, (str, bytes)) else conversions
 
-    def predict(self, inputs, signature_name="serving_default"):
+    def predict(self, inputs: dict, signature_name: str = "serving_default") -> dict:
         """Asks for tensors.
 
         Args:
             inputs: arrays by name; strings are bytes.
-            signature_name: of the model's signatures.
+            signature_name: one of the model's signatures.
 
         Returns:
             Dict of arrays; strings are bytes.
@@ -92,11 +92,11 @@ class RestClient:
             outputs = {"output": outputs}
         return {name: _array(values) for name, values in outputs.items()}
 
-    def status(self):
+    def status(self) -> list:
         """The server's word on the model's versions: a list of dicts."""
         return self._ask("")["model_version_status"]
 
-    def metadata(self):
+    def metadata(self) -> dict:
         """The server's description of the signatures: a dict."""
         return self._ask("/metadata")["metadata"]
 
@@ -130,9 +130,9 @@ class GrpcClient:
     """Asks over gRPC; the same calls as `RestClient`.
 
     Args:
-        target: of the server, such as `localhost:8500`.
-        model: its name.
-        version: of the model; None for the newest.
+        target: address of the server, such as `localhost:8500`.
+        model: name of the model.
+        version: version of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
         label: of a version, instead of its number.
@@ -158,7 +158,7 @@ class GrpcClient:
 
     __call__ = RestClient.__call__
 
-    def predict(self, inputs, signature_name="serving_default"):
+    def predict(self, inputs: dict, signature_name: str = "serving_default") -> dict:
         """Asks for tensors; see `RestClient.predict`."""
         import grpc
         import tensorflow as tf
@@ -179,7 +179,7 @@ class GrpcClient:
             raise ServerError(error.details(), error.code().name) from None
         return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
 
-    def close(self):
+    def close(self) -> None:
         """Hangs up."""
         self._channel.close()
 

@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     """What a replica sends back.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         headers: list of pairs of bytes.
         body: bytes.
     """
@@ -110,7 +110,7 @@ async def ask(replicas, method, path, body, json_size=None):
 
     Args:
         replicas: Ray Serve's handle of them.
-        method: of HTTP.
+        method: HTTP method.
         path: as it was sent, with its first slash.
         body: bytes.
         json_size: what the header `JSON_SIZE` says; None without it.

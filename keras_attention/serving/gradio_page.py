@@ -59,8 +59,8 @@ def make_page(store, predictor):
     """The page as an application of its own.
 
     Args:
-        store: of the models.
-        predictor: whose limits hold for the page, too.
+        store: store of the models.
+        predictor: `Predictor`, whose limits hold for the page too.
 
     Returns:
         A `fastapi.FastAPI`, with a lifespan that must be entered.
@@ -127,9 +127,9 @@ def answer_html(store, predictor, name, text, story=""):
     """What a model makes of a text, or of a story and a question, as HTML; what is wrong, if there is anything.
 
     Args:
-        store: of the models.
-        predictor: whose limits hold.
-        name: of the model.
+        store: store of the models.
+        predictor: `Predictor` with the limits.
+        name: name of the model.
         text: to convert, or the question.
         story: sentences, one a line, for a model that answers questions.
     """

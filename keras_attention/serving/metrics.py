@@ -41,7 +41,7 @@ class Metrics:
         """Notes an answered prediction.
 
         Args:
-            model: its name; of models that exist, lest strangers make up labels.
+            model: name of the model; only of models that exist, lest strangers make up labels.
             status: TensorFlow's word for it, `"OK"` or an error's.
             seconds: that it took.
             api: `"REST"` or `"GRPC"`.

@@ -39,8 +39,8 @@ def mount_page(app, store):
     """Shows a page at `/` of an application that is not running yet.
 
     Args:
-        app: of `make_app`.
-        store: of the models that the page offers.
+        app: app of `make_app`.
+        store: store of the models that the page offers.
     """
     page = Page(store, app.state.predictor, app.router.default)
     app.router.default = page
@@ -63,8 +63,8 @@ class Page:
     """What answers for paths that no route of the server has.
 
     Args:
-        store: of the models.
-        predictor: whose limits hold for the page, too.
+        store: store of the models.
+        predictor: `Predictor`, whose limits hold for the page too.
         not_found: answers for what is not the page's.
     """
 

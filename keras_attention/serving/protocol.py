@@ -20,7 +20,7 @@ class PredictRequest(NamedTuple):
     """What a client asks.
 
     Attributes:
-        signature_name: of the model's signatures.
+        signature_name: one of the model's signatures.
         inputs: arrays by name.
         by_row: whether the answer is to have rows.
     """

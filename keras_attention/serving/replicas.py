@@ -48,17 +48,17 @@ def serve_replicas(
         folder: see `ModelStore`; all machines must see it under this path.
         replicas: processes; the fewest if there is a `max_replicas`.
         host: address to listen at; the default hears this machine only.
-        port: of HTTP.
+        port: HTTP port.
         limits: see `Limits`; `queue` counts what no replica has room for.
         token: what clients must know; see `make_app`.
         poll_seconds: how often a replica looks for new versions.
         max_replicas: most processes; None for always `replicas`.
         target_ongoing_requests: requests in a replica above which Ray starts
             another, up to `max_replicas`.
-        gpus: of each replica, a fraction if several share one.
-        address: of a Ray cluster; `"local"` starts one on this machine, for
+        gpus: GPUs of each replica, a fraction if several share one.
+        address: address of a Ray cluster; `"local"` starts one on this machine, for
             this process.
-        intra_op_threads: of each replica; see `set_threads`.
+        intra_op_threads: threads of each replica; see `set_threads`.
         tls: see `Tls`; None for connections that are not encrypted.
 
     Raises:

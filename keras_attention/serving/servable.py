@@ -56,9 +56,9 @@ class Servable:
     """A loaded version of a model.
 
     Args:
-        name: of the model.
-        version: its number.
-        folder: of the version.
+        name: name of the model.
+        version: number of the version.
+        folder: folder of the version.
         max_batch_size: most rows that are computed together.
         max_queue: most batches that wait.
 
@@ -99,7 +99,7 @@ class Servable:
         """The `Prediction` of a request.
 
         Args:
-            signature_name: of `signatures`.
+            signature_name: one of `signatures`.
             inputs: arrays by name.
         """
         signature = self.signatures[signature_name]
@@ -116,7 +116,7 @@ class Prediction:
     interpreter hinder each other more than the rest of a request takes.
 
     Args:
-        model: its name.
+        model: name of the model.
         signature: the `Signature`.
         tensors: by name.
         is_long: whether there are strings so long that it is computed apart.

@@ -19,7 +19,7 @@ class VersionStatus(NamedTuple):
     """How a version stands.
 
     Attributes:
-        version: its number.
+        version: number of the version.
         state: `"LOADING"`, `"AVAILABLE"` or `"END"`.
         error: why it could not be loaded; empty if it could.
     """

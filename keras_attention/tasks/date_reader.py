@@ -1,8 +1,9 @@
 """From a date as people write it, in whatever language, to ISO 8601; or the answer that it is none."""
 
 import functools
+import os
 import pathlib
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
@@ -36,7 +37,7 @@ class DateReader(ReadsDates, TextToText):
     The search is among valid dates and the refusal alone.
 
     Args:
-        model, source_tokenizer, target_tokenizer: of the converter.
+        model, source_tokenizer, target_tokenizer: those of a `TextToText`.
         locales: dict of what is known of each locale: its language, and whether
             its people write the day before the month, True, after it, False, or
             neither, None. Or the path of a file that `save` wrote.
@@ -132,7 +133,7 @@ class DateReader(ReadsDates, TextToText):
         return {name: super(DateReader, self).settings[name] for name in names} | {"temperature": self.temperature}
 
     @classmethod
-    def load(cls, folder, **more):
+    def load(cls, folder: str | os.PathLike, **more) -> Self:
         """Reads what `save` wrote; see `Task.load`."""
         return super(TextToText, cls).load(folder, **more)
 

@@ -18,7 +18,7 @@ class QuestionAnswerer(AnswersQuestions, Task):
 
     Args:
         model: a `MemoryNetwork`.
-        tokenizer: of the words; its vocabulary has the answers.
+        tokenizer: tokenizer of the words; its vocabulary has the answers.
 
     Call args and Returns: see `AnswersQuestions`.
 

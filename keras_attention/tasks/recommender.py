@@ -112,7 +112,7 @@ class Recommender(Recommends, Task):
                 papers have it, SASRec's with 100. Figures of the two cannot be
                 compared. Of items with one score half come first.
             at: how many of the first are looked at.
-            seed: of the draw.
+            seed: random seed of the draw.
             batch_size: as in a call.
 
         Returns:

@@ -15,7 +15,7 @@ import json
 import os
 import pathlib
 import warnings
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import keras
 import numpy as np
@@ -164,7 +164,7 @@ class Task:
 
         return compiled
 
-    def save(self, folder, unfinished=None):
+    def save(self, folder: str | os.PathLike, unfinished: str | None = None) -> None:
         """Writes model, files and settings into a folder, for `load`.
 
         Args:
@@ -188,12 +188,12 @@ class Task:
         (folder / TASK).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder, **more):
+    def load(cls, folder: str | os.PathLike, **more) -> Self:
         """Reads what `save` wrote.
 
         Args:
             folder: the folder given to `save`.
-            **more: of the constructor, instead of what was saved.
+            **more: arguments of the constructor, instead of what was saved.
 
         Raises:
             FileNotFoundError: if the folder holds no saved task.
@@ -224,11 +224,11 @@ class Task:
         return kind(keras.saving.load_model(folder / _MODEL, compile=False), **arguments)
 
     @staticmethod
-    def is_saved_in(folder):
+    def is_saved_in(folder: str | os.PathLike) -> bool:
         """Whether a folder holds what `save` writes."""
         return any((pathlib.Path(folder) / name).is_file() for name in (TASK, _SETTINGS_OF_STRINGS))
 
-    def export(self, folder, examples=()):
+    def export(self, folder: str | os.PathLike, examples=()) -> pathlib.Path:
         """Writes the next version of a SavedModel that needs TensorFlow and tensorflow-text alone.
 
         See `keras_attention.export.export_saved_model`.
@@ -311,7 +311,7 @@ def _saved_class(folder):
         return SavedTask
 
 
-def load(folder=None, strategy=None):
+def load(folder: str | os.PathLike | None = None, strategy=None) -> Task | SavedTask:
     """A task from disk, whichever of the two forms it is in.
 
     Args:

@@ -6,6 +6,8 @@ attended to each token that it was made from; see `Conversion`.
 
 import dataclasses
 import functools
+import os
+import pathlib
 from typing import ClassVar
 
 import tensorflow as tf
@@ -185,7 +187,7 @@ class TextTask(Converter, Task):
         ]
         return [{"text": batch} for batch in batches if batch]
 
-    def export(self, folder, examples=()):
+    def export(self, folder: str | os.PathLike, examples=()) -> pathlib.Path:
         if isinstance(self.strategy, Sample):
             raise ValueError(
                 f"{type(self).__name__}.export: what is drawn at random depends on the call and the batch, so an "

@@ -16,7 +16,7 @@ class TextGenerator(TextTask):
 
     Args:
         model: a `LanguageModel`.
-        tokenizer: of prompts and results.
+        tokenizer: tokenizer of prompts and results.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
         max_length: most tokens of a result, its end not counted. The
             `Conversion` says whether it ended by itself, or there.

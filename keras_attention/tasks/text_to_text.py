@@ -6,7 +6,8 @@ line from string to string is written once, in `compute`, in graph.
 
 import copy
 import functools
-from typing import ClassVar
+import os
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
@@ -25,8 +26,8 @@ class TextToText(TextTask):
 
     Args:
         model: an `EncoderDecoder`.
-        source_tokenizer: of the input.
-        target_tokenizer: of the result.
+        source_tokenizer: tokenizer of the input.
+        target_tokenizer: tokenizer of the result.
         strategy: how to search: `Greedy()`, `Beam(...)` or `Sample(...)`.
         max_length: most tokens of a result, its end not counted. The
             `Conversion` says whether it ended by itself, or there.
@@ -229,7 +230,14 @@ class TextToText(TextTask):
         return super().settings | {"max_source_length": self.max_source_length}
 
     @classmethod
-    def from_pretrained(cls, folder, source_language=None, target_language=None, architecture=None, **options):
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike,
+        source_language: str | None = None,
+        target_language: str | None = None,
+        architecture: str | None = None,
+        **options,
+    ) -> Self:
         """A translator that others have trained and published.
 
         Args:
@@ -257,7 +265,7 @@ class TextToText(TextTask):
         return cls(**imported._asdict())
 
     @classmethod
-    def load(cls, folder, strategy=None, head_weights=False):
+    def load(cls, folder: str | os.PathLike, strategy=None, head_weights: bool = False) -> Self:
         """Reads what `save` wrote.
 
         Args:

@@ -51,7 +51,7 @@ class BpeDropout:
             words: list of strings.
             dropout: probability that a merge is left out, each time it could be
                 made.
-            seed: of the draws.
+            seed: random seed of the draws.
 
         Returns:
             `(ids, lengths)`: those of all words behind each other, and how many

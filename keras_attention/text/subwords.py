@@ -11,6 +11,8 @@ import itertools
 import pathlib
 import re
 import tempfile
+from collections.abc import Iterable
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +78,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.line_breaks = tuple(index for index, piece in enumerate(pieces) if piece in ("<0x0A>", "<0x0D>"))
 
     @classmethod
-    def train(cls, texts, vocabulary_size=10_000, **options):
+    def train(cls, texts: Iterable[str], vocabulary_size: int = 10_000, **options) -> Self:
         """A tokenizer of byte-pair encoding, trained by the `sentencepiece` package.
 
         Args:
@@ -84,7 +86,7 @@ class SentencePieceTokenizer(Tokenizer):
                 vocabulary.
             vocabulary_size: number of ids, with the four special tokens and
                 the 256 bytes.
-            **options: of `sentencepiece.SentencePieceTrainer.train`.
+            **options: arguments of `sentencepiece.SentencePieceTrainer.train`.
 
         Raises:
             ImportError: without the `sentencepiece` package.
@@ -136,7 +138,7 @@ class SentencePieceTokenizer(Tokenizer):
             texts: list of strings.
             dropout: probability that a merge is left out, each time it could
                 be made. The paper's is 0.1.
-            seed: of the draws: the same in every process.
+            seed: random seed of the draws: the same in every process.
 
         Returns:
             `tf.RaggedTensor` of int32, `(texts, tokens)`.
@@ -211,7 +213,7 @@ def _sentencepiece():
     except ImportError as error:
         raise ImportError(
             "SentencePieceTokenizer.train: training a vocabulary needs the sentencepiece package: "
-            "pip install 'keras-attention-layers[translation]'."
+            "`pip install '.[translation]'` in a clone of the repository."
         ) from error
     return sentencepiece
 
@@ -248,7 +250,7 @@ class WordPieceTokenizer(Tokenizer):
     name = "wordpiece"
 
     @classmethod
-    def train(cls, texts, vocabulary_size=10_000):
+    def train(cls, texts: Iterable[str], vocabulary_size: int = 10_000) -> Self:
         """A tokenizer trained by tensorflow-text's learner; its size comes close to what is asked for."""
         from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 

@@ -5,8 +5,10 @@ string exactly what training did.
 """
 
 import collections
+import os
 import pathlib
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Self
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -84,7 +86,7 @@ class Tokenizer:
         """What a token adds to a text that is not its first."""
         return token
 
-    def save(self, folder, side):
+    def save(self, folder: str | os.PathLike, side: str) -> None:
         """Writes the tokenizer's file into a folder; `side`, source or target, begins its name."""
         self.write(self._file(folder, side))
 
@@ -149,7 +151,7 @@ class CharacterTokenizer(Tokenizer):
         return {"normalization": self.normalization}
 
     @classmethod
-    def train(cls, texts, normalization=None):
+    def train(cls, texts: Iterable[str], normalization: str | None = None) -> Self:
         """A tokenizer that knows every character of `texts`, the most frequent first."""
         tokenizer = cls(Vocabulary([]), normalization)
         counts = collections.Counter()

@@ -5,8 +5,10 @@ vocabulary. The file has one token a line; an export carries it as an asset.
 """
 
 import functools
+import os
 import pathlib
 import zlib
+from typing import Self
 
 import tensorflow as tf
 
@@ -76,12 +78,12 @@ class Vocabulary:
         """A number that tells this vocabulary from another of the same size."""
         return zlib.crc32("\n".join(self.tokens).encode("utf-8"))
 
-    def save(self, file):
+    def save(self, file: str | os.PathLike) -> None:
         """Writes one token a line, in UTF-8."""
         pathlib.Path(file).write_text("".join(f"{token}\n" for token in self.tokens), encoding="utf-8", newline="\n")
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: str | os.PathLike) -> Self:
         """Reads what `save` wrote.
 
         Raises:

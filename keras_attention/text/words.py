@@ -1,6 +1,8 @@
 """A tokenizer of whole words, for texts of few different ones."""
 
 import collections
+from collections.abc import Iterable
+from typing import Self
 
 import tensorflow as tf
 
@@ -24,7 +26,7 @@ class WordTokenizer(Tokenizer):
     name = "words"
 
     @classmethod
-    def train(cls, texts, whole=()):
+    def train(cls, texts: Iterable[str], whole: Iterable[str] = ()) -> Self:
         """A tokenizer that knows every word of `texts`, and each of `whole` as one word, the most frequent first."""
         tokenizer = cls(Vocabulary([]))
         counts = collections.Counter(text.lower() for text in whole)

@@ -20,13 +20,13 @@ class Muon(keras.optimizers.Muon):
     biases, embeddings and single columns are Adam's.
 
     Args:
-        learning_rate: of matrices and others alike: the updates of matrices are
+        learning_rate: learning rate of matrices and others alike: the updates of matrices are
             scaled to the size of Adam's.
-        adam_weight_decay, weight_decay: of what is Adam's, and of matrices.
+        adam_weight_decay, weight_decay: weight decay of Adam's variables, and of matrices.
             Unlike Keras' own it has none by default.
         exclude_layers: regular expressions; variables with a path that one of
             them is found in are Adam's, as an output layer's should be.
-        **kwargs: those of `keras.optimizers.Muon`.
+        **kwargs: arguments of `keras.optimizers.Muon`.
 
     Example:
 

@@ -29,7 +29,7 @@ def begun(folder, owner, record, checkpoints, may_change=()):
 
     Args:
         folder: made if it is not there.
-        owner: whose the errors are.
+        owner: name that errors begin with.
         record: what the training is begun with: a dict of what JSON can hold,
             by names that a person knows.
         checkpoints: its `Checkpoints`. Before they have saved a round nothing is
@@ -119,19 +119,19 @@ def fit_rounds(owner, model, batches, checkpoints, updates, round_updates=None, 
     """Fits a compiled model by rounds, from where its checkpoints are, until an exact number of updates.
 
     Args:
-        owner: whose the errors are.
+        owner: name that errors begin with.
         model: compiled.
         batches: has `steps_per_epoch`, and `dataset(start)` of the batches from
             a number on.
         checkpoints: a `Checkpoints`.
-        updates: how many, in all.
+        updates: number of training updates.
         round_updates: updates between two saves; one pass over the batches by
             default. A last round may be shorter.
         callbacks: Keras callbacks; what they add to the logs is kept.
         task: what is trained, which is saved beside the checkpoints whenever a
             round is the best so far, so that a training that was interrupted
             can be used; None saves nothing.
-        **options: of `fit`.
+        **options: arguments of `fit`.
 
     Raises:
         FloatingPointError: if the loss is not a number any more.

@@ -25,7 +25,7 @@ def token_weights(labels, logits, sample_weight, dtype):
         labels: `(batch, target)` or `(batch, target, 1)`, 0 where there is no token.
         logits: `(batch, target, vocabulary)` with or without a Keras mask, or None.
         sample_weight: `(batch,)`, `(batch, 1)`, `(batch, target)` or None.
-        dtype: of the result.
+        dtype: dtype of the result.
 
     Returns:
         `(batch, target)`.

@@ -11,6 +11,9 @@ as the browser's fonts do.
 
 import html
 import unicodedata
+from collections.abc import Sequence
+
+from keras_attention.conversion import Conversion
 
 SPACE = "\N{OPEN BOX}"
 
@@ -47,7 +50,7 @@ _STYLE = """\
 """
 
 
-def attention_html(conversion):
+def attention_html(conversion: Conversion) -> str:
     """Shows which tokens of the source each token of the result read.
 
     A space is shown as an open box, a character that cannot be seen by its
@@ -82,7 +85,7 @@ def attention_html(conversion):
     return _table("attention-map", "attention, target by source", head, rows)
 
 
-def story_html(sentences, weights):
+def story_html(sentences: Sequence[str], weights) -> str:
     """Shows how much each hop of a memory network attended to each sentence of a story.
 
     Args:
@@ -126,12 +129,12 @@ def _table(classes, label, head, rows):
     )
 
 
-def visible(token):
+def visible(token: str) -> str:
     """A token as it can be seen: spaces, marks without a letter and characters without a shape get one."""
     return "".join(_visible(character, first=index == 0) for index, character in enumerate(token))
 
 
-def escaped(text):
+def escaped(text: str) -> str:
     """Text as HTML, also where what shows it would read `${...}` and `{{...}}` as templates."""
     return html.escape(text).translate({ord(character): f"&#{ord(character)};" for character in "${}`"})
 

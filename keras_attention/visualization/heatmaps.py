@@ -5,9 +5,12 @@ import functools
 import textwrap
 import unicodedata
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import font_manager, pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from keras_attention.conversion import Conversion
@@ -18,7 +21,13 @@ SUBWORD_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what SentencePiece writes at the
 CHARACTERS_AN_INCH = 8  # of a title, over its axes, in any script; a longer one goes on in the next line
 
 
-def plot_attention(weights, axes=None, title=None, source=None, target=None):
+def plot_attention(
+    weights,
+    axes: Axes | None = None,
+    title: str | None = None,
+    source: Sequence[str] | None = None,
+    target: Sequence[str] | None = None,
+) -> Figure:
     """Draws which tokens of the source each token of the target read.
 
     A character that no installed font can draw is shown by its code point,

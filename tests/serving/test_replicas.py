@@ -210,5 +210,5 @@ def test_fewer_at_most_than_at_least_is_an_error(tmp_path):
 
 def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'keras-attention-layers\[ray\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install '\.\[ray\]'"):
         replicas.build({"folder": tmp_path})

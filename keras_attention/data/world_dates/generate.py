@@ -8,6 +8,7 @@ import random
 import re
 import unicodedata
 import zlib
+from collections.abc import Sequence
 
 from keras_attention.data.world_dates import writers
 from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
@@ -129,7 +130,14 @@ def locale_hints():
     return {name: (locale_of(name).language, day_first_in(name)) for name in all_locales()}
 
 
-def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, split="train"):
+def generate_world_dates(
+    count: int,
+    seed: int = 0,
+    locales: Sequence[str] | None = None,
+    refusals: float = 0.2,
+    hints: float = 0.2,
+    split: str = "train",
+):
     """Pairs of a text and its answer, as people of all locales may write it.
 
     A locale is drawn of those of the twenty most spoken languages (half of the
@@ -142,7 +150,7 @@ def generate_world_dates(count, seed=0, locales=None, refusals=0.2, hints=0.2, s
 
     Args:
         count: number of pairs.
-        seed: of the draws.
+        seed: random seed of the draws.
         locales: identifiers; None has all of CLDR.
         refusals: fraction that is no date.
         hints: fraction that begins with the marks of `hint_of`.
@@ -190,7 +198,7 @@ def babel_dates(count, seed=0, locales=None, first=datetime.date(1970, 1, 1), la
 
     Args:
         count: number of texts.
-        seed: of the draws.
+        seed: random seed of the draws.
         locales: identifiers; None has all of CLDR.
         first, last: the dates.
 

@@ -151,8 +151,8 @@ class RecurrentDecoder(Decoder):
         Args:
             target_shape: `(batch, target)` of ids, `(batch, target, dim)` of
                 vectors.
-            value_shape: of the encoder's outputs, `(batch, source, dim)`.
-            summary_shape: of the encoder's summary.
+            value_shape: shape of the encoder's outputs, `(batch, source, dim)`.
+            summary_shape: shape of the encoder's summary.
         """
         width = target_shape[-1]
         if self.embedding is not None:
