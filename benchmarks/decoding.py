@@ -10,6 +10,8 @@ by NumPy, and nothing else.
 """
 
 import argparse
+import collections
+import functools
 import gzip
 import pathlib
 import statistics
@@ -81,7 +83,34 @@ def model(sizes):
     return made
 
 
-def ours(width, batch, texts, tokenizer, sizes):
+def shortlist(tokenizer, per_token=40, always=200):
+    """What each piece of English stands beside most often in Multi30k's pairs, by Dice's coefficient.
+
+    It is of the size and the overlap that the attention of a trained model gives; the model here has learned nothing.
+    """
+    import tensorflow as tf
+
+    from keras_attention.decoding import Shortlist
+
+    def ids(name):
+        with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+            return [set(row) for row in tokenizer.encode(tf.constant([line.strip() for line in file])).to_list()]
+
+    pairs = list(zip(ids("train.lc.norm.tok.en.gz"), ids("train.lc.norm.tok.de.gz"), strict=True))
+    sources = collections.Counter(index for source, _ in pairs for index in source)
+    targets = collections.Counter(index for _, target in pairs for index in target)
+    together = collections.defaultdict(collections.Counter)
+    for source, target in pairs:
+        for index in source:
+            together[index].update(target)
+    rows = [[] for _ in range(VOCABULARY)]
+    for index, counts in together.items():
+        dice = {target: count / (sources[index] + targets[target]) for target, count in counts.items()}
+        rows[index] = sorted(dice, key=dice.get, reverse=True)[:per_token]
+    return Shortlist(rows, [index for index, _ in targets.most_common(always)])
+
+
+def ours(width, batch, texts, tokenizer, sizes, short=False):
     import tensorflow as tf
 
     from keras_attention import Beam, Greedy, TextToText
@@ -89,6 +118,8 @@ def ours(width, batch, texts, tokenizer, sizes):
     strategy = Greedy() if width == 1 else Beam(width)
     with tempfile.TemporaryDirectory() as folder:
         converter = TextToText(model(sizes), tokenizer, tokenizer, strategy, max_length=STEPS - 1)
+        if short:
+            converter = converter.with_shortlist(shortlist(tokenizer))
         version = converter.export(folder)
         begin = time.perf_counter()
         loaded = tf.saved_model.load(str(version))
@@ -222,6 +253,8 @@ def products(width, batch, texts, tokenizer, sizes):
 
 
 CONTESTANTS = {"ours": ours, "CTranslate2": ctranslate2, "KerasHub": keras_hub, "products alone": products}
+SHORT = "ours, shortlist"
+SHORT_GOALS = {"greedy, batch 64": 1.1, "greedy, batch 1": 0.9, "beam 4, batch 64": 1.2, "beam 4, batch 1": 0.95}
 LATENCY_GOALS = {"load_s": 1.0, "first_call_s": 1.0, "median_ms": 12.0}
 
 
@@ -229,7 +262,8 @@ def contest(name, work, count):
     width, batch, _, sizes = WORK[work]
     texts, tokenizer = sentences()
     texts = sorted(texts[:count], key=len)
-    run, text_of, figures = CONTESTANTS[name](width, batch, texts, tokenizer, sizes)
+    contestants = CONTESTANTS | {SHORT: functools.partial(ours, short=True)}
+    run, text_of, figures = contestants[name](width, batch, texts, tokenizer, sizes)
     begin, cpu, found, single = time.perf_counter(), time.process_time(), [], []
     for row in range(0, len(texts), batch):
         before = time.perf_counter()
@@ -260,15 +294,40 @@ def latency():
     return figures
 
 
+def with_shortlist(rounds=3):
+    """Ours with a shortlist and without beside CTranslate2 with its full vocabulary: ratios of several rounds."""
+    figures = {}
+    for work, goal in SHORT_GOALS.items():
+        count = 500 if WORK[work].batch > 1 else 100
+        rates = {name: [] for name in (SHORT, "ours", "CTranslate2")}
+        for _ in range(rounds):
+            for name, each in rates.items():
+                row = measure(__file__, work, "--contestant", name, "--count", count)
+                each.append(row["sentences_per_cpu_s"])
+        ratios = {name: sorted(np.divide(rates[name], rates["CTranslate2"])) for name in (SHORT, "ours")}
+        figures[work] = {"goal": goal, "sentences_per_cpu_s": rates, "of_ctranslate2": ratios}
+        median = {name: ratio[len(ratio) // 2] for name, ratio in ratios.items()}
+        print(
+            f"{work:18} of CTranslate2: {median[SHORT]:.2f} with a shortlist, at worst {ratios[SHORT][0]:.2f} (goal "
+            f"{goal}); {median['ours']:.2f} without",
+            flush=True,
+        )
+    save("decoding_shortlist", "python benchmarks/decoding.py --shortlist", figures)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", help="for internal use")
-    parser.add_argument("--contestant", choices=CONTESTANTS, help="for internal use")
+    parser.add_argument("--contestant", choices=[*CONTESTANTS, SHORT], help="for internal use")
     parser.add_argument("--all-cores", action="store_true", help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
     parser.add_argument("--only", choices=COMPARED, action="append", help="not all the work")
     parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
+    parser.add_argument("--shortlist", action="store_true", help="only ours with a shortlist, beside CTranslate2")
     options = parser.parse_args()
+    if options.shortlist:
+        with_shortlist()
+        return
     if options.latency:
         save("latency", "python benchmarks/decoding.py --latency", latency())
         return

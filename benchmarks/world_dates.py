@@ -40,7 +40,7 @@ def sets():
     spoken = [
         (text, answers, language)
         for language in world_dates.LANGUAGES
-        for text, answers, _ in apart(babel(600, SEED + 1, locales[language]), False)
+        for text, answers, _ in apart(babel(2000, SEED + 1, locales[language]), False)
     ]
     mixed = world_dates.generate_world_dates(6000, SEED + 2, hints=0.0, split="test")
     none = world_dates.generate_world_dates(2000, SEED + 3, refusals=1.0, hints=0.0, split="test")

@@ -1,9 +1,11 @@
 """Each example runs, briefly, from an empty folder."""
 
+import itertools
 import pathlib
 import runpy
 import subprocess
 import sys
+import zlib
 
 import pytest
 
@@ -49,6 +51,16 @@ def test_sentiment(run_here, tmp_path, eagerly):
     assert "accuracy on 30 sentences" in printed
     assert "the staff we met there was really not friendly" in printed
     assert (tmp_path / "out/attention.png").is_file()
+
+
+def test_transliteration(run_here, tmp_path, eagerly):
+    letters = dict(zip("កខគឃងចឆជឈញ", "kqgxwcvjzn", strict=True))
+    words = ["".join(pair) for pair in itertools.product(letters, repeat=3)][::4]
+    lines = (f"{word}: {''.join(letters[letter] for letter in word).upper()}" for word in words)
+    (tmp_path / "words.txt").write_text("\n".join(lines), encoding="utf-8")
+    printed = run_here(EXAMPLES / "transliteration/transliteration.py", "words.txt", "--epochs", "1", "--units", "4")
+    tested = sum(zlib.crc32("".join(letters[letter] for letter in word).encode()) % 20 == 0 for word in words)
+    assert f"greedy: 0.0% of {tested} words right" in printed and "beam of 5" in printed
 
 
 def test_time_series(run_here, tmp_path, eagerly, unchecked):

@@ -6,12 +6,11 @@ the subcommand that does: `--help` and errors in the arguments are instant.
 
 import argparse
 import os
-import pathlib
 import signal
 import sys
 
 from keras_attention import __version__
-from keras_attention.cli import convert, published, questions, recommendations, serve, translate, translation
+from keras_attention.cli import convert, exporting, published, questions, recommendations, serve, translate, translation
 from keras_attention.cli.common import (
     add_command,
     add_model,
@@ -67,7 +66,7 @@ def build_parser():
     published.add_score(commands)
     _add_evaluate(commands)
     _add_plot(commands)
-    _add_export(commands)
+    exporting.add_export(commands)
     serve.add_serve(commands)
     return parser
 
@@ -193,34 +192,6 @@ def _add_plot(commands):
     plot.set_defaults(run=_plot)
 
 
-def _add_export(commands):
-    export = add_command(
-        commands,
-        "export",
-        "write a SavedModel that takes strings",
-        "export runs/en_de saved_models/en_de --beam 4 --length-penalty 0.6",
-    )
-    export.add_argument("folder", metavar="RUN", help="output folder of a training run")
-    export.add_argument("target", metavar="MODEL", help="model folder; the next version is created in it")
-    export.add_argument(
-        "--head-weights", action="store_true", help="also export the attention weights of each layer and head"
-    )
-    export.add_argument(
-        "--format",
-        choices=("savedmodel", "ctranslate2"),
-        default="savedmodel",
-        help="SavedModel, or a folder for the engine CTranslate2 (a Transformer only)",
-    )
-    export.add_argument(
-        "--quantization",
-        choices=("int8", "int16", "float16", "bfloat16"),
-        help="weights of a CTranslate2 export (default: float32)",
-    )
-    export.add_argument("--shortlist", metavar="FILE", help="shortlist of the target tokens to choose from")
-    add_strategy(export)
-    export.set_defaults(run=_export)
-
-
 def _train_dates(options):
     from keras_attention.data.dates import generate_dates
     from keras_attention.data.pairs import split_by_target, write_pairs
@@ -337,32 +308,3 @@ def _write_picture(conversion, file):
     from keras_attention.visualization.heatmaps import plot_attention
 
     plot_attention(conversion).savefig(file, dpi=150)
-
-
-def _export(options):
-    from keras_attention.tasks import Task
-    from keras_attention.tasks.shortlists import with_shortlist
-
-    given = {"strategy": strategy_of(options), "head_weights": options.head_weights}
-    if options.format == "ctranslate2":
-        _export_ctranslate2(options)
-        return
-    if options.quantization:
-        raise ValueError("--quantization is for --format ctranslate2.")
-    task = Task.load(options.folder, **{name: value for name, value in given.items() if value})
-    if options.shortlist:
-        task = with_shortlist(task, options.shortlist)
-    version = task.export(options.target)
-    print(f"Exported and checked: {version}")
-
-
-def _export_ctranslate2(options):
-    from keras_attention.engines import export_ctranslate2
-    from keras_attention.tasks import TextToText
-
-    if options.shortlist or options.head_weights or strategy_of(options):
-        raise ValueError("--format ctranslate2 takes no shortlist, no weights and no strategy: its own API has them.")
-    folder = pathlib.Path(options.target)
-    export_ctranslate2(TextToText.load(options.folder), folder, options.quantization)
-    checked = "" if options.quantization else " and checked"
-    print(f"Exported{checked}: {folder}")

@@ -20,6 +20,14 @@ def add_translate(commands):
         description="Translates a file or standard input line by line. With --n-best N, each line gives N lines.",
     )
     add_model(translate, required=True)
+    translate.add_argument(
+        "--with",
+        dest="others",
+        metavar="RUN",
+        nargs="+",
+        default=[],
+        help="other runs with the same vocabularies; probabilities are averaged (--model must be a run too)",
+    )
     translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")
     translate.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
     translate.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")
@@ -45,9 +53,14 @@ def add_translate(commands):
 
 
 def _translate(options):
-    from keras_attention.tasks import load
+    from keras_attention.tasks import TextToText, load
 
-    task = load(options.model, strategy_of(options))
+    if options.others:
+        task = TextToText.load(options.model, strategy_of(options)).together_with(
+            [TextToText.load(other) for other in options.others]
+        )
+    else:
+        task = load(options.model, strategy_of(options))
     prefix = None if options.prefix is None else as_typed(options.prefix)
     number, out, aligned = 0, None, None
     with contextlib.ExitStack() as stack:

@@ -23,6 +23,8 @@ class Strategy:
     coverage_penalty = 0.0
     # Whether rules change log-probabilities, which hypotheses are then compared by, or logits, of which one is chosen.
     compares_ruled = False
+    # Whether greedy search's hypothesis always has a place, so that no result is worse than it.
+    keeps_greedy = False
 
     def __post_init__(self):
         if isinstance(self.rules, dict):  # as JSON has them
@@ -116,7 +118,7 @@ class Beam(_Beams):
     n_best: int = 1
     rules: Rules | None = None
 
-    keeps_greedy = True  # so that no result is worse than greedy's
+    keeps_greedy = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -182,8 +184,6 @@ class NormalizedBeam(_Beams):
     early_stopping: bool | str = False
     n_best: int = 1
     rules: Rules | None = None
-
-    keeps_greedy = False
 
     def __post_init__(self):
         super().__post_init__()

@@ -24,7 +24,7 @@ def import_checkpoint(folder, architecture=None, **options):
         folder: a folder as a hub has it; or a name on Hugging Face's hub, if
             the `huggingface_hub` package is there.
         architecture: a name of `IMPORTERS`; None takes what `config.json` says.
-        **options: of the importer: `source_language`, `target_language`, and
+        **options: options of the importer: `source_language`, `target_language`, and
             those of `generation_config.json`, such as `num_beams`.
 
     Returns:

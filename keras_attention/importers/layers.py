@@ -73,7 +73,7 @@ class Embeddings(NamedTuple):
 
     Attributes:
         source, target: of the ids that are read.
-        output: of the logits.
+        output: matrix of the logits.
         tied: which of them are one, as in `TransformerTranslator`.
     """
 

@@ -29,7 +29,7 @@ def import_m2m100(folder, source_language=None, target_language=None, **options)
         source_language: code of the language of the texts, `"en"` of M2M100,
             `"eng_Latn"` of NLLB; None takes what `tokenizer_config.json` says.
         target_language: code of the language of the results.
-        **options: of decoding, by their names in `generation_config.json`.
+        **options: decoding options, by their names in `generation_config.json`.
 
     Returns:
         `Imported`.

@@ -25,7 +25,7 @@ def import_marian(folder, source_language=None, target_language=None, **options)
         target_language: code of a model for several, `"fra"` for `>>fra<<`,
             which then stands before every text that does not begin with one;
             None where texts have it, or there is but one.
-        **options: of decoding, by their names in `generation_config.json`,
+        **options: decoding options, by their names in `generation_config.json`,
             instead of the ones there.
 
     Returns:

@@ -20,7 +20,7 @@ def import_mbart(folder, source_language=None, target_language=None, **options):
             None takes what `tokenizer_config.json` says.
         target_language: code of the language of the results; None takes the
             model's own, if it has one.
-        **options: of decoding, by their names in `generation_config.json`.
+        **options: decoding options, by their names in `generation_config.json`.
 
     Returns:
         `Imported`.

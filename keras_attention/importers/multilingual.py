@@ -68,7 +68,7 @@ def imported(folder, rows, source, target, build, silent, **options):
         build: the function of a configuration that gives more arguments of
             `TransformerTranslator`.
         silent: tokens that add nothing to a text.
-        **options: of decoding.
+        **options: decoding options.
     """
     config = folder.config
     weights = Weights(folder.weights())

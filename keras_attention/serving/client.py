@@ -43,7 +43,7 @@ class RestClient:
         timeout: seconds to wait for an answer.
         retries: how often to ask again after a refusal for want of room, or a
             connection that broke.
-        label: of a version, instead of its number.
+        label: label of a version, instead of its number.
         certificate: file of the certificate that the server's must be signed
             by; None for those that the system trusts.
 
@@ -135,7 +135,7 @@ class GrpcClient:
         version: version of the model; None for the newest.
         token: sent as a bearer token, if given.
         timeout: seconds to wait for an answer.
-        label: of a version, instead of its number.
+        label: label of a version, instead of its number.
         certificate: file of the certificate that the server's must be signed
             by; None for a server without TLS.
     """

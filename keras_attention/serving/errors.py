@@ -5,7 +5,7 @@ class RequestError(Exception):
     """A request that cannot be answered.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
         message: what was wrong with it.
     """
 

@@ -30,7 +30,7 @@ class InferRequest(NamedTuple):
     """What a client asks.
 
     Attributes:
-        signature_name: of the model's signatures.
+        signature_name: one of the model's signatures.
         inputs: arrays by name.
         outputs: names of those that are wanted; empty for all.
         id: to be sent back, or None.
@@ -88,7 +88,7 @@ def describe_model(servable, versions):
     """The metadata of a model, a dict.
 
     Args:
-        servable: of the version that is asked for.
+        servable: servable of the version that is asked for.
         versions: numbers of those that can be asked.
     """
     signatures = servable.signatures

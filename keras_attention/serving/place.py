@@ -15,9 +15,9 @@ class Place(NamedTuple):
     """What a path leads to.
 
     Attributes:
-        name: of a model.
+        name: name of a model.
         version: its number; None for the highest.
-        label: of a version; None if none is asked for.
+        label: label of a version; None if none is asked for.
         what: the rest of the path, such as `":predict"` or `"/metadata"`.
     """
 

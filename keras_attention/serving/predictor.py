@@ -79,7 +79,7 @@ class Predictor:
         """The body of the answer, bytes.
 
         Args:
-            request: whose body asks.
+            request: request whose body asks.
             model: name, version and label; see `ModelStore.get`.
             parse: from a body and the inputs of the signatures, by name, to
                 what it asks; see `protocol.PredictRequest`.

@@ -24,7 +24,7 @@ def running_replicas(folder, replicas=2, limits=Limits(), poll_seconds=1.0, addr
         replicas: processes.
         limits: see `Limits`.
         poll_seconds: how often a replica looks for new versions.
-        address: of a Ray cluster, or `"local"`.
+        address: address of a Ray cluster, or `"local"`.
         options: `max_replicas`, `target_ongoing_requests`, `gpus`,
             `intra_op_threads`.
 
@@ -70,8 +70,8 @@ def deploy_replica(
         max_replicas: most processes; None for always `replicas`.
         target_ongoing_requests: requests in a replica above which Ray starts
             another.
-        gpus: of each replica.
-        intra_op_threads: of each replica.
+        gpus: GPUs of each replica.
+        intra_op_threads: threads of each replica.
 
     Raises:
         FileNotFoundError: if the folder is not there.
@@ -121,5 +121,5 @@ def import_ray(alone=False):
         import ray
         from ray import serve
     except ImportError as error:
-        raise RuntimeError("Replicas need Ray: pip install 'keras-attention-layers[ray]'.") from error
+        raise RuntimeError("Replicas need Ray: `pip install '.[ray]'` in a clone of the repository.") from error
     return ray, serve

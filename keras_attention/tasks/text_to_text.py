@@ -16,6 +16,7 @@ from keras_attention.decoding.shortlist import SPECIAL_IDS
 from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
 from keras_attention.importers import import_checkpoint
+from keras_attention.models.ensemble import Ensemble
 from keras_attention.tasks.text import TextTask, check_vocabulary, mean_of_heads, padded
 
 _OF_TEXT = ("text", "log_prob", "finished", "n_best_text", "n_best_log_prob")
@@ -157,6 +158,22 @@ class TextToText(TextTask):
         changed._check_shortlist()
         return changed
 
+    def together_with(self, others):
+        """A translator whose probabilities are the means of this one's and others'.
+
+        Args:
+            others: list of `TextToText`s with the same vocabularies. The result
+                is decoded as this one is.
+
+        Raises:
+            ValueError: for other vocabularies.
+        """
+        for side, name in self.sides.items():
+            own = getattr(self, name).vocabulary
+            if any(getattr(other, name).vocabulary.tokens != own.tokens for other in others):
+                raise ValueError(f"TextToText: runs that translate together must have the same {side} vocabulary.")
+        return self._changed(model=Ensemble([self.model, *(other.model for other in others)]))
+
     def with_strategy(self, strategy):
         """The same, searching in another way."""
         return self._changed(strategy=strategy)
@@ -248,7 +265,7 @@ class TextToText(TextTask):
                 languages; see docs/published.md.
             architecture: `"marian"`, `"m2m100"`, `"nllb"` or `"mbart"`, if only
                 that will do; None takes what `config.json` says.
-            **options: of decoding, by their names in `generation_config.json`,
+            **options: decoding options, by their names in `generation_config.json`,
                 such as `num_beams=1`, instead of the ones there.
 
         Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_attention import layers
-from keras_attention.decoding import Beam, Greedy, NormalizedBeam, Rules, Sample
+from keras_attention.decoding import Beam, Greedy, NormalizedBeam, Sample
 from keras_attention.models import (
     DateConverter,
     DeepInterestNetwork,
@@ -429,8 +429,6 @@ STRATEGIES = {
     "beam of 3": Beam(3, n_best=3),
     "beam of 4 with length penalty": Beam(4, length_penalty=1.0, n_best=2),
     "normalized beam of 4": NormalizedBeam(4, n_best=2),
-    "normalized beam of 3, with rules": NormalizedBeam(3, 0.6, True, rules=Rules(1.3, 2, min_length=1)),
-    "greedy, with rules": Greedy(Rules(repetition_penalty=1.3, no_repeat_ngram=2)),
     "beam of 3 with both penalties": Beam(3, length_penalty=0.6, coverage_penalty=0.4, n_best=3),
     "sample": Sample(temperature=0.7, top_p=0.9),
     "sample of the best": Sample(top_k=1),

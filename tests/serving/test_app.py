@@ -368,9 +368,13 @@ def test_broken_version_is_reported_and_the_old_one_goes_on(models):
         wait_until(lambda: any(status.error for status in server.store.statuses("sums")))
         (broken / "saved_model.pb").write_bytes(b"not a model")
         assert server.predict({"instances": [{"x": [1, 2], "y": [3, 4]}]}, "sums")[0] == 200
-        _, answer = server.ask("GET", "/v1/models/sums/versions/2")
-        (status,) = answer["model_version_status"]
-        assert status["state"] == "END"
+
+        def status_of_it():
+            (status,) = server.ask("GET", "/v1/models/sums/versions/2")[1]["model_version_status"]
+            return status
+
+        wait_until(lambda: status_of_it()["state"] == "END")  # it is tried again, since the file is new
+        status = status_of_it()
         assert status["status"]["error_code"] == "UNKNOWN"
         assert status["status"]["error_message"]
         shutil.rmtree(broken)
