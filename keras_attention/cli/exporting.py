@@ -6,6 +6,7 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 import pathlib
 
 from keras_attention.cli.common import add_command, add_strategy, strategy_of
+from keras_attention.settings import QUANTIZATIONS
 
 
 def add_export(commands):
@@ -28,7 +29,7 @@ def add_export(commands):
     )
     export.add_argument(
         "--quantization",
-        choices=("int8", "int16", "float16", "bfloat16"),
+        choices=QUANTIZATIONS,
         help="weights of a CTranslate2 export (default: float32)",
     )
     export.add_argument("--shortlist", metavar="FILE", help="shortlist of the target tokens to choose from")

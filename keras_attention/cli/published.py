@@ -4,8 +4,7 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 """
 
 from keras_attention.cli.common import add_command, add_model, positive, setting
-
-ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart")
+from keras_attention.settings import ARCHITECTURES
 
 
 def add_import(commands):

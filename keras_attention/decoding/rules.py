@@ -24,8 +24,8 @@ class Rules:
         min_length: tokens before a hypothesis may end.
         barred: ids that no hypothesis holds.
         barred_first: ids that are not the first.
-        first: id that is the first, at no cost; None leaves it free. With one,
-            `barred_first` are not the second.
+        first: id that is the first, at no cost in a beam; None leaves it free.
+            With one, `barred_first` are not the second.
         more_ends: ids that end a hypothesis as the end id does.
         start: id that the start counts as, where repetition is looked for; None
             is its own.

@@ -5,9 +5,9 @@ import numpy as np
 
 from keras_attention.decoding import Greedy
 from keras_attention.models import TransformerTranslator
+from keras_attention.settings import QUANTIZATIONS
 from keras_attention.text import SPECIAL_TOKENS
 
-QUANTIZATIONS = ("int8", "int16", "float16", "bfloat16")
 # Texts that both engines translate before an export is said to be right.
 EXAMPLES = ("3 May 1979", "a man in a blue shirt", "Guten Tag", "two birds")
 _POSITIONS = 512  # positions that are written, where they are computed

@@ -3,12 +3,13 @@
 from typing import Any, NamedTuple
 
 from keras_attention.decoding import Greedy, NormalizedBeam, Rules, Sample
+from keras_attention.text import END_ID
 
 # What changes no result, or is read elsewhere.
 _WITHOUT_EFFECT = {
     "_from_model_config", "_commit_hash", "transformers_version", "use_cache", "return_dict_in_generate",
     "pad_token_id", "bos_token_id", "decoder_start_token_id", "output_attentions", "output_hidden_states",
-    "output_scores", "output_logits", "cache_implementation", "disable_compile", "max_time", "trust_remote_code",
+    "output_scores", "output_logits", "cache_implementation", "disable_compile", "trust_remote_code",
 }  # fmt: skip
 # What is honoured.
 _KNOWN = {
@@ -25,6 +26,7 @@ _REFUSED = {
     "guidance_scale": None, "penalty_alpha": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
     "min_p": None, "top_h": None, "remove_invalid_values": False, "stop_strings": None, "dola_layers": None,
     "watermarking_config": None, "prompt_lookup_num_tokens": None, "token_healing": False, "low_memory": None,
+    "max_time": None,
 }  # fmt: skip
 
 
@@ -40,13 +42,17 @@ class Generation(NamedTuple):
     max_length: int
 
 
-def generation_of(config, ids, is_generation_config=True, start=None, **chosen):
+def first_of(value):
+    """The first of several ids, or the one that is not in a list."""
+    return value[0] if isinstance(value, list) else value
+
+
+def generation_of(folder, ids, start=None, **chosen):
     """What a configuration asks for.
 
     Args:
-        config: dict, of `generation_config.json`, or of `config.json`.
+        folder: a `Folder`.
         ids: function from an id of the checkpoint to one of the vocabulary.
-        is_generation_config: whether all of its keys are of decoding.
         start: id of the token that the decoder starts with, if that is one that
             results may hold too.
         **chosen: options instead of the configuration's.
@@ -54,12 +60,16 @@ def generation_of(config, ids, is_generation_config=True, start=None, **chosen):
     Raises:
         ValueError: for an option that is not supported, by its name.
     """
-    _check(config, chosen, is_generation_config)
-    options = {name: value for name, value in (config | chosen).items() if name in _KNOWN and value is not None}
+    config = folder.generation_config()
+    _check(config, chosen, folder.has("generation_config.json"))
+    given = {"eos_token_id": folder.config["eos_token_id"], **config, **chosen}
+    options = {name: value for name, value in given.items() if name in _KNOWN and value is not None}
     rules, max_length = _rules(options, ids, start)
     width, sampled = options.get("num_beams", 1), options.get("do_sample", False)
     if sampled and width > 1:
         raise ValueError("generation_config: do_sample with num_beams above 1 is not supported. Choose one of them.")
+    if width == 1 and options.get("num_return_sequences", 1) > 1:
+        raise ValueError("generation_config: num_return_sequences above 1 needs num_beams above 1.")
     if sampled:
         top_k = options.get("top_k", 50) or None
         settings = {"temperature": options.get("temperature", 1.0), "top_k": top_k, "top_p": options.get("top_p", 1.0)}
@@ -87,10 +97,11 @@ def _check(config, chosen, is_generation_config):
 
 def _rules(options, ids, start):
     """The `Rules`, and the most tokens."""
-    ends = options.get("eos_token_id", 0)
-    ends = ends if isinstance(ends, list) else [ends]
-    forced_end = options.get("forced_eos_token_id")
-    forced_end = forced_end[0] if isinstance(forced_end, list) else forced_end
+    ends = options["eos_token_id"] if isinstance(options["eos_token_id"], list) else [options["eos_token_id"]]
+    more_ends = tuple(index for index in map(ids, ends) if index != END_ID)
+    if len(more_ends) == len(ends):
+        raise ValueError(f"generation_config: eos_token_id={ends} must hold the one of config.json.")
+    forced_end = first_of(options.get("forced_eos_token_id"))
     if forced_end is not None and forced_end not in ends:
         raise ValueError(f"generation_config: forced_eos_token_id={forced_end} must be among eos_token_id={ends}.")
     longest = options["max_new_tokens"] + 1 if "max_new_tokens" in options else options.get("max_length", 20)
@@ -103,7 +114,7 @@ def _rules(options, ids, start):
         barred=tuple(map(ids, _barred(options))),
         barred_first=tuple(map(ids, options.get("begin_suppress_tokens", ()))),
         first=None if first is None else ids(first),
-        more_ends=tuple(map(ids, ends[1:])),
+        more_ends=more_ends,
         start=None if start is None else ids(start),
         limit="cut" if forced_end is None else "forced",
         renormalize=options.get("renormalize_logits", False),

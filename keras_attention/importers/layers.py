@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_attention.models import TransformerTranslator
 from keras_attention.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNKNOWN_ID
 
 # By the names that configurations have for Keras' activations.
@@ -14,7 +15,7 @@ _COMPUTED |= {name.replace("weight", "weights") for name in _COMPUTED}
 _NEVER = -50.0  # the logit of the start token, which is no result; a smoothed loss stays a number
 
 
-def activation_of(config):
+def _activation_of(config):
     """The name of an activation in Keras.
 
     Raises:
@@ -34,10 +35,11 @@ class Rows:
     Args:
         tokens: every token of the checkpoint, in its order; None for an id
             without one.
-        pad, unknown, start, end: their ids; the start may be another's too.
+        pad, start, end: ids of special tokens; the start may be another's too.
     """
 
-    def __init__(self, tokens, pad, unknown, start, end):
+    def __init__(self, tokens, pad, start, end):
+        unknown = tokens.index("<unk>")
         special = {pad, unknown, end}
         self.start = start
         others = [index for index in range(len(tokens)) if index not in special]
@@ -85,6 +87,43 @@ class Embeddings(NamedTuple):
     def tied(self):
         inputs, target = np.array_equal(self.source, self.target), np.array_equal(self.target, self.output)
         return {(True, True): "all", (True, False): "inputs", (False, True): "target"}.get((inputs, target))
+
+
+def translator(folder, source, target, **arguments):
+    """The model of a folder, with its weights.
+
+    Args:
+        folder: a `Folder`.
+        source, target: `Rows` of the vocabularies.
+        **arguments: arguments of `TransformerTranslator` in which the
+            architectures differ.
+    """
+    config, weights = folder.config, Weights(folder.weights())
+    embeddings = weights.embeddings(source, target)
+    model = TransformerTranslator(
+        len(embeddings.source),
+        len(embeddings.target),
+        layers=config["encoder_layers"],
+        units=config["d_model"],
+        num_heads=config["encoder_attention_heads"],
+        feed_forward_units=config["encoder_ffn_dim"],
+        decoder_layers=config["decoder_layers"],
+        tied=embeddings.tied,
+        dropout=config.get("dropout", 0.1),
+        output_bias=True,
+        decoder_options={
+            "num_heads": config["decoder_attention_heads"],
+            "feed_forward_units": config["decoder_ffn_dim"],
+        },
+        epsilon=1e-5,
+        activation=_activation_of(config),
+        attention_dropout=config.get("attention_dropout", 0.0),
+        activation_dropout=config.get("activation_dropout", 0.0),
+        scale_embedding=config.get("scale_embedding", False),
+        **arguments,
+    )
+    weights.fill(model, embeddings, target)
+    return model
 
 
 class Weights:

@@ -50,14 +50,10 @@ def import_m2m100(folder, source_language=None, target_language=None, **options)
         rows_of(folder, tokens),
         around,
         {"before": [target]},
-        _more_arguments,
+        {"positions": PositionalEncoding("concatenated", "tensor2tensor", first=folder.config["pad_token_id"] + 1)},
         languages.values(),
         **{"forced_bos_token_id": tokens.index(target), **options},
     )
-
-
-def _more_arguments(config):
-    return {"positions": PositionalEncoding("concatenated", "tensor2tensor", first=config["pad_token_id"] + 1)}
 
 
 def _m2m100_tokens(folder):

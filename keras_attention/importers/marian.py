@@ -1,10 +1,9 @@
 """Marian's models, as OPUS-MT has published them for over a thousand pairs of languages."""
 
-from keras_attention.importers.generation import generation_of
+from keras_attention.importers.generation import first_of, generation_of
 from keras_attention.importers.imported import Imported
-from keras_attention.importers.layers import Rows, Weights, activation_of
+from keras_attention.importers.layers import Rows, translator
 from keras_attention.layers.positions import PositionalEncoding
-from keras_attention.models import TransformerTranslator
 from keras_attention.text import SPECIAL_TOKENS, PieceTokenizer, Vocabulary
 
 # What a configuration may name, and the value at which the model is the one that is built here.
@@ -43,13 +42,9 @@ def import_marian(folder, source_language=None, target_language=None, **options)
         target_tokens = _tokens(folder.json("target_vocab.json"), config.get("decoder_vocab_size"))
     before = _code(target_language, source_tokens)
     source, target = (_rows(tokens, config) for tokens in (source_tokens, target_tokens))
-    weights = Weights(folder.weights())
-    embeddings = weights.embeddings(source, target)
-    model = _model(config, embeddings)
-    weights.fill(model, embeddings, target)
-    strategy, max_length = generation_of(
-        folder.generation_config(), target.id, folder.has("generation_config.json"), **options
-    )
+    positions = PositionalEncoding("concatenated", "vaswani")
+    model = translator(folder, source, target, norm="post", positions=positions)
+    strategy, max_length = generation_of(folder, target.id, **options)
     source_options = {"before": before, "behind": [SPECIAL_TOKENS[-1]], "codes": True, "silent": source.silent}
     return Imported(
         model,
@@ -82,9 +77,7 @@ def _tokens(ids, size):
 
 
 def _rows(tokens, config):
-    ends = config.get("eos_token_id", 0)
-    end = ends[0] if isinstance(ends, list) else ends
-    return Rows(tokens, config["pad_token_id"], tokens.index("<unk>"), config["decoder_start_token_id"], end)
+    return Rows(tokens, config["pad_token_id"], config["decoder_start_token_id"], first_of(config["eos_token_id"]))
 
 
 def _code(language, tokens):
@@ -96,29 +89,3 @@ def _code(language, tokens):
         known = ", ".join(code[2:-2] for code in codes) or "none: it translates into one language"
         raise ValueError(f"The model does not know target_language={language!r}. It knows {known}.")
     return [f">>{language}<<"]
-
-
-def _model(config, embeddings):
-    return TransformerTranslator(
-        len(embeddings.source),
-        len(embeddings.target),
-        layers=config["encoder_layers"],
-        units=config["d_model"],
-        num_heads=config["encoder_attention_heads"],
-        feed_forward_units=config["encoder_ffn_dim"],
-        decoder_layers=config["decoder_layers"],
-        tied=embeddings.tied,
-        dropout=config.get("dropout", 0.1),
-        output_bias=True,
-        decoder_options={
-            "num_heads": config["decoder_attention_heads"],
-            "feed_forward_units": config["decoder_ffn_dim"],
-        },
-        norm="post",
-        epsilon=1e-5,
-        activation=activation_of(config),
-        attention_dropout=config.get("attention_dropout", 0.0),
-        activation_dropout=config.get("activation_dropout", 0.0),
-        positions=PositionalEncoding("concatenated", "vaswani"),
-        scale_embedding=config.get("scale_embedding", False),
-    )

@@ -42,8 +42,5 @@ def import_mbart(folder, source_language=None, target_language=None, **options):
     else:  # the code of a language stands behind a text, and the decoder begins with it
         around, decoded, start = {"behind": [END, source]}, {}, tokens.index(target)
     folder.config["decoder_start_token_id"] = start
-    return imported(folder, rows_of(folder, tokens), around, decoded, _more_arguments, languages.values(), **options)
-
-
-def _more_arguments(config):
-    return {"positions": "learned", "max_length": config["max_position_embeddings"], "embedding_norm": True}
+    positions = {"positions": "learned", "max_length": folder.config["max_position_embeddings"], "embedding_norm": True}
+    return imported(folder, rows_of(folder, tokens), around, decoded, positions, languages.values(), **options)

@@ -1,9 +1,8 @@
 """What the importers of models for many languages share."""
 
-from keras_attention.importers.generation import generation_of
+from keras_attention.importers.generation import first_of, generation_of
 from keras_attention.importers.imported import Imported
-from keras_attention.importers.layers import Rows, Weights, activation_of
-from keras_attention.models import TransformerTranslator
+from keras_attention.importers.layers import Rows, translator
 from keras_attention.text import SPECIAL_TOKENS, PieceTokenizer, Vocabulary
 
 MODEL_FILE = "sentencepiece.bpe.model"
@@ -14,10 +13,8 @@ def rows_of(folder, tokens):
     """The `Rows` of a vocabulary that both languages share."""
     config = folder.config
     tokens = [*tokens, *[None] * (config["vocab_size"] - len(tokens))]
-    ends = config.get("eos_token_id", 2)
-    end = ends[0] if isinstance(ends, list) else ends
-    start = config.get("decoder_start_token_id")
-    return Rows(tokens, config["pad_token_id"], tokens.index("<unk>"), end if start is None else start, end)
+    start, end = config.get("decoder_start_token_id"), first_of(config["eos_token_id"])
+    return Rows(tokens, config["pad_token_id"], end if start is None else start, end)
 
 
 def tokens_of_tokenizer_json(folder):
@@ -57,7 +54,7 @@ def language_token(language, tokens, argument):
     return tokens[language]
 
 
-def imported(folder, rows, source, target, build, silent, **options):
+def imported(folder, rows, source, target, arguments, silent, **options):
     """A model with its tokenizers and its way to decode.
 
     Args:
@@ -65,48 +62,18 @@ def imported(folder, rows, source, target, build, silent, **options):
         rows: its `Rows`.
         source: dict of `before` and `behind`, the tokens around a source.
         target: the same around a target.
-        build: the function of a configuration that gives more arguments of
-            `TransformerTranslator`.
+        arguments: dict of arguments of `TransformerTranslator`.
         silent: tokens that add nothing to a text.
         **options: decoding options.
     """
-    config = folder.config
-    weights = Weights(folder.weights())
-    embeddings = weights.embeddings(rows, rows)
-    model = TransformerTranslator(
-        len(rows.rows),
-        len(rows.rows),
-        layers=config["encoder_layers"],
-        units=config["d_model"],
-        num_heads=config["encoder_attention_heads"],
-        feed_forward_units=config["encoder_ffn_dim"],
-        decoder_layers=config["decoder_layers"],
-        tied=embeddings.tied,
-        dropout=config.get("dropout", 0.1),
-        output_bias=True,
-        decoder_options={
-            "num_heads": config["decoder_attention_heads"],
-            "feed_forward_units": config["decoder_ffn_dim"],
-        },
-        norm="pre",
-        epsilon=1e-5,
-        activation=activation_of(config),
-        attention_dropout=config.get("attention_dropout", 0.0),
-        activation_dropout=config.get("activation_dropout", 0.0),
-        scale_embedding=config.get("scale_embedding", False),
-        **build(config),
-    )
-    weights.fill(model, embeddings, rows)
-    known = {"start": rows.start, **options}
-    strategy, max_length = generation_of(
-        folder.generation_config(), rows.id, folder.has("generation_config.json"), **known
-    )
+    model = translator(folder, rows, rows, norm="pre", **arguments)
+    strategy, max_length = generation_of(folder, rows.id, **{"start": rows.start, **options})
     pieces = folder.file(MODEL_FILE).read_bytes()
     tokenizers = (
         PieceTokenizer(Vocabulary(rows.tokens), pieces, silent=[*silent, *rows.silent], **around)
         for around in (source, target)
     )
-    return Imported(model, *tokenizers, strategy, max_length, min(1024, config["max_position_embeddings"]))
+    return Imported(model, *tokenizers, strategy, max_length, min(1024, folder.config["max_position_embeddings"]))
 
 
 def listed_tokens(folder):

@@ -22,7 +22,7 @@ class PositionsDense(Rematerialized, keras.layers.Dense):
         return outputs if self.activation is None else self.activation(outputs)
 
     def columns(self, ids):
-        """`(kernel, bias)` of some of its units, for `multiply_columns`; the bias may be None."""
+        """`(kernel, bias)` of some of its units, for `multiply`; the bias may be None."""
         return ops.take(self.kernel, ids, axis=1), None if self.bias is None else ops.take(self.bias, ids)
 
     def quantize(self, mode=None, type_check=True, config=None):
@@ -45,20 +45,14 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     kernel = ops.cast(kernel, dtype)
     input_dim = math.prod(kernel.shape[:input_axes])
     outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
-    shape = (*_leading(inputs, input_axes), *kernel.shape[input_axes:])
+    columns = kernel.shape if None not in kernel.shape else ops.shape(kernel)  # some of a shortlist: as many as it has
+    shape = (*_leading(inputs, input_axes), *columns[input_axes:])
     if bias is None:
         return ops.reshape(outputs, shape)
     bias = ops.cast(bias, dtype)
     if few_positions(inputs.shape[1:-input_axes]):
         return ops.reshape(outputs, shape) + bias  # the form that TensorFlow fuses is slow to start
     return ops.reshape(ops.add(outputs, ops.reshape(bias, (-1,))), shape)  # not `+`: this one TensorFlow fuses
-
-
-def multiply_columns(inputs, kernel, bias, dtype):
-    """The last axis of the inputs with a kernel whose number of columns a graph does not know, plus a bias or None."""
-    rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), ops.cast(kernel, dtype))
-    rows = rows if bias is None else rows + ops.cast(bias, dtype)
-    return ops.reshape(rows, (-1, inputs.shape[1] or ops.shape(inputs)[1], ops.shape(kernel)[-1]))
 
 
 def _leading(inputs, input_axes):

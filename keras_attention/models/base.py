@@ -58,6 +58,10 @@ class DecodingModel(ChecksInputs, keras.Model):
             **more,
         )
 
+    def output_columns(self, ids):
+        """What makes the logits of some ids alone, as the `columns` of `decode`; see `Decoder.output_columns`."""
+        return self.decoder.output_columns(ids)
+
     def get_config(self):
         return super().get_config() | (self.arguments or {name: serialized(getattr(self, name)) for name in self.parts})
 

@@ -42,11 +42,16 @@ class Ensemble(keras.Model):
         encoded = [model.encode(source, mask=mask, training=training) for model in self.models]
         return tuple(memory for memory, _ in encoded), tuple(state for _, state in encoded)
 
-    def decode(self, target, memory, state, **options):
+    def output_columns(self, ids):
+        """Those of all models; see `DecodingModel.output_columns`."""
+        return tuple(model.output_columns(ids) for model in self.models)
+
+    def decode(self, target, memory, state, columns=None, **options):
         """As `DecodingModel.decode`; the logits are logarithms of mean probabilities, the weights means over heads."""
+        columns = (None,) * len(self.models) if columns is None else columns
         steps = [
-            model.decode(target, of_memory, of_state, **options)
-            for model, of_memory, of_state in zip(self.models, memory, state, strict=True)
+            model.decode(target, of_memory, of_state, columns=some, **options)
+            for model, of_memory, of_state, some in zip(self.models, memory, state, columns, strict=True)
         ]
         weights = None if steps[0].weights is None else _mean([_of_one_head(step.weights) for step in steps])
         return type(steps[0])(_mean_log([step.logits for step in steps]), tuple(step.state for step in steps), weights)

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 import tensorflow as tf
 
 from keras_attention.conversion import Score
+from keras_attention.data.batches import shifted
 from keras_attention.decoding.shortlist import SPECIAL_IDS
 from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
@@ -113,9 +114,7 @@ class TextToText(TextTask):
         vocabulary = self.target_tokenizer.vocabulary
         source_tokens = self.source_tokenizer.tokenize(text)
         source_length = tf.cast(source_tokens.row_lengths(), tf.int32)
-        if self.max_source_length is not None:
-            source_tokens = source_tokens[:, : self.max_source_length]
-        source = padded(self.source_tokenizer.ids(source_tokens), self.source_tokenizer.vocabulary.pad_id)
+        source_tokens, source = self._read(source_tokens)
         if prefix is not None:
             prefix = self.target_tokenizer.encode(prefix).to_tensor(vocabulary.pad_id)
         found = self._found(source, prefix)
@@ -132,6 +131,12 @@ class TextToText(TextTask):
             return {name: results[name] for name in _OF_TEXT if name in results}
         return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
 
+    def _read(self, tokens):
+        """The tokens of sources that are read, ragged, and their ids, padded."""
+        if self.max_source_length is not None:
+            tokens = self.source_tokenizer.cut(tokens, self.max_source_length)
+        return tokens, padded(self.source_tokenizer.ids(tokens), self.source_tokenizer.vocabulary.pad_id)
+
     def _found(self, source, prefix):
         """What the search finds, among all tokens or those of the shortlist."""
         vocabulary = self.target_tokenizer.vocabulary
@@ -142,7 +147,7 @@ class TextToText(TextTask):
         shortlist = self.shortlist if rules is None else self.shortlist.with_always(rules.ids)
         never = [*self._forbidden, *(() if rules is None else rules.barred)]
         ids = shortlist.ids_of(source, len(vocabulary), prefix, [index for index in never if index >= SPECIAL_IDS])
-        columns = self.model.decoder.output_columns(ids)
+        columns = self.model.output_columns(ids)
         if prefix is not None:
             prefix = shortlist.numbers_of(prefix, ids, len(vocabulary))
 
@@ -180,7 +185,8 @@ class TextToText(TextTask):
 
     def _changed(self, **attributes):
         changed = copy.copy(self)
-        changed.__dict__.pop("_compiled", None)
+        for made in ("_compiled", "_scored"):  # for what has changed
+            vars(changed).pop(made, None)
         vars(changed).update(attributes)
         return changed
 
@@ -198,9 +204,7 @@ class TextToText(TextTask):
     @property
     def signatures(self):
         """Of an export: `compute`, and `text_only`, which gives no tokens and computes no weights."""
-        only_text = copy.copy(self)
-        only_text._only_text = True
-        return super().signatures | {TEXT_ONLY: only_text.compute}
+        return super().signatures | {TEXT_ONLY: self._changed(_only_text=True).compute}
 
     def score(self, pairs, batch_size=64):
         """The log-probability that the model gives to each target, its end included.
@@ -226,16 +230,11 @@ class TextToText(TextTask):
     def _scored(self):
         def scored(sources, targets):
             vocabulary = self.target_tokenizer.vocabulary
-            source = self.source_tokenizer.encode(sources)
-            if self.max_source_length is not None:
-                source = source[:, : self.max_source_length]
-            target = self.target_tokenizer.encode(targets)
-            ends = tf.fill([tf.shape(targets)[0], 1], vocabulary.end_id)
-            target = tf.concat([target, tf.RaggedTensor.from_tensor(ends)], axis=1)
+            _, source = self._read(self.source_tokenizer.tokenize(sources))
+            inputs, target = shifted(self.target_tokenizer.encode(targets), vocabulary)
             counts, target = target.row_lengths(), target.to_tensor(vocabulary.pad_id)
-            starts = tf.fill(tf.shape(ends), vocabulary.start_id)
-            inputs = tf.concat([starts, target[:, :-1]], axis=1)
-            logits = self.model({"source": padded(source, vocabulary.pad_id), "target": inputs}, training=False)
+            inputs = inputs.to_tensor(vocabulary.pad_id)
+            logits = self.model({"source": source, "target": inputs}, training=False)
             log_probs = tf.gather(tf.nn.log_softmax(tf.cast(logits, tf.float32)), target, batch_dims=2)
             return tf.reduce_sum(tf.where(target == vocabulary.pad_id, 0.0, log_probs), axis=1), counts
 

@@ -86,6 +86,14 @@ class PieceTokenizer(Tokenizer):
         given = tf.RaggedTensor.from_row_lengths(code[some & has_code], tf.cast(some & has_code, tf.int64))
         return tf.concat([given, _each(self.before, some & ~has_code), pieces, _each(self.behind, some)], axis=1)
 
+    def cut(self, tokens, length):
+        """The first tokens of each row, those that stand behind every text among them."""
+        lengths = tokens.row_lengths()
+        is_long = lengths > length
+        kept = tf.where(is_long, tf.cast(max(0, length - len(self.behind)), lengths.dtype), lengths)
+        begun = tf.ragged.boolean_mask(tokens, tf.ragged.range(lengths) < kept[:, None])
+        return tf.concat([begun, _each(self.behind, is_long)], axis=1)
+
     def detokenize(self, ids):
         texts = tf.where(self.vocabulary.before_end(ids), tf.gather(tf.constant(self.added_texts), ids), "")
         return tf.strings.strip(tf.strings.reduce_join(texts, axis=-1))

@@ -53,6 +53,10 @@ class Tokenizer:
         """Strings of ids up to the first end id: `(..., length)` to `(...)`."""
         raise NotImplementedError(f"{type(self).__name__} must define detokenize(ids).")
 
+    def cut(self, tokens, length):
+        """The first tokens of each row of a ragged `(batch, tokens)`, as many as a model reads."""
+        return tokens[:, :length]
+
     def ids(self, tokens):
         """Ids of tokens; a token never seen gets the unknown id."""
         return self.vocabulary.ids(tokens)

@@ -57,11 +57,17 @@ def test_barred_tokens_never_come_and_some_not_at_first(of):
     assert not {6, 7, 8} & {row[0] for row in rows if row}
 
 
-def test_a_first_token_is_forced_at_no_cost(of):
-    rows, result = found_by(of(Rules(first=9, limit="forced")))
+def test_a_first_token_is_forced_and_a_beam_does_not_pay_for_it(of):
+    rows, result = found_by(of(Rules(first=9)))
     assert all(row[0] == 9 for row in rows)
-    free = found_by(of(None))[1]
-    assert result.log_probs.shape == free.log_probs.shape and np.isfinite(result.log_probs).all()
+    table = np.random.default_rng(0).normal(0, 2, (4, SIZE, SIZE)).astype("float32")
+    log_probs = table - np.log(np.exp(table).sum(-1, keepdims=True))
+    for number, row in enumerate(rows):
+        steps = list(itertools.pairwise([START, *row, END]))
+        paid = steps[1:] if of(None).compares_ruled else steps
+        item, rank = divmod(number, result.ids.shape[1])
+        expected = sum(log_probs[item][step] for step in paid)
+        np.testing.assert_allclose(result.log_probs.numpy()[item, rank], expected, atol=1e-4)
 
 
 def test_nothing_ends_before_its_shortest_length(of):

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from keras_attention import cli, load
 from keras_attention.decoding import Greedy, NormalizedBeam, Rules, Sample
+from keras_attention.importers import IMPORTERS
 from keras_attention.importers.generation import generation_of
+from keras_attention.settings import ARCHITECTURES
 from keras_attention.tasks import TextToText
 
 transformers = pytest.importorskip("transformers", reason="models are compared with those of transformers")
@@ -260,9 +262,33 @@ def test_bad_folders_are_refused_by_what_is_wrong(marian, tmp_path):
         TextToText.from_pretrained(folder, architecture="mbart")
 
 
+def test_a_long_source_is_cut_before_its_end_as_transformers_does(marian):
+    folder, _, tokenizer = marian
+    task = TextToText.from_pretrained(folder, target_language="fra")
+    task.max_source_length = 9
+    sources = ["two", "the small cat sees the old man."]
+    found = task.convert_batch([source.encode() for source in sources])
+    tokens = [[token.decode() for token in row if token] for row in found["source_tokens"]]
+    batch = tokenizer([f">>fra<< {source}" for source in sources], truncation=True, max_length=9)
+    expected = [tokenizer.convert_ids_to_tokens(ids) for ids in batch["input_ids"]]
+    assert [len(row) for row in tokens] == [len(row) for row in expected] and max(map(len, tokens)) == 9
+    assert all(row[-1] == "[END]" for row in tokens)
+    assert [row[:-1] for row in tokens] == [row[:-1] for row in expected]
+
+
+def test_every_importer_has_its_name_on_the_command_line():
+    assert set(IMPORTERS) == set(ARCHITECTURES)
+
+
 def test_a_decoding_option_is_honoured_or_refused_by_its_name():
+    class Config:  # of a folder
+        config = {"eos_token_id": 0}  # noqa: RUF012
+
+        def __init__(self, generation):
+            self.generation_config, self.has = lambda: generation, lambda name: True
+
     def of(**config):
-        return generation_of(config, lambda index: index + 100)
+        return generation_of(Config(config), lambda index: index + 100 if index else 3)
 
     assert of(num_beams=1, max_length=10).strategy == Greedy(Rules(limit="cut"))
     assert of(max_length=10).max_length == 9 and of(max_length=10, forced_eos_token_id=0).max_length == 8
@@ -272,7 +298,11 @@ def test_a_decoding_option_is_honoured_or_refused_by_its_name():
     assert of(min_new_tokens=3, min_length=2).strategy.rules.min_length == 3
     assert of(bad_words_ids=[[4], [5]], suppress_tokens=[6]).strategy.rules.barred == (104, 105, 106)
     assert of(num_beams=3, num_return_sequences=2).strategy.n_best == 2
+    assert of(eos_token_id=[7, 0]).strategy.rules.more_ends == (107,)
     for config, name in (
+        ({"num_return_sequences": 2}, "num_return_sequences above 1"),
+        ({"max_time": 2.0}, "max_time=2.0"),
+        ({"eos_token_id": 7}, "must hold the one of config.json"),
         ({"num_beam_groups": 2}, "num_beam_groups=2"),
         ({"something_new": 3}, "something_new"),
         ({"bad_words_ids": [[4, 5]]}, "more than one token"),

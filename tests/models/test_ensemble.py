@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_attention import cli, load
-from keras_attention.decoding import Beam
+from keras_attention.decoding import Beam, Shortlist
 from keras_attention.models import DateConverter, TransformerTranslator
 from keras_attention.models.ensemble import Ensemble
 from keras_attention.tasks import TextToText
@@ -41,7 +41,9 @@ def test_probabilities_are_means():
 
 def test_a_result_has_the_mean_probability_in_search_too_and_in_an_export(tmp_path):
     first, second = random_task("recurrent", 1), random_task("transformer", 2)
+    alone = first.score([("abc", "f")])[0]
     together = first.with_strategy(Beam(3)).together_with([second])
+    assert together.score([("abc", "f")])[0].log_prob != alone.log_prob  # what the one has compiled is not the others'
     results = together(["abc", "f"])
     scores = together.score([("abc", results[0].text), ("f", results[1].text)])
     np.testing.assert_allclose([score.log_prob for score in scores], [r.log_prob for r in results], atol=1e-4)
@@ -49,6 +51,8 @@ def test_a_result_has_the_mean_probability_in_search_too_and_in_an_export(tmp_pa
     np.testing.assert_allclose(results[0].weights.sum(1), 1, atol=1e-5)
     exported = load(together.export(tmp_path / "model"))(["abc", "f"])
     assert [result.text for result in exported] == [result.text for result in results]
+    short = together.with_shortlist(Shortlist([list(range(4, SIZE))] * SIZE))(["abc", "f"])
+    assert [result.text for result in short] == [result.text for result in results]
 
 
 def test_a_model_with_itself_changes_nothing(tmp_path, capsys):

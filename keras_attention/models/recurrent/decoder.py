@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention.layers.bridge import Bridge
 from keras_attention.layers.cells import BahdanauCell, PlainCell
 from keras_attention.layers.decoder_cell import DecoderCell
-from keras_attention.layers.dense import PositionsDense, multiply_columns
+from keras_attention.layers.dense import PositionsDense, multiply
 from keras_attention.layers.gnmt_cell import GNMTCell
 from keras_attention.layers.layer import Dropout, deserialized, serialized
 from keras_attention.layers.masks import cleaned
@@ -205,9 +205,7 @@ class RecurrentDecoder(Decoder):
     def _logits(self, inputs, columns):
         """Over the vocabulary, or some ids."""
         if columns is not None:
-            return multiply_columns(
-                self.output_projection(inputs) if self.tied else inputs, *columns, self.compute_dtype
-            )
+            return multiply(self.output_projection(inputs) if self.tied else inputs, *columns, self.compute_dtype)
         logits = self.output_projection(inputs)
         return self.embedding(logits, reverse=True) if self.tied else logits
 

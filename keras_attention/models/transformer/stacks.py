@@ -5,7 +5,7 @@ from typing import ClassVar
 import keras
 from keras import ops, tree
 
-from keras_attention.layers.dense import PositionsDense, multiply_columns
+from keras_attention.layers.dense import PositionsDense, multiply
 from keras_attention.layers.layer import serialized
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary, tied_columns
@@ -207,7 +207,7 @@ class TransformerDecoder(Stack, Decoder):
     def logits(self, outputs, columns=None):
         """Over the vocabulary, or some ids: `(batch, target, units)` to `(batch, target, vocabulary)`."""
         if columns is not None:
-            return multiply_columns(outputs, *columns, self.compute_dtype)
+            return multiply(outputs, *columns, self.compute_dtype)
         if self.output_projection is not None:
             return self.output_projection(outputs)
         logits = self.embedding(outputs, reverse=True)
