@@ -229,7 +229,15 @@ def sasrec(options):
     histories, validation, test = leave_one_out(read_histories(GAMES))
     began = time.process_time()
     recommender = train_recommender(
-        histories, validation, options.runs / "sasrec", items={each.item for each in test}, verbose=2, epochs=200
+        histories,
+        validation,
+        options.runs / "sasrec",
+        items={each.item for each in test},
+        verbose=2,
+        epochs=200,
+        measured=4000,
+        sampled=100,
+        patience=20,
     )
     result = {"users": len(histories), "items": len(recommender.items) - 4, "cpu_seconds": time.process_time() - began}
     drawn = np.random.default_rng(0).permutation(len(test))[:10_000]  # as the authors do

@@ -174,9 +174,11 @@ class RecommenderSettings(Settings):
         weight_decay: weight decay of Adam.
         negatives: other items that a batch compares with those that came, in a
             crossentropy.
-        patience: epochs without a better result, `val_ndcg` over all items,
+        patience: epochs without a better result, `val_ndcg`,
             after which it ends.
         measured: most users whose validation items are ranked after each epoch.
+        sampled: among how many items drawn at random they are ranked; 0 is all items, see
+            `Recommender.evaluate`.
         seed: random seed of weights, order and negatives.
 
     Reference: Kang and McAuley 2018, "Self-Attentive Sequential
@@ -190,6 +192,7 @@ class RecommenderSettings(Settings):
     negatives: int = _setting(200, "number of negative items per batch")
     patience: int = _setting(10, "early stopping: epochs without improvement")
     measured: int = _setting(2000, "maximum number of users to validate on after each epoch")
+    sampled: int = _setting(0, "rank validation items among so many random items; 0 ranks them among all")
     seed: int = _setting(0, "random seed of weights, order and negatives")
 
 

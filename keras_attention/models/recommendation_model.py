@@ -45,6 +45,8 @@ class RecommendationModel(ChecksInputs, keras.Model):
     has_users = False
     every_position = True
     weights_by_item = False
+    # Standard deviation of the items' first embeddings; None is `units**-0.5`.
+    items_stddev = None
 
     def __init__(self, vocabulary_size, units, max_length, **kwargs):
         super().__init__(**kwargs)
@@ -66,7 +68,7 @@ class RecommendationModel(ChecksInputs, keras.Model):
         """Creates all weights."""
         if self.built:
             return
-        self.items = self._embedding("items", self.vocabulary_size, self.units, self.units**-0.5)
+        self.items = self._embedding("items", self.vocabulary_size, self.units, self.items_stddev or self.units**-0.5)
         self.popularity = self.add_weight(
             shape=(self.vocabulary_size,), initializer="zeros", name="popularity", trainable=False
         )

@@ -41,6 +41,9 @@ class SASRec(ByProduct):
     Reference: Kang and McAuley 2018, "Self-Attentive Sequential Recommendation".
     """
 
+    # As small as the authors' code has it: an item that few chose has a score of almost nothing, not one by chance.
+    items_stddev = 0.01
+
     def __init__(
         self, vocabulary_size, units=50, max_length=50, layers=2, num_heads=1, dropout=0.5, seed=None, **kwargs
     ):

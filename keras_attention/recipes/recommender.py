@@ -39,8 +39,8 @@ def train_recommender(
     """Trains a recommender on what users chose, and can be stopped at any moment.
 
     Each item that came is compared with others, drawn at random, in a
-    crossentropy. The result is the round that is best in the full ranking of
-    `validation`. See `train_converter` for what is kept in the folder.
+    crossentropy. The result is the round that ranks `validation` best. See
+    `train_converter` for what is kept in the folder.
 
     Args:
         histories: dict of lists of items by user, the oldest first.
@@ -98,7 +98,10 @@ def train_recommender(
             batches,
             checkpoints,
             settings.epochs * batches.steps_per_epoch,
-            callbacks=[*callbacks, _Ranks(recommender, list(validation)[: settings.measured])],
+            callbacks=[
+                *callbacks,
+                _Ranks(recommender, list(validation)[: settings.measured], settings.sampled or None),
+            ],
             task=recommender,
             verbose=verbose,
         )
@@ -160,13 +163,14 @@ def _batches(network, histories, items, settings):
 class _Ranks(keras.callbacks.Callback):
     """Ranks the validation items after each round."""
 
-    def __init__(self, recommender, measured):
+    def __init__(self, recommender, measured, sampled):
         super().__init__()
         self._recommender = recommender
         self._measured = measured
+        self._sampled = sampled
 
     def on_epoch_end(self, epoch, logs=None):
-        found = self._recommender.evaluate(self._measured)
+        found = self._recommender.evaluate(self._measured, self._sampled)
         logs.update({f"val_{name}": value for name, value in found.items()})
 
 
