@@ -54,7 +54,7 @@ except SystemExit as end:
 
 COMMANDS = (
     "train dates", "train world-dates", "train pairs", "train translation", "train questions", "train recommendations",
-    "vocabulary", "convert", "translate", "evaluate", "plot", "export", "serve",
+    "vocabulary", "convert", "translate", "import", "shortlist", "score", "evaluate", "plot", "export", "serve",
 )  # fmt: skip
 
 
@@ -68,6 +68,44 @@ def test_every_flag_has_a_line_of_help_and_every_command_an_example(command, cap
     words = shlex.split(example.partition(" < ")[0])
     assert words[: 1 + len(command.split())] == ["keras-attention", *command.split()]
     commands.build_parser().parse_args(words[1:])  # it is one
+
+
+READERS = (
+    "train pairs pairs --validation pairs",
+    "train translation --source pairs",
+    "train translation --source pairs --target pairs --validation-source pairs --validation-target pairs",
+    "train questions pairs",
+    "train recommendations pairs",
+    "vocabulary pairs pairs",
+    "convert --model any",
+    "translate --model any",
+    "translate --model any pairs",
+    "evaluate --model any pairs pairs",
+    "score --model any pairs pairs",
+    "shortlist --model any pairs pairs --output any",
+)
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_every_command_that_reads_text_reads_all_of_it_in_the_encoding_that_is_named(
+    command, shouting, tmp_path, monkeypatch, capsys
+):
+    read = []
+
+    def lines_as_they_come(stream, name, errors="strict", encoding="utf-8"):
+        read.append(encoding)
+        if len(read) == max(1, command.split().count("pairs") - command.startswith("train pairs")):
+            raise ValueError("enough")
+        yield ["a\tb", "c\td"]
+
+    (tmp_path / "pairs").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras_attention.data.pairs.lines_as_they_come", lines_as_they_come)
+    monkeypatch.setattr("keras_attention.tasks.TextToText.load", lambda *arguments: shouting)
+    monkeypatch.setattr(sys, "stdin", Input([]))
+    assert cli.main([*command.split(), "--encoding", "cp1252"]) == 1
+    assert capsys.readouterr().err == "keras-attention: enough\n"
+    assert set(read) == {"cp1252"}
 
 
 def test_a_wrong_flag_shows_the_usage_of_its_own_command(capsys):

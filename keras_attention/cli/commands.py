@@ -13,6 +13,7 @@ from keras_attention import __version__
 from keras_attention.cli import convert, exporting, published, questions, recommendations, serve, translate, translation
 from keras_attention.cli.common import (
     add_command,
+    add_encoding,
     add_model,
     add_run,
     add_settings,
@@ -126,7 +127,7 @@ def _add_train_pairs(kinds):
         "--source-normalization", choices=("NFKC",), help="Unicode normalization of the sources (default: none)"
     )
     pairs.add_argument("--validation", metavar="FILE", help="validation pairs (default: a held-out part of FILE)")
-    pairs.add_argument("--encoding", default="utf-8", help="encoding of the files, such as cp1252")
+    add_encoding(pairs)
     _add_converter(pairs, "runs/pairs")
     pairs.set_defaults(run=_train_pairs, epochs=0)
 
@@ -159,6 +160,7 @@ def _add_evaluate(commands):
         nargs="?",
         help="file of the targets, if FILE has sources only; implies --bleu",
     )
+    add_encoding(evaluate)
     evaluate.add_argument("--bleu", action="store_true", help="print BLEU and chrF instead of accuracy")
     evaluate.add_argument(
         "--tokenized", action="store_true", help="the texts are already tokenized: split words at spaces only"
@@ -264,7 +266,7 @@ def _evaluate(options):
         if isinstance(task, kind):
             evaluate(task, options)
             return
-    pairs = read_corpus(options.file, options.reference)
+    pairs = read_corpus(options.file, options.reference, options.encoding)
     evaluation = task.evaluate(pairs, options.batch_size)
     if options.output:
         with open(options.output, "w", encoding="utf-8") as out:

@@ -123,6 +123,11 @@ def add_model(parser, required=False):
     )
 
 
+def add_encoding(parser):
+    """The flag of the encoding in which a command reads text."""
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the text that is read, such as cp1252")
+
+
 def add_strategy(parser):
     """The flags of a search; `strategy_of` reads them."""
     parser.add_argument("--beam", type=positive, default=None, help="beam width; 1 is greedy search")

@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 
-from keras_attention.cli.common import add_command, add_model, as_typed
+from keras_attention.cli.common import add_command, add_encoding, add_model, as_typed
 from keras_attention.cli.outputs import as_json
 
 _DATE_FLAGS = ("locale", "day_first", "two_digit_from")
@@ -27,6 +27,7 @@ def add_convert(commands):
     convert.add_argument(
         "texts", metavar="TEXT", nargs="*", help="strings to convert (default: the lines of standard input)"
     )
+    add_encoding(convert)
     convert.add_argument(
         "--log-prob", action="store_true", help="print the log-probability and a tab before each result"
     )
@@ -73,7 +74,7 @@ def _convert(options):
             f"{options.model} is a {type(task).__name__}."
         )
     nothing = "no date" if reads_dates else ""
-    come = lines_as_they_come(sys.stdin.buffer, "standard input", errors="replace")
+    come = lines_as_they_come(sys.stdin.buffer, "standard input", "replace", options.encoding)
     for text in map(as_typed, options.texts) if options.texts else (line for lines in come for line in lines):
         conversion = task(text, **hints)
         if options.json:

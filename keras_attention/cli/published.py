@@ -3,7 +3,7 @@
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
-from keras_attention.cli.common import add_command, add_model, positive, setting
+from keras_attention.cli.common import add_command, add_encoding, add_model, positive, setting
 from keras_attention.settings import ARCHITECTURES
 
 
@@ -49,6 +49,7 @@ def add_shortlist(commands):
     add_model(shortlist, required=True)
     shortlist.add_argument("file", metavar="FILE", help="sources, one per line; plain or .gz")
     shortlist.add_argument("targets", metavar="TARGETS", nargs="?", help="translations (default: the model's own)")
+    add_encoding(shortlist)
     shortlist.add_argument("--output", metavar="FILE", required=True, help="file to write")
     shortlist.add_argument("--per-token", type=positive, default=50, help="most target tokens per source token")
     shortlist.add_argument(
@@ -69,6 +70,7 @@ def add_score(commands):
     add_model(score, required=True)
     score.add_argument("file", metavar="FILE", help="source, tab, target on each line; or sources, with TARGETS")
     score.add_argument("targets", metavar="TARGETS", nargs="?", help="file of the targets, one per line")
+    add_encoding(score)
     score.add_argument("--batch-size", type=positive, default=64, help="number of pairs per batch")
     score.add_argument("--per-token", action="store_true", help="print the mean per token, not the sum")
     score.set_defaults(run=_score)
@@ -95,8 +97,8 @@ def _shortlist(options):
     from keras_attention.tasks.shortlists import learn_shortlist, write_shortlist
 
     task = TextToText.load(options.model)
-    sources = read_lines(options.file)
-    targets = read_lines(options.targets) if options.targets else None
+    sources = read_lines(options.file, encoding=options.encoding)
+    targets = read_lines(options.targets, encoding=options.encoding) if options.targets else None
     shortlist = learn_shortlist(task, sources, targets, options.per_token, options.always, options.batch_size)
     write_shortlist(shortlist, task, options.output)
     rows = [len(row) for row in shortlist.rows if row]
@@ -109,6 +111,6 @@ def _score(options):
     from keras_attention.data.pairs import read_corpus
     from keras_attention.tasks import TextToText
 
-    pairs = read_corpus(options.file, options.targets)
+    pairs = read_corpus(options.file, options.targets, options.encoding)
     for score in TextToText.load(options.model).score(pairs, options.batch_size):
         print(f"{score.log_prob / score.tokens if options.per_token else score.log_prob:.4f}")

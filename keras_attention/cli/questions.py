@@ -3,7 +3,7 @@
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
-from keras_attention.cli.common import add_command, add_run, add_settings, positive, progress, settings_of
+from keras_attention.cli.common import add_command, add_encoding, add_run, add_settings, positive, progress, settings_of
 from keras_attention.settings import AnswererSettings
 
 MODEL_ARGUMENTS = ("hops", "units", "tying", "max_sentences")
@@ -25,6 +25,7 @@ def add_train_questions(kinds):
     train.add_argument(
         "--validation", metavar="FILE", nargs="+", help="validation stories (default: a held-out part of FILE)"
     )
+    add_encoding(train)
     train.add_argument("--held-out", type=float, default=0.1, help="fraction of the questions held out for validation")
     model = train.add_argument_group("model")
     model.add_argument("--hops", type=positive, default=3, help="number of memory hops")
@@ -45,9 +46,9 @@ def _train_questions(options):
     from keras_attention.data.stories import hold_out, read_stories
     from keras_attention.recipes import train_answerer
 
-    stories = [story for file in options.files for story in read_stories(file)]
+    stories = [story for file in options.files for story in read_stories(file, options.encoding)]
     if options.validation:
-        held_out = [story for file in options.validation for story in read_stories(file)]
+        held_out = [story for file in options.validation for story in read_stories(file, options.encoding)]
     else:
         stories, held_out = hold_out(stories, options.held_out, options.seed)
     print(
@@ -69,7 +70,7 @@ def evaluate_answerer(answerer, options):
     """Compares answers with those in a file of stories."""
     from keras_attention.data.stories import read_stories
 
-    stories = read_stories(options.file)
+    stories = read_stories(options.file, options.encoding)
     accuracy, mistakes = answerer.evaluate(stories, options.batch_size)
     print(f"right answers {accuracy:.2%} of {len(stories):,} questions")
     for story, received in mistakes[: options.show]:

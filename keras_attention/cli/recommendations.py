@@ -3,7 +3,7 @@
 What needs TensorFlow is imported inside the functions, as everywhere in this package.
 """
 
-from keras_attention.cli.common import add_command, add_run, add_settings, positive, progress, settings_of
+from keras_attention.cli.common import add_command, add_encoding, add_run, add_settings, positive, progress, settings_of
 from keras_attention.settings import RecommenderSettings
 
 
@@ -17,6 +17,7 @@ def add_train_recommendations(kinds):
     train.add_argument(
         "file", metavar="FILE", help="file with a user and an item on each line, in order of time; plain or .gz"
     )
+    add_encoding(train)
     model = train.add_argument_group("model")
     model.add_argument(
         "--model",
@@ -39,7 +40,7 @@ def _train_recommendations(options):
     from keras_attention.data.histories import leave_one_out, read_histories
     from keras_attention.recipes import train_recommender
 
-    histories, validation, test = leave_one_out(read_histories(options.file))
+    histories, validation, test = leave_one_out(read_histories(options.file, options.encoding))
     if not validation:
         raise ValueError(f"{options.file} has no user of three items, one to learn from and two to hold out.")
     print(
@@ -66,7 +67,7 @@ def evaluate_recommender(recommender, options):
     """Ranks the last item of each user in a file."""
     from keras_attention.data.histories import leave_one_out, read_histories
 
-    _, _, test = leave_one_out(read_histories(options.file))
+    _, _, test = leave_one_out(read_histories(options.file, options.encoding))
     if not hasattr(recommender, "evaluate"):
         raise ValueError(
             f"{options.model} is an export, which gives its best items alone. Evaluate the folder that "

@@ -7,7 +7,15 @@ import contextlib
 import math
 import sys
 
-from keras_attention.cli.common import add_command, add_model, add_strategy, as_typed, positive, strategy_of
+from keras_attention.cli.common import (
+    add_command,
+    add_encoding,
+    add_model,
+    add_strategy,
+    as_typed,
+    positive,
+    strategy_of,
+)
 from keras_attention.cli.outputs import as_alignment, as_json
 
 
@@ -29,6 +37,7 @@ def add_translate(commands):
         help="other runs with the same vocabularies; probabilities are averaged (--model must be a run too)",
     )
     translate.add_argument("file", metavar="FILE", nargs="?", help="text file, plain or .gz (default: standard input)")
+    add_encoding(translate)
     translate.add_argument("--output", metavar="FILE", help="file to write (default: standard output)")
     translate.add_argument("--batch-size", type=positive, default=64, help="number of lines per batch")
     translate.add_argument(
@@ -94,9 +103,10 @@ def _lines(options):
     from keras_attention.data.pairs import lines_as_they_come, read_lines
 
     if options.file:
-        come = [read_lines(options.file)]
+        come = [read_lines(options.file, encoding=options.encoding)]
     else:
-        come = ([line.strip() for line in lines] for lines in lines_as_they_come(sys.stdin.buffer, "standard input"))
+        given = lines_as_they_come(sys.stdin.buffer, "standard input", encoding=options.encoding)
+        come = ([line.strip() for line in lines] for lines in given)
     if not options.unsorted:
         come = [[line for lines in come for line in lines]]
     for lines in come:

@@ -8,6 +8,7 @@ import dataclasses
 
 from keras_attention.cli.common import (
     add_command,
+    add_encoding,
     add_run,
     add_settings,
     flag_of,
@@ -98,6 +99,7 @@ def add_vocabulary(commands):
     )
     vocabulary.add_argument("--output", metavar="FILE", help="file to write (default: vocabulary.KIND)")
     vocabulary.add_argument("--size", type=positive, default=10_000, help="vocabulary size, including special tokens")
+    add_encoding(vocabulary)
     _add_subwords(vocabulary)
     vocabulary.set_defaults(run=_vocabulary)
 
@@ -130,6 +132,7 @@ def add_train_translation(kinds):
         "--validation-source", metavar="FILE", help="validation sources (default: a held-out part of the corpus)"
     )
     corpus.add_argument("--validation-target", metavar="FILE", help="validation targets")
+    add_encoding(corpus)
     corpus.add_argument(
         "--held-out", type=float, default=0.02, help="fraction of the corpus held out, without validation files"
     )
@@ -173,7 +176,7 @@ def _vocabulary(options):
     from keras_attention.data.pairs import read_lines
     from keras_attention.text import TOKENIZERS
 
-    lines = [line for file in options.files for line in read_lines(file) if line]
+    lines = [line for file in options.files for line in read_lines(file, encoding=options.encoding) if line]
     tokenizer = TOKENIZERS[options.subwords].train(lines, options.size)
     output = options.output or f"vocabulary.{options.subwords}"
     tokenizer.write(output)
@@ -187,9 +190,9 @@ def _train_translation(options):
     from keras_attention.data.pairs import read_corpus, split_by_target
 
     model_arguments = _model_arguments(options)
-    pairs = read_corpus(options.source, options.target)
+    pairs = read_corpus(options.source, options.target, options.encoding)
     if options.validation_source:
-        held_out = read_corpus(options.validation_source, options.validation_target)
+        held_out = read_corpus(options.validation_source, options.validation_target, options.encoding)
     else:
         pairs, held_out = split_by_target(pairs, options.held_out, seed=options.seed)
     print(f"Learning from {len(pairs):,} pairs; val_loss is measured on {len(held_out):,} others.", flush=True)

@@ -30,7 +30,7 @@ class HeldOut(NamedTuple):
     seen: list
 
 
-def read_histories(file: str | os.PathLike):
+def read_histories(file: str | os.PathLike, encoding: str = "utf-8"):
     """Reads which user chose which item.
 
     Args:
@@ -39,16 +39,18 @@ def read_histories(file: str | os.PathLike):
             the order of time; or, with a first line of names, `user`, `item` and
             perhaps `timestamp`, among other columns, in any order. A name may
             end in `_id`, and in a colon and a type, as RecBole's do.
+        encoding: name of the file's encoding, as Python knows it.
 
     Returns:
         Dict of lists of items by user, the oldest first.
 
     Raises:
         FileNotFoundError: if there is no such file.
+        LookupError: for an encoding that is not known.
         ValueError: for a line without a user and an item, a time that is no
             number, or a file without lines; the message names file and line.
     """
-    lines = [line for line in read_lines(file) if line]
+    lines = [line for line in read_lines(file, encoding=encoding) if line]
     if not lines:
         raise ValueError(f"read_histories: {file} has no line: expected a user and an item in each.")
     between = next((mark for mark in "\t," if mark in lines[0]), None)

@@ -122,7 +122,9 @@ def _csv_rows(path, lines):
         yield row
 
 
-def read_corpus(source: str | os.PathLike, target: str | os.PathLike | None = None) -> list[tuple[str, str]]:
+def read_corpus(
+    source: str | os.PathLike, target: str | os.PathLike | None = None, encoding: str = "utf-8"
+) -> list[tuple[str, str]]:
     """Reads a parallel corpus.
 
     Args:
@@ -130,18 +132,21 @@ def read_corpus(source: str | os.PathLike, target: str | os.PathLike | None = No
             pairs, see `read_pairs`: source, tab, target, and whatever else, as
             Tatoeba and ManyThings have them.
         target: the file of the translations, line by line.
+        encoding: name of the files' encoding, as Python knows it.
 
     Returns:
         List of `(source, target)`. A line may be empty.
 
     Raises:
         FileNotFoundError: if a file is not there.
+        LookupError: for an encoding that is not known.
         ValueError: for files of different lengths, without a line, or with text
-            that is not UTF-8; the message names file and line, or both lengths.
+            of another encoding; the message names file and line, or both
+            lengths.
     """
     if target is None:
-        return [(row[0], row[1]) for row in _rows_of(pathlib.Path(source))]
-    sides = [read_lines(file) for file in (source, target)]
+        return [(row[0], row[1]) for row in _rows_of(pathlib.Path(source), encoding)]
+    sides = [read_lines(file, encoding=encoding) for file in (source, target)]
     counts = [len(side) for side in sides]
     if not any(counts):
         raise ValueError(f"read_corpus: {source} and {target} hold no line.")
@@ -153,21 +158,23 @@ def read_corpus(source: str | os.PathLike, target: str | os.PathLike | None = No
     return list(zip(*sides, strict=True))
 
 
-def read_lines(file: str | os.PathLike, strip: bool = True) -> list[str]:
+def read_lines(file: str | os.PathLike, strip: bool = True, encoding: str = "utf-8") -> list[str]:
     """The lines of a text file, plain or gzipped (`.gz`).
 
     Args:
         file: path.
         strip: whether to leave out the spaces around each line.
+        encoding: name of the file's encoding, as Python knows it.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for text that is not UTF-8; the message names the line.
+        LookupError: for an encoding that is not known.
+        ValueError: for text of another encoding; the message names the line.
     """
     path = pathlib.Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"read_lines: there is no file {path}. Give the path of one with a text on each line.")
-    return [line.strip() if strip else line for line in _lines(path)]
+    return [line.strip() if strip else line for line in _lines(path, encoding)]
 
 
 def write_pairs(pairs: Iterable[tuple[str, str]], file: str | os.PathLike) -> None:
@@ -240,8 +247,10 @@ def lines_as_they_come(stream, name, errors="strict", encoding="utf-8"):
         Lists of lines, without their ends, each list as soon as it is there.
 
     Raises:
-        ValueError: for text that is not UTF-8; the message names the line.
+        LookupError: for an encoding that is not known.
+        ValueError: for text of another encoding; the message names the line.
     """
+    _check_encoding(encoding)
     number, rest = 0, b""
     while chunk := stream.read1(1 << 16):
         *whole, rest = (rest + chunk).split(b"\n")
@@ -257,7 +266,7 @@ def _line(line, name, number, errors, encoding):
         text = line.decode(encoding, errors)
     except UnicodeDecodeError as error:
         shown = "UTF-8" if encoding == "utf-8" else encoding
-        looks = _windows_hint(line) if encoding == "utf-8" else ""
+        looks = _hint(line) if encoding == "utf-8" else ""
         raise ValueError(
             f"{name}, line {number}: not {shown} ({error.reason} at byte {error.start}).{looks}"
         ) from error
@@ -266,25 +275,26 @@ def _line(line, name, number, errors, encoding):
     return text.removesuffix("\r").replace("\r", " ")
 
 
-def _windows_hint(line):
-    """What a line that is not UTF-8 would be in the encoding of Windows in the West."""
+def _hint(line):
+    """What encoding a line that is not UTF-8 may have: that of Windows in the West, if not UTF-16."""
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return " It looks like UTF-16. Save it as UTF-8."
     text = line.decode("cp1252", "replace").strip()
     return f" In Windows-1252 it is {text[:40]!r}: if that is right, the encoding is cp1252 (--encoding cp1252)."
 
 
 def _check_encoding(encoding):
+    fix = f"Received {encoding!r}. Give one such as utf-8, cp1252 or cp949 (--encoding)"
     try:
-        codecs.lookup(encoding)
+        fits = b"\n".decode(encoding, "replace") == "\n"
     except LookupError as error:
-        raise LookupError(
-            f"read_pairs: encoding must be one that Python knows. Received {encoding!r}. Give one such as utf-8, "
-            "cp1252 or cp949 (--encoding)."
-        ) from error
+        raise LookupError(f"encoding must be one that Python knows. {fix}.") from error
+    if not fits:
+        raise ValueError(f"encoding must be one in which a line feed is one byte. {fix}, or save the file as UTF-8.")
 
 
 def _lines(path, encoding="utf-8"):
     """The lines of a file, plain or gzipped."""
-    _check_encoding(encoding)
     with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
         try:
             for lines in lines_as_they_come(file, path, encoding=encoding):

@@ -25,7 +25,7 @@ class Story(NamedTuple):
     answer: str
 
 
-def read_stories(file: str | os.PathLike) -> list[Story]:
+def read_stories(file: str | os.PathLike, encoding: str = "utf-8") -> list[Story]:
     """Reads stories in the form of the bAbI tasks, plain or gzipped (`.gz`).
 
     Each line has a number, which is 1 where a story begins, and a sentence; or,
@@ -35,18 +35,20 @@ def read_stories(file: str | os.PathLike) -> list[Story]:
 
     Args:
         file: path.
+        encoding: name of the file's encoding, as Python knows it.
 
     Returns:
         List of `Story`, one a question.
 
     Raises:
         FileNotFoundError: if there is no such file.
+        LookupError: for an encoding that is not known.
         ValueError: for a line without a number, a question without a sentence
             before it or without an answer, or a file without a question; the
             message names file and line.
     """
     stories, sentences = [], []
-    for number, line in enumerate(read_lines(file, strip=False), start=1):
+    for number, line in enumerate(read_lines(file, strip=False, encoding=encoding), start=1):
         if not line.strip():
             continue
         place, _, text = line.strip(" ").partition(" ")

@@ -122,8 +122,25 @@ def test_another_encoding_is_read_where_it_is_named_and_guessed_at_where_it_is_n
     assert read_pairs(tmp_path / "pairs.tsv", "cp1252") == [("März", "3")]
     with pytest.raises(ValueError, match=r"not UTF-8 .* In Windows-1252 it is 'März.*--encoding cp1252"):
         read_pairs(tmp_path / "pairs.tsv")
+    assert read_corpus(tmp_path / "pairs.tsv", encoding="cp1252") == [("März", "3")]
+    assert read_corpus(*[tmp_path / "pairs.tsv"] * 2, "cp1252") == [("März\t3", "März\t3")]
     with pytest.raises(LookupError, match="nonsense"):
         read_pairs(tmp_path / "pairs.tsv", "nonsense")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp037"])
+def test_an_encoding_whose_line_feed_is_not_one_byte_is_refused(tmp_path, encoding):
+    (tmp_path / "lines.txt").write_text("März\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=f"a line feed is one byte. Received '{encoding}'.*save the file as UTF-8"):
+        read_lines(tmp_path / "lines.txt", encoding=encoding)
+    with pytest.raises(ValueError, match=r"It looks like UTF-16\. Save it as UTF-8"):
+        read_lines(tmp_path / "lines.txt")
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("cp949", "3월"), ("utf-8-sig", "März"), ("shift_jis", "表示ソ")])
+def test_lines_of_other_encodings(tmp_path, encoding, text):
+    (tmp_path / "lines.txt").write_text(f"{text}\n{text}\n", encoding=encoding)
+    assert read_lines(tmp_path / "lines.txt", encoding=encoding) == [text, text]
 
 
 def test_the_books_form_is_known_by_its_underscore(tmp_path):
