@@ -12,6 +12,8 @@ import pytest
 
 from keras_attention import layers
 
+from .accessibility import colour_scheme, serious_faults
+
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 # Of other programs, or of a status code: not in this package's code.
@@ -94,16 +96,9 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", ["", "start/layer/", "ko/attention/", "reference/visualization/", "benchmarks/"])
 def test_page_has_no_serious_fault_for_people_who_see_or_move_otherwise(page, scheme, address, browser):
-    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed: pip install '.[test]'")
-    script = pathlib.Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    browser.get(f"{address}/{page}")
-    browser.execute_script(script)
-    found = browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
-    assert serious == []
+    with colour_scheme(browser, scheme):
+        browser.get(f"{address}/{page}")
+        assert serious_faults(browser) == []
 
 
 def test_every_message_of_the_troubleshooting_page_is_one_of_the_code():

@@ -14,9 +14,11 @@ from keras_attention.conversion import conversions_from
 from keras_attention.export.signature import DATE_HINTS, INPUTS, SIGNATURE, STORY_INPUTS
 from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
+from keras_attention.visualization.explorer import attention_page
 from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
 LARGEST = 20_000  # cells of a heatmap that a browser should draw
+MOST_WEIGHTS = 100_000  # of all layers and heads, that are sent to it
 UNSURE = 0.9  # a reading of a date that is less probable is marked
 # For a reader of dates.
 EXAMPLES = (
@@ -41,16 +43,25 @@ _STYLE = """\
 #conversion .results th, #conversion .results td { padding: 0.15rem 1rem 0.15rem 0; border: 0; text-align: start; }
 #conversion .results td:last-child { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
 #conversion h2 { font-size: 1rem; margin: 0 0 0.4rem; }
+#conversion details { margin-top: 1rem; }
+#conversion summary { cursor: pointer; font-weight: 600; margin-bottom: 0.4rem; }
+#conversion iframe { display: block; box-sizing: content-box; width: calc(100% - 2px); max-width: 45rem; height: 24rem;
+  max-height: 85vh; border: 1px solid var(--border-color-primary); border-radius: 6px; }
 """
 
 
 # Gradio opens the list of models again when the keyboard leaves it, because that changes what it is filtered by.
+# The explorer of attention, which is a document in a frame, says how high it is.
 _SCRIPT = """\
 document.addEventListener("focusout", ({ target }) => {
   if (!target.matches("#model input")) return;
   setTimeout(() => {
     if (document.activeElement !== target) target.dispatchEvent(new FocusEvent("blur"));
   }, 50);
+});
+addEventListener("message", ({ data, source }) => {
+  const frame = [...document.querySelectorAll("#conversion iframe")].find(one => one.contentWindow === source);
+  if (frame && data.attentionHeight > 0) frame.style.height = data.attentionHeight + "px";
 });
 """
 
@@ -159,7 +170,10 @@ def answer_html(store, predictor, name, text, story=""):
         return conversion_html(conversion, about, _reads_dates(store, name))
     answer = outputs["answer"][0].decode("utf-8")
     head = _head_html(answer, float(outputs["log_prob"][0]), about)
-    return f"{head}<h2>Attention</h2>{story_html(sentences, outputs['weights'][0])}"
+    weights = outputs["weights"][0]
+    hops = [f"hop {number}" for number in range(1, len(weights) + 1)]
+    explorer = _explorer_html(attention_page(weights, sentences, hops, title=text))
+    return f"{head}<h2>Attention</h2>{story_html(sentences, weights)}{explorer}"
 
 
 def _strings(texts):
@@ -197,11 +211,23 @@ def conversion_html(conversion, about, is_date=False):
         title = "Readings" if is_date else "Best results"
         parts.append(f'<h2>{title}</h2><table class="results"><tbody>{rows}</tbody></table>')
     if 0 < conversion.weights.size <= LARGEST:
-        parts.append(f"<h2>Attention</h2>{attention_html(conversion)}")
+        explored = (
+            conversion if np.size(conversion.head_weights) <= MOST_WEIGHTS else conversion._replace(head_weights=None)
+        )
+        explorer = _explorer_html(attention_page(explored))
+        parts.append(f"<h2>Attention</h2>{attention_html(conversion)}{explorer}")
     elif conversion.weights.size:
         target, source = conversion.weights.shape
         parts.append(f'<p class="about">{target:,} by {source:,} weights of attention are too many to show.</p>')
     return "".join(parts)
+
+
+def _explorer_html(page):
+    """The explorer of attention in a frame, in which it runs by itself and reaches nothing of this page."""
+    return (
+        "<details open><summary>Explore in both directions</summary>"
+        f'<iframe title="explorer of attention" sandbox="allow-scripts" srcdoc="{escaped(page)}"></iframe></details>'
+    )
 
 
 def error_html(message):

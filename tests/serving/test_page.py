@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import uvicorn
 
+from keras_attention.conversion import Conversion
 from keras_attention.serving.app import make_app
 from keras_attention.serving.errors import RequestError
 from keras_attention.serving.model_sources import ModelsFolder
@@ -22,6 +24,7 @@ from keras_attention.serving.predictor import Limits
 from keras_attention.serving.signatures import TensorSpec
 from keras_attention.serving.store import ModelStore
 
+from ..accessibility import colour_scheme, serious_faults
 from .conftest import Running, wait_until
 
 RESULTS = {  # tokens of source and result
@@ -52,7 +55,7 @@ class Fixed:
             specs = {"story": TensorSpec("string", (None, None)), "question": TensorSpec("string", (None,))}
         if name == "world":
             specs |= dict.fromkeys(("locale", "day_first", "two_digit_from"))
-        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "later", "world"))}
+        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "heads", "later", "world"))}
 
     def prepare(self, signature_name, inputs):
         outputs = self.answers(**inputs) if self.name == "stories" else self.outputs(*inputs["text"])
@@ -71,6 +74,8 @@ class Fixed:
         source, target = RESULTS[text.decode()]
         weights = np.full((1, len(target), len(source)), 0.2 / len(source), "float32")
         weights[0, np.arange(len(target)), np.arange(len(target)) % len(source)] += 0.8
+        of_heads = np.repeat(weights[:, :, None, None], 2, axis=3)
+        of_heads[:, :, 0, 1] = np.eye(len(source))[-1]  # the second head reads the last token alone
         best = "".join(target).replace("▁", " ").replace("?", "").strip().encode()
         return {
             "text": np.array([best], object),
@@ -81,7 +86,7 @@ class Fixed:
             "weights": weights,
             "n_best_text": np.array([[best, b"<1979>"]], object),
             "n_best_log_prob": np.log([[0.75, 0.125]]),
-        }
+        } | ({"head_weights": of_heads} if self.name == "heads" else {})
 
 
 @contextlib.contextmanager
@@ -117,7 +122,7 @@ def wait_for_page(server):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    for name in ("dates", "stories", "sums", "world"):
+    for name in ("dates", "heads", "stories", "sums", "world"):
         add_model(folder, name)
     with serving(folder, Limits(body=20_000, text_length=100)) as server:
         wait_for_page(server)
@@ -231,6 +236,63 @@ def test_enter_shows_attention(page):
     assert len(colours) == 9 and len(set(colours)) == 2 and colours[0] == colours[4] == colours[8]
 
 
+@contextlib.contextmanager
+def exploring(page):
+    """The frame of the explorer, in which the page then is."""
+    wait_until(lambda: page.texts("#conversion iframe"))
+    page.browser.switch_to.frame(page.find("#conversion iframe"))
+    wait_until(lambda: page.texts("#targets button"))
+    yield lambda: re.sub("[\u2068\u2069]", "", page.text("#said"))
+    page.browser.switch_to.default_content()
+
+
+def test_attention_is_explored_in_both_directions(page):
+    page.type("Das ist schön\n")
+    with exploring(page) as said:
+        assert page.texts("#sources button") == ["▁Das", "▁ist", "▁schön"]
+        assert not page.find("#controls").is_displayed()  # one layer of one head
+        page.find("#targets button").click()
+        assert said() == "▁That reads ▁Das 0.87, ▁ist 0.07, ▁schön 0.07"
+        page.find("#sources li:last-child button").click()
+        assert said() == "▁schön is read by ▁beautiful 0.87, ▁That 0.07, ▁is 0.07"
+    assert page.run("const one = document.querySelector('#conversion iframe'); return one.sandbox.value + one.src") == (
+        "allow-scripts"
+    )
+
+
+def test_head_is_chosen(page):
+    page.choose("heads")
+    page.type("Das ist schön\n")
+    with exploring(page) as said:
+        assert page.find("#head").is_displayed() and not page.find("#layer").is_displayed()
+        page.find("#targets button").click()
+        assert said() == "▁That reads ▁schön 0.53, ▁Das 0.43, ▁ist 0.03"
+        page.find("#head option:last-child").click()
+        assert said() == "▁That reads ▁schön 1.00, ▁Das 0.00, ▁ist 0.00"
+
+
+def test_frame_of_the_explorer_is_as_high_as_what_it_shows_and_as_dark_as_the_page(page):
+    with colour_scheme(page.browser, "dark"):
+        page.browser.refresh()
+        wait_until(lambda: page.run("return document.querySelector('#model input')?.value"))
+        page.type("Das ist schön\n")
+        with exploring(page):
+            assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+            high = page.run("return document.body.scrollHeight")
+        frame = "document.querySelector('#conversion iframe')"
+        page.run(f"{frame}.scrollIntoView()")
+        wait_until(lambda: page.run(f"return {frame}.clientHeight") == high)
+
+
+def test_weights_of_too_many_heads_are_shown_as_their_mean(monkeypatch):
+    from keras_attention.serving import gradio_page
+
+    conversion = Conversion("b", -0.1, ["b"], ["a"], np.ones((1, 1)), [], False, np.ones((1, 2, 1, 1)))
+    assert "&quot;weights&quot;: [[[[1.0]], [[1.0]]]]" in gradio_page.conversion_html(conversion, "")
+    monkeypatch.setattr(gradio_page, "MOST_WEIGHTS", 1)
+    assert "&quot;weights&quot;: [[[[1.0]]]]" in gradio_page.conversion_html(conversion, "")
+
+
 def test_weights_can_be_read_without_a_mouse(page):
     page.type("Das ist schön\n")
     wait_until(lambda: page.texts(".attention-map"))
@@ -250,6 +312,18 @@ def test_weights_can_be_read_without_a_mouse(page):
     assert value <= cell  # no number runs into the next
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_fault_for_people_who_see_or_move_otherwise(page, scheme):
+    with colour_scheme(page.browser, scheme):
+        page.browser.refresh()
+        wait_until(lambda: page.run("return document.querySelector('#model input')?.value"))
+        page.choose("world")
+        page.type("3/4/2021\n")
+        with exploring(page):
+            assert serious_faults(page.browser) == []
+        assert serious_faults(page.browser) == []
+
+
 def test_list_of_models_closes_when_the_keyboard_leaves_it(page):
     page.find("#model input").click()
     wait_until(lambda: page.texts("[role=option]"))
@@ -266,6 +340,8 @@ def test_markup_and_templates_in_a_text_are_text(page):
     page.type("${1+1} {{name}} <b>\n")
     assert page.text("#conversion .answer") == "<i>${name}"
     assert page.texts(".attention-map thead th") == ["${1+1}", "␣", "{{name}}", "␣", "<b>"]
+    with exploring(page):
+        assert page.texts("#sources button") == ["${1+1}", "␣", "{{name}}", "␣", "<b>"]
 
 
 @pytest.mark.parametrize("text", ["unknown <b>text</b>", "9" * 101])
@@ -336,6 +412,9 @@ def test_story_is_shown_with_its_sentences_shaded_by_hop(page):
     assert page.texts(".attention-map tbody th") == ["Mary went <home>.", "John left."]
     assert page.texts(".attention-map thead th") == ["hop 1", "hop 2"]
     assert page.titles() == ["hop 1: 0.75", "hop 2: 0.00", "hop 1: 0.00", "hop 2: 1.00"]
+    with exploring(page) as said:
+        page.find("#sources button").click()
+        assert said() == "Mary went <home>. is read by hop 1 0.75, hop 2 0.00"
     page.choose("dates")
     wait_until(lambda: not page.texts("#story textarea"))
 

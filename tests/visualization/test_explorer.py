@@ -9,6 +9,8 @@ import pytest
 from keras_attention.conversion import Conversion
 from keras_attention.visualization.explorer import attention_page
 
+from ..accessibility import colour_scheme, serious_faults
+
 SOURCE, TARGET = ["the", "dog", "</script><b>"], ["der", "Hund"]
 # (layers, heads, target, source): each row is one position.
 WEIGHTS = np.eye(3)[[[[[0, 1], [1, 1]], [[2, 2], [0, 2]]]]][0]
@@ -34,6 +36,7 @@ def test_conversion_gives_tokens_title_and_weights_of_its_heads():
 
 def test_space_is_shown():
     assert data_of(attention_page(np.ones((1, 2)) / 2, ["a", " "], ["b"]))["source"] == ["a", "␣"]
+    assert data_of(attention_page(np.ones((1, 2)) / 2, [" a", "Mary left."], ["b"]))["source"] == ["␣a", "Mary left."]
 
 
 @pytest.mark.parametrize(
@@ -126,15 +129,20 @@ def test_phone_needs_no_scrolling_to_the_side(page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_the_paper(page, scheme):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    ink, quiet, paper = (
-        luminance(page.run(f"return getComputedStyle(document.querySelector('{where}')).{what}"))
-        for where, what in (("h1", "color"), ("h2", "color"), ("body", "backgroundColor"))
-    )
+    with colour_scheme(page.browser, scheme):
+        ink, quiet, paper = (
+            luminance(page.run(f"return getComputedStyle(document.querySelector('{where}')).{what}"))
+            for where, what in (("h1", "color"), ("h2", "color"), ("body", "backgroundColor"))
+        )
     assert contrast(ink, paper) > 12
     assert contrast(quiet, paper) > 4.5
-    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_fault_for_people_who_see_or_move_otherwise(page, scheme):
+    with colour_scheme(page.browser, scheme):
+        page.find("#targets button").click()
+        assert serious_faults(page.browser) == []
 
 
 def luminance(colour):
