@@ -45,4 +45,5 @@ def test_there_is_a_notebook_for_each_task_of_the_first_hour():
         "memory_network",
         "own_layer",
         "time_series",
+        "translation",
     ]
