@@ -176,7 +176,7 @@ class RecommenderSettings(Settings):
             crossentropy.
         patience: epochs without a better result, `val_ndcg`,
             after which it ends.
-        measured: most users whose validation items are ranked after each epoch.
+        measured: most users, drawn at random, whose validation items are ranked after each epoch.
         sampled: among how many items drawn at random they are ranked; 0 is all items, see
             `Recommender.evaluate`.
         seed: random seed of weights, order and negatives.

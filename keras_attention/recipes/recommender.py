@@ -100,7 +100,7 @@ def train_recommender(
             settings.epochs * batches.steps_per_epoch,
             callbacks=[
                 *callbacks,
-                _Ranks(recommender, list(validation)[: settings.measured], settings.sampled or None),
+                _Ranks(recommender, _drawn(validation, settings), settings.sampled or None),
             ],
             task=recommender,
             verbose=verbose,
@@ -158,6 +158,12 @@ def _batches(network, histories, items, settings):
         network.every_position,
         settings.seed,
     )
+
+
+def _drawn(validation, settings):
+    """Those that are ranked after each round, drawn at random: the first of a file may be unlike the rest."""
+    order = np.random.default_rng(settings.seed).permutation(len(validation))
+    return [validation[index] for index in order[: settings.measured]]
 
 
 class _Ranks(keras.callbacks.Callback):
