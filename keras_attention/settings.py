@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # What sacrebleu calls its ways to divide text into words.
 # Architectures of published models, and weights of an export to CTranslate2.
-ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart")
+ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart", "tutorial-transformer", "keras-recurrent")
 QUANTIZATIONS = ("int8", "int16", "float16", "bfloat16")
 BLEU_TOKENIZATIONS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "none")
 

@@ -15,12 +15,15 @@ def add_import(commands):
         "import marian opus-mt-en-de --run runs/en_de",
         "import nllb nllb-200-distilled-600M --source-language eng_Latn --target-language deu_Latn --run runs/nllb",
         "import marian opus-mt-en-de --option num_beams=1 --run runs/en_de_greedy",
+        "import tutorial-transformer annalog/ckpt_and_vocab --option tokens=smiles --run runs/molecules",
+        "import keras-recurrent khmer_transliterator/weights --run runs/khmer",
     )
     importing.add_argument("architecture", choices=ARCHITECTURES, help="architecture of the model")
     importing.add_argument(
         "folder",
         metavar="FOLDER",
-        help="folder as a hub has it: config.json, weights, vocabularies; or a name on Hugging Face's hub",
+        help="folder as a hub has it: config.json, weights, vocabularies; or a name on Hugging Face's hub; for "
+        "tutorial-transformer and keras-recurrent a folder with the weights and the pickled vocabularies",
     )
     importing.add_argument("--run", metavar="FOLDER", dest="output", required=True, help="folder to write the run to")
     importing.add_argument("--source-language", metavar="CODE", help="language of the texts, for multilingual models")
@@ -32,7 +35,8 @@ def add_import(commands):
         type=setting,
         action="append",
         default=[],
-        help="decoding option instead of the one in generation_config.json, such as num_beams=1",
+        help="decoding option instead of the one in generation_config.json, such as num_beams=1; for "
+        "tutorial-transformer also num_heads, tokens (smiles, characters or words) and lower",
     )
     importing.set_defaults(run=_import)
 

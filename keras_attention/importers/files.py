@@ -1,7 +1,9 @@
 """What lies in the folder of a published model: its configuration and its weights as NumPy arrays."""
 
+import functools
 import json
 import pathlib
+import pickle
 
 import numpy as np
 
@@ -14,15 +16,22 @@ class Folder:
     Args:
         path: the folder.
 
+    Attributes:
+        config: what `config.json` holds; where an architecture has none, what
+            its importer sets.
+
     Raises:
-        FileNotFoundError: without the folder or its `config.json`.
+        FileNotFoundError: without the folder.
     """
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
         if not self.path.is_dir():
             raise FileNotFoundError(f"There is no folder {self.path}. Give the folder of a downloaded checkpoint.")
-        self.config = self.json("config.json")
+
+    @functools.cached_property
+    def config(self):
+        return self.json("config.json")
 
     @classmethod
     def of(cls, name):
@@ -47,8 +56,30 @@ class Folder:
         for name in names:
             if (self.path / name).is_file():
                 return self.path / name
+        raise self._missing(names)
+
+    def only(self, *patterns):
+        """The path of the one file whose name matches some patterns, such as `"*.pt"`.
+
+        Raises:
+            FileNotFoundError: if none does.
+            ValueError: if several do.
+        """
+        found = self.all(*patterns)
+        if not found:
+            raise self._missing(patterns)
+        if len(found) > 1:
+            names = ", ".join(each.name for each in found)
+            raise ValueError(f"{self.path} must have one {' or '.join(patterns)}. It has {names}.")
+        return found[0]
+
+    def all(self, *patterns):
+        """The paths of the files whose names match some patterns, in order."""
+        return sorted(each for pattern in patterns for each in self.path.glob(pattern) if each.is_file())
+
+    def _missing(self, names):
         there = ", ".join(sorted(each.name for each in self.path.iterdir())) or "nothing"
-        raise FileNotFoundError(f"{self.path} has no {' or '.join(names)}. It holds {there}.")
+        return FileNotFoundError(f"{self.path} has no {' or '.join(names)}. It holds {there}.")
 
     def has(self, name):
         """Whether a file is there."""
@@ -83,8 +114,18 @@ class Folder:
             files = [self.file(name) for name in sorted(set(self.json(file.name)["weight_map"].values()))]
         tensors = {}
         for each in files:
-            tensors |= _of_safetensors(each) if each.suffix == ".safetensors" else _of_torch(each)
+            tensors |= tensors_of(each)
         return tensors
+
+
+def tensors_of(file):
+    """The weights in a file of PyTorch or safetensors: dict of float32 arrays.
+
+    Raises:
+        ImportError: without the package that reads it.
+        ValueError: for a file that holds anything else.
+    """
+    return _of_safetensors(file) if file.suffix == ".safetensors" else _of_torch(file)
 
 
 def _of_safetensors(file):
@@ -101,7 +142,13 @@ def _of_torch(file):
         import torch
     except ImportError as error:
         raise ImportError(
-            f"{file.name} needs torch: pip install torch, or download model.safetensors, which does not."
+            f"{file.name} needs torch: pip install torch, or give the weights as .safetensors, which does not."
         ) from error
-    tensors = torch.load(file, map_location="cpu", weights_only=True)
-    return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    try:
+        tensors = torch.load(file, map_location="cpu", weights_only=True)
+        return {name: tensor.float().numpy() for name, tensor in tensors.items()}
+    except (AttributeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{file} must hold weights alone, as `torch.save(model.state_dict(), file)` writes them; nothing else is "
+            "read, because unpickling runs code. Save the state_dict again where the model is known."
+        ) from error

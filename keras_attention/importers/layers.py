@@ -12,7 +12,7 @@ _ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu",
 # Sinusoids, which some files have.
 _COMPUTED = {f"model.{part}.embed_positions.weight" for part in ("encoder", "decoder")}
 _COMPUTED |= {name.replace("weight", "weights") for name in _COMPUTED}
-_NEVER = -50.0  # the logit of the start token, which is no result; a smoothed loss stays a number
+NEVER = -50.0  # the logit of a token that is no result; a smoothed loss stays a number
 
 
 def _activation_of(config):
@@ -36,16 +36,18 @@ class Rows:
         tokens: every token of the checkpoint, in its order; None for an id
             without one.
         pad, start, end: ids of special tokens; the start may be another's too.
+        own_start: whether the start is a token of its own, which is in no text.
     """
 
-    def __init__(self, tokens, pad, start, end):
+    def __init__(self, tokens, pad, start, end, own_start=False):
         unknown = tokens.index("<unk>")
-        special = {pad, unknown, end}
-        self.start = start
+        special = {pad, unknown, end} | ({start} if own_start else set())
+        self.start, self.end = start, end
+        self._own_start = own_start
         others = [index for index in range(len(tokens)) if index not in special]
         self.rows = np.array([pad, unknown, start, end, *others])
         self._ids = {row: number for number, row in enumerate(others, len(SPECIAL_TOKENS))}
-        self._ids |= {pad: PAD_ID, unknown: UNKNOWN_ID, end: END_ID}
+        self._ids |= {pad: PAD_ID, unknown: UNKNOWN_ID, end: END_ID} | ({start: START_ID} if own_start else {})
         self.unused = [index for index in others if tokens[index] is None or set("\r\n") & set(tokens[index])]
         missing = set(self.unused)
         self.tokens = [f"[UNUSED {index}]" if index in missing else tokens[index] for index in others]
@@ -64,9 +66,10 @@ class Rows:
         return matrix[self.rows]
 
     def bias(self, bias=None):
-        """A bias of the logits in our order, with which the start is never a result."""
+        """A bias of the logits in our order, with which a start that is another token too is never a result."""
         bias = np.zeros(len(self.rows), "float32") if bias is None else np.array(np.ravel(bias)[self.rows])
-        bias[START_ID] = _NEVER
+        if not self._own_start:
+            bias[START_ID] = NEVER
         return bias
 
 
@@ -89,16 +92,16 @@ class Embeddings(NamedTuple):
         return {(True, True): "all", (True, False): "inputs", (False, True): "target"}.get((inputs, target))
 
 
-def translator(folder, source, target, **arguments):
-    """The model of a folder, with its weights.
+def translator(config, weights, source, target, **arguments):
+    """The model of a configuration, with its weights.
 
     Args:
-        folder: a `Folder`.
+        config: dict of what `config.json` has.
+        weights: `Weights`.
         source, target: `Rows` of the vocabularies.
         **arguments: arguments of `TransformerTranslator` in which the
             architectures differ.
     """
-    config, weights = folder.config, Weights(folder.weights())
     embeddings = weights.embeddings(source, target)
     model = TransformerTranslator(
         len(embeddings.source),
@@ -131,14 +134,19 @@ class Weights:
 
     Args:
         tensors: dict of arrays.
+        name_of: function from BART's name of a weight to the checkpoint's.
+        first_position: row of the table of positions that is the first
+            token's; those before are of none.
     """
 
-    def __init__(self, tensors):
+    def __init__(self, tensors, name_of=str, first_position=2):
         self._tensors = tensors
+        self._name_of = name_of
+        self._first_position = first_position
         self._used = set()
 
     def __contains__(self, name):
-        return name in self._tensors
+        return self._name_of(name) in self._tensors
 
     def take(self, *names):
         """The first of some arrays that is there.
@@ -146,6 +154,7 @@ class Weights:
         Raises:
             ValueError: if none is.
         """
+        names = list(map(self._name_of, names))
         for name in names:
             if name in self._tensors:
                 self._used.add(name)
@@ -221,8 +230,9 @@ class Weights:
             self.dense(block.feed_forward.hidden, f"{begin}.fc1")
             self.dense(block.feed_forward.output_projection, f"{begin}.fc2")
             self.norm(block.feed_forward_residual.normalization, f"{begin}.final_layer_norm")
-        if stack.positions == "learned":  # the first two are of none
-            stack.position_layer.table.assign(self.take(f"{name}.embed_positions.weight")[2:])
+        if stack.positions == "learned":
+            table = self.take(f"{name}.embed_positions.weight")[self._first_position :]
+            stack.position_layer.table.assign(table[: stack.max_length])
         if stack.embedding_norm is not None:
             self.norm(stack.embedding_norm, f"{name}.layernorm_embedding")
         if stack.final_norm is not None:

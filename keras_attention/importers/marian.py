@@ -2,7 +2,7 @@
 
 from keras_attention.importers.generation import first_of, generation_of
 from keras_attention.importers.imported import Imported
-from keras_attention.importers.layers import Rows, translator
+from keras_attention.importers.layers import Rows, Weights, translator
 from keras_attention.layers.positions import PositionalEncoding
 from keras_attention.text import SPECIAL_TOKENS, PieceTokenizer, Vocabulary
 
@@ -43,7 +43,8 @@ def import_marian(folder, source_language=None, target_language=None, **options)
     before = _code(target_language, source_tokens)
     source, target = (_rows(tokens, config) for tokens in (source_tokens, target_tokens))
     positions = PositionalEncoding("concatenated", "vaswani")
-    model = translator(folder, source, target, norm="post", positions=positions)
+    weights = Weights(folder.weights())
+    model = translator(config, weights, source, target, norm="post", positions=positions)
     strategy, max_length = generation_of(folder, target.id, **options)
     source_options = {"before": before, "behind": [SPECIAL_TOKENS[-1]], "codes": True, "silent": source.silent}
     return Imported(

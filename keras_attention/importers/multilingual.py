@@ -2,7 +2,7 @@
 
 from keras_attention.importers.generation import first_of, generation_of
 from keras_attention.importers.imported import Imported
-from keras_attention.importers.layers import Rows, translator
+from keras_attention.importers.layers import Rows, Weights, translator
 from keras_attention.text import SPECIAL_TOKENS, PieceTokenizer, Vocabulary
 
 MODEL_FILE = "sentencepiece.bpe.model"
@@ -66,7 +66,7 @@ def imported(folder, rows, source, target, arguments, silent, **options):
         silent: tokens that add nothing to a text.
         **options: decoding options.
     """
-    model = translator(folder, rows, rows, norm="pre", **arguments)
+    model = translator(folder.config, Weights(folder.weights()), rows, rows, norm="pre", **arguments)
     strategy, max_length = generation_of(folder, rows.id, **{"start": rows.start, **options})
     pieces = folder.file(MODEL_FILE).read_bytes()
     tokenizers = (

@@ -118,7 +118,7 @@ def train_translator(
     settings = TranslatorSettings.of(settings, given)
     tokenizers = (source_tokenizer, target_tokenizer)
     batches = _batches(pairs, tokenizers, settings)
-    optimizer = _optimizer(settings, model.units)
+    optimizer = _optimizer(settings, model.decoder.units)
     held_out = TokenBatches(validation_pairs, *tokenizers, settings.tokens, max_length=settings.max_length)
     model.compile(optimizer, MaskedCrossentropy(settings.label_smoothing), metrics=[Tokens()])
     limits = {"max_length": 2 * batches.longest_target, "max_source_length": settings.max_length}

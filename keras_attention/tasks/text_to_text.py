@@ -258,14 +258,17 @@ class TextToText(TextTask):
 
         Args:
             folder: a folder as a hub has it, with `config.json`, weights, and
-                vocabularies; or the name of one on Hugging Face's, if the
+                vocabularies; the folder of a project's own files; or the name of one on Hugging Face's, if the
                 `huggingface_hub` package is there.
             source_language, target_language: codes, for a model of several
                 languages; see docs/published.md.
             architecture: `"marian"`, `"m2m100"`, `"nllb"` or `"mbart"`, if only
                 that will do; None takes what `config.json` says.
+                `"tutorial-transformer"` and `"keras-recurrent"` are models of
+                projects of their own, whose folders have no such file.
             **options: decoding options, by their names in `generation_config.json`,
-                such as `num_beams=1`, instead of the ones there.
+                such as `num_beams=1`, instead of the ones there; and options of an
+                architecture, such as `num_heads`; see docs/published.md.
 
         Raises:
             FileNotFoundError: for a folder or a file that is missing.

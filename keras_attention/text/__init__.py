@@ -1,5 +1,6 @@
 """Strings to ids and back, in graph: normalisation, tokenizers, vocabulary."""
 
+from keras_attention.text.patterns import PatternTokenizer
 from keras_attention.text.pieces import PieceTokenizer
 from keras_attention.text.subwords import SentencePieceTokenizer, WordPieceTokenizer, subwords_of_file
 from keras_attention.text.tokenizers import CharacterTokenizer, Tokenizer, normalize
@@ -8,7 +9,14 @@ from keras_attention.text.words import WordTokenizer
 
 TOKENIZERS = {
     tokenizer.name: tokenizer
-    for tokenizer in (CharacterTokenizer, PieceTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
+    for tokenizer in (
+        CharacterTokenizer,
+        PatternTokenizer,
+        PieceTokenizer,
+        SentencePieceTokenizer,
+        WordPieceTokenizer,
+        WordTokenizer,
+    )
 }
 
 __all__ = [
@@ -19,6 +27,7 @@ __all__ = [
     "TOKENIZERS",
     "UNKNOWN_ID",
     "CharacterTokenizer",
+    "PatternTokenizer",
     "PieceTokenizer",
     "SentencePieceTokenizer",
     "Tokenizer",

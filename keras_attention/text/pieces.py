@@ -5,14 +5,15 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_attention.text.tokenizers import Tokenizer, valid_utf8
-from keras_attention.text.vocabulary import PAD_ID, START_ID, Vocabulary
+from keras_attention.text.framed import FramedTokenizer, tokens_where
+from keras_attention.text.tokenizers import valid_utf8
+from keras_attention.text.vocabulary import Vocabulary
 
 # `>>fra<<` at the beginning of a text: the language that it is to be translated to.
 _CODE = r"^>>.*?<<"
 
 
-class PieceTokenizer(Tokenizer):
+class PieceTokenizer(FramedTokenizer):
     """Pieces of a SentencePiece model, looked up in a vocabulary by their strings.
 
     `SentencePieceTokenizer` takes its ids from its model; this one is for
@@ -50,30 +51,18 @@ class PieceTokenizer(Tokenizer):
     name = "pieces"
 
     def __init__(self, vocabulary, model, before=(), behind=(), codes=False, silent=(), file=None):
-        super().__init__(vocabulary)
+        super().__init__(vocabulary, before, behind, silent)
         self.model = model
-        self.before = list(before)
-        self.behind = list(behind)
         self.codes = codes
-        self.silent = list(silent)
         self.file = file
-        known = set(vocabulary.tokens)
-        unknown = [token for token in (*self.before, *self.behind, *self.silent) if token not in known]
-        if unknown:
-            raise ValueError(f"PieceTokenizer: the vocabulary does not have {', '.join(map(repr, unknown))}.")
 
     @property
     def settings(self):
-        return {"before": self.before, "behind": self.behind, "codes": self.codes, "silent": self.silent}
+        return super().settings | {"codes": self.codes}
 
     @property
     def files(self):
         return () if self.file is None else (self.file,)
-
-    @property
-    def forbidden(self):
-        """A piece without an id may be a result; it adds nothing to the text."""
-        return (PAD_ID, START_ID)
 
     def tokenize(self, text):
         text = valid_utf8(text)
@@ -84,15 +73,8 @@ class PieceTokenizer(Tokenizer):
         pieces = tf_text.SentencepieceTokenizer(self.model, out_type=tf.string).tokenize(text)
         some, has_code = pieces.row_lengths() > 0, code != ""
         given = tf.RaggedTensor.from_row_lengths(code[some & has_code], tf.cast(some & has_code, tf.int64))
-        return tf.concat([given, _each(self.before, some & ~has_code), pieces, _each(self.behind, some)], axis=1)
-
-    def cut(self, tokens, length):
-        """The first tokens of each row, those that stand behind every text among them."""
-        lengths = tokens.row_lengths()
-        is_long = lengths > length
-        kept = tf.where(is_long, tf.cast(max(0, length - len(self.behind)), lengths.dtype), lengths)
-        begun = tf.ragged.boolean_mask(tokens, tf.ragged.range(lengths) < kept[:, None])
-        return tf.concat([begun, _each(self.behind, is_long)], axis=1)
+        before, behind = tokens_where(some & ~has_code, self.before), tokens_where(some, self.behind)
+        return tf.concat([given, before, pieces, behind], axis=1)
 
     def detokenize(self, ids):
         texts = tf.where(self.vocabulary.before_end(ids), tf.gather(tf.constant(self.added_texts), ids), "")
@@ -117,10 +99,3 @@ class PieceTokenizer(Tokenizer):
     @staticmethod
     def _model_file(folder, side):
         return pathlib.Path(folder) / f"{side}_pieces.sentencepiece"
-
-
-def _each(tokens, where):
-    """The tokens in each row in which a condition, bool `(batch,)`, holds: a ragged `(batch, tokens or none)`."""
-    rows = tf.cast(where, tf.int64)
-    repeated = tf.tile(tf.constant(tokens, tf.string, [len(tokens)]), [tf.reduce_sum(tf.cast(where, tf.int32))])
-    return tf.RaggedTensor.from_row_lengths(repeated, rows * len(tokens))

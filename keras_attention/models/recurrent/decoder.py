@@ -92,6 +92,7 @@ class RecurrentDecoder(Decoder):
             )
         self.vocabulary_size = vocabulary_size
         self.cell = cells[-1]
+        self.units = self.cell.units
         self.embedding_dim = embedding_dim or cells[0].units
         self.layers = layers if len(cells) == 1 else len(cells)
         self.residual = residual
