@@ -49,13 +49,14 @@ WORK = COMPARED | {"one sentence": Work(1, 1, sizes=Sizes(4, 128, 4, 256))}
 DATA = ROOT.parent / "shared/data/multi30k"
 
 
+def lines(name):
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
+        return [line.strip() for line in file]
+
+
 def sentences():
     """A thousand sentences, and a tokenizer of 10,000 pieces."""
     from keras_attention.text import SentencePieceTokenizer
-
-    def lines(name):
-        with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
-            return [line.strip() for line in file]
 
     if DATA.is_dir():
         learned = lines("train.lc.norm.tok.en.gz") + lines("train.lc.norm.tok.de.gz")
@@ -93,8 +94,7 @@ def shortlist(tokenizer, per_token=40, always=200):
     from keras_attention.decoding import Shortlist
 
     def ids(name):
-        with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
-            return [set(row) for row in tokenizer.encode(tf.constant([line.strip() for line in file])).to_list()]
+        return [set(row) for row in tokenizer.encode(tf.constant(lines(name))).to_list()]
 
     pairs = list(zip(ids("train.lc.norm.tok.en.gz"), ids("train.lc.norm.tok.de.gz"), strict=True))
     sources = collections.Counter(index for source, _ in pairs for index in source)
@@ -103,7 +103,7 @@ def shortlist(tokenizer, per_token=40, always=200):
     for source, target in pairs:
         for index in source:
             together[index].update(target)
-    rows = [[] for _ in range(VOCABULARY)]
+    rows = [[] for _ in tokenizer.vocabulary.tokens]
     for index, counts in together.items():
         dice = {target: count / (sources[index] + targets[target]) for target, count in counts.items()}
         rows[index] = sorted(dice, key=dice.get, reverse=True)[:per_token]

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 # Architectures of published models, and weights of an export to CTranslate2.
 ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart", "tutorial-transformer", "keras-recurrent")
 QUANTIZATIONS = ("int8", "int16", "float16", "bfloat16")
+
+# Of the weights of a SavedModel: those that TensorFlow computes fast in.
+DTYPES = ("float32", "bfloat16")
 BLEU_TOKENIZATIONS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "none")
 
 

@@ -6,7 +6,7 @@ What needs TensorFlow is imported inside the functions, as everywhere in this pa
 import pathlib
 
 from keras_attention.cli.common import add_command, add_strategy, strategy_of
-from keras_attention.settings import QUANTIZATIONS
+from keras_attention.settings import DTYPES, QUANTIZATIONS
 
 
 def add_export(commands):
@@ -32,6 +32,12 @@ def add_export(commands):
         choices=QUANTIZATIONS,
         help="weights of a CTranslate2 export (default: float32)",
     )
+    export.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        help="dtype of the weights of a Transformer; bfloat16 halves the file, and is faster in batches on some "
+        "processors (default: that of the run)",
+    )
     export.add_argument("--shortlist", metavar="FILE", help="shortlist of the target tokens to choose from")
     add_strategy(export)
     export.set_defaults(run=_export)
@@ -48,16 +54,26 @@ def _export(options):
     if options.quantization:
         raise ValueError("--quantization is for --format ctranslate2.")
     task = Task.load(options.folder, **{name: value for name, value in given.items() if value})
+    if options.dtype:
+        task = _in_dtype(task, options.dtype)
     if options.shortlist:
         task = with_shortlist(task, options.shortlist)
     version = task.export(options.target)
     print(f"Exported and checked: {version}")
 
 
+def _in_dtype(task, dtype):
+    if not hasattr(task, "with_dtype"):
+        raise ValueError(f"--dtype is for translators. Received a {type(task).__name__}.")
+    return task.with_dtype(dtype)
+
+
 def _export_ctranslate2(options):
     from keras_attention.engines import export_ctranslate2
     from keras_attention.tasks import TextToText
 
+    if options.dtype:
+        raise ValueError("--dtype is for a SavedModel. Give --quantization to --format ctranslate2.")
     if options.shortlist or options.head_weights or strategy_of(options):
         raise ValueError("--format ctranslate2 takes no shortlist, no weights and no strategy: its own API has them.")
     folder = pathlib.Path(options.target)

@@ -18,6 +18,7 @@ from keras_attention.decoding.strategies import Greedy
 from keras_attention.export.signature import TEXT_ONLY
 from keras_attention.importers import import_checkpoint
 from keras_attention.models.ensemble import Ensemble
+from keras_attention.tasks.precision import in_dtype
 from keras_attention.tasks.text import TextTask, check_vocabulary, mean_of_heads, padded
 
 _OF_TEXT = ("text", "log_prob", "finished", "n_best_text", "n_best_log_prob")
@@ -178,6 +179,10 @@ class TextToText(TextTask):
             if any(getattr(other, name).vocabulary.tokens != own.tokens for other in others):
                 raise ValueError(f"TextToText: runs that translate together must have the same {side} vocabulary.")
         return self._changed(model=Ensemble([self.model, *(other.model for other in others)]))
+
+    def with_dtype(self, dtype):
+        """The same, whose Transformer keeps its weights in another dtype, such as `"bfloat16"`, and computes in it."""
+        return self._changed(model=in_dtype(self.model, dtype))
 
     def with_strategy(self, strategy):
         """The same, searching in another way."""
