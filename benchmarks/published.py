@@ -67,6 +67,7 @@ def checkpoint(folder):
 
 def ours(texts, folder, short=False):
     import tensorflow as tf
+    import tensorflow_text  # noqa: F401  registers the ops
 
     version = folder / ("short" if short else "whole")
     (version,) = version.iterdir()
