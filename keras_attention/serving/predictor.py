@@ -1,10 +1,11 @@
 """From the body of a prediction to that of its answer, within limits.
 
-A request is answered on one of many threads, where TensorFlow joins it with the
-others that wait; the event loop only reads and writes.
+A request waits on a thread, where it is joined with the others that wait for
+the same; the event loop only reads and writes.
 """
 
 import asyncio
+import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import NamedTuple
@@ -74,6 +75,8 @@ class Predictor:
         self._waiting = 0
         self._threads = ThreadPoolExecutor(min(limits.queue, 64), thread_name_prefix="predict")
         self._apart = ThreadPoolExecutor(1, thread_name_prefix="predict_long")
+        self._lock = threading.Lock()
+        self._together = {}  # executors of one thread by the name of a model, for what is joined
 
     async def answer(self, request, model, parse):
         """The body of the answer, bytes.
@@ -123,7 +126,7 @@ class Predictor:
             RequestError: 400 for what the limits or the model refuse, 503 if too many wait.
         """
         prediction = self._prepare(servable, signature_name, inputs)
-        running = self._threads_for(prediction).submit(prediction.run)
+        running = prediction.start(self._threads_for(prediction))
         if not when_gone(running.cancel):
             running.cancel()
         try:
@@ -136,7 +139,7 @@ class Predictor:
 
     def close(self):
         """Drops what waits still."""
-        for threads in (self._threads, self._apart):
+        for threads in (self._threads, self._apart, *self._together.values()):
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, request, servable, body, parse):
@@ -150,7 +153,7 @@ class Predictor:
 
         small = len(body) <= SMALL
         prediction, asked = await python(small, self._begin, servable, body, parse)
-        running = loop.run_in_executor(self._threads_for(prediction), prediction.run)
+        running = asyncio.wrap_future(prediction.start(self._threads_for(prediction)))
         if prediction.is_long or self._waiting >= CROWDED:
             await _unless_gone(request, running)
         await running
@@ -160,8 +163,18 @@ class Predictor:
         return await python(small, asked.format_answer, outputs, servable)
 
     def _threads_for(self, prediction):
-        """Those that wait for TensorFlow: one for all with long strings, which thus come one after another."""
-        return self._apart if prediction.is_long else self._threads
+        """Those that wait for TensorFlow: one for all with long strings, and one for those of a model that are joined.
+
+        What is on one thread comes one after another.
+        """
+        if prediction.is_long:
+            return self._apart
+        if not prediction.is_joined:
+            return self._threads
+        with self._lock:
+            if prediction.model not in self._together:
+                self._together[prediction.model] = ThreadPoolExecutor(1, thread_name_prefix="predict_together")
+            return self._together[prediction.model]
 
     def _begin(self, servable, body, parse):
         inputs = {name: signature.inputs for name, signature in servable.signatures.items()}

@@ -32,7 +32,7 @@ class Replica:
         set_threads(intra_op_threads)
         set_up_logs()
         ACCESS.setLevel(logging.WARNING)  # the front writes that
-        self._store = make_store(ModelsFolder(folder), poll_seconds, limits)
+        self._store = make_store(ModelsFolder(folder), poll_seconds)
         self._store.look()
         self.check_health()
         self._store.start()

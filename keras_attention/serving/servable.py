@@ -1,10 +1,5 @@
-"""One version of a SavedModel, ready to answer many threads at once.
+"""One version of a SavedModel, ready to answer many threads at once."""
 
-Requests that come together are computed together, by TensorFlow's own batching,
-the op of `tf.nondifferentiable_batch_function`.
-"""
-
-import itertools
 import pathlib
 import time
 from typing import Any, NamedTuple
@@ -18,16 +13,13 @@ from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.description import read_description
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
+from keras_attention.serving.batches import Batches, array_of
 from keras_attention.serving.errors import RequestError
 from keras_attention.serving.logs import LOG
 from keras_attention.serving.signatures import TensorSpec, required_of
 
 # Strings of more bytes are computed apart: the others of a batch would be padded to them.
 LONG = 512
-
-BATCH_ROWS = "batch_rows"  # of a batch, in its first row; 0 in the others
-
-_QUEUES = itertools.count()  # TensorFlow joins what goes into one queue
 
 BUSY = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
 
@@ -39,16 +31,15 @@ class Signature(NamedTuple):
         inputs: `TensorSpec` by name.
         outputs: `TensorSpec` by name.
         call: from tensors by name to a dict of tensors.
-        batched: the same for many threads at once, with one more output,
-            `BATCH_ROWS`; None where an answer could depend on what else is in
-            the batch.
+        batches: `Batches` of requests that are computed together; None where an
+            answer could depend on what else is in the batch.
         is_text: whether it is that of this package's exports.
     """
 
     inputs: dict
     outputs: dict
     call: Any
-    batched: Any
+    batches: Any
     is_text: bool
 
 
@@ -60,7 +51,6 @@ class Servable:
         version: number of the version.
         folder: folder of the version.
         max_batch_size: most rows that are computed together.
-        max_queue: most batches that wait.
 
     Attributes:
         signatures: `Signature` by name.
@@ -71,14 +61,14 @@ class Servable:
         ValueError: if there is no signature.
     """
 
-    def __init__(self, name, version, folder, max_batch_size=256, max_queue=64):
+    def __init__(self, name, version, folder, max_batch_size=256):
         self.name = name
         self.version = version
         self.folder = pathlib.Path(folder)
         self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
         defaults = read_defaults(folder)
         self.signatures = {
-            key: _signature(name, function, defaults.get(key, {}), max_batch_size, max_queue)
+            key: _signature(function, defaults.get(key, {}), max_batch_size)
             for key, function in self._loaded.signatures.items()
         }
         if not self.signatures:
@@ -122,64 +112,86 @@ class Prediction:
         is_long: whether there are strings so long that it is computed apart.
 
     Attributes:
+        model: as given.
+        tensors: as given.
         is_long: as given. Run such ones one at a time: many at once would take
             the memory of the machine.
-        seconds: that `run` took, waiting for a batch among them.
+        is_joined: whether it is computed with others that wait. Start all such
+            ones of a model on one thread.
+        seconds: until there were outputs, waiting for a batch among them.
         batches: rows of the batches that this request was the first of.
     """
 
     def __init__(self, model, signature, tensors, is_long=False):
         self.model = model
+        self.tensors = tensors
         self.is_long = is_long
+        self.is_joined = signature.batches is not None and not is_long and _fits_in_a_batch(tensors, signature.inputs)
         self.seconds = 0.0
         self.batches = []
         self._signature = signature
-        self._tensors = tensors
+        self._begin = None
+        self._was_in_a_batch = False
         self._outputs = None
+
+    @property
+    def rows(self):
+        """Rows of each input of one that is joined."""
+        return next(iter(self.tensors.values())).shape[0]
+
+    def start(self, threads):
+        """The future of `run` on an executor."""
+        self._begin = time.perf_counter()
+        return self._signature.batches.start(self, threads) if self.is_joined else threads.submit(self.run)
 
     def run(self):
         """Computes, and blocks meanwhile.
 
         Raises:
-            RequestError: 400 if the model refuses the inputs, 503 if too many
-                wait.
+            RequestError: 400 if the model refuses the inputs, 503 if it lacks
+                memory or the like.
         """
-        begin = time.perf_counter()
+        begin = time.perf_counter() if self._begin is None else self._begin
         try:
-            self._outputs = self._compute()
+            self._compute()
         except BUSY as error:
-            raise RequestError(503, f"Too many requests are waiting: {error.message}") from None
+            raise RequestError(503, f"{self.model} cannot answer now: {_without_places(error.message)}") from None
         except tf.errors.OpError as error:
             raise RequestError(400, f"{self.model} refused the inputs: {_without_places(error.message)}") from None
         self.seconds = time.perf_counter() - begin
 
+    def take(self, outputs):
+        """Gets its rows of a batch's outputs, arrays by name; None where the batch failed."""
+        self._was_in_a_batch = True
+        self._outputs = outputs
+
     def outputs(self):
         """What was computed: dict of arrays."""
-        outputs = {name: _array(tensor) for name, tensor in self._outputs.items()}
-        if BATCH_ROWS in outputs:
-            rows = outputs.pop(BATCH_ROWS)
-            self.batches = rows[rows > 0].tolist()
-        return cut_back(outputs) if self._signature.is_text else outputs
+        return cut_back(self._outputs) if self._signature.is_text else self._outputs
 
     def _compute(self):
-        if self._signature.batched is not None and not self.is_long and self._is_regular():
-            try:
-                return self._signature.batched(**self._tensors)
-            except BUSY:
-                raise
-            except tf.errors.OpError:
-                pass  # perhaps another's row: alone, only the guilty one fails
+        if self.is_joined and not self._was_in_a_batch:
+            rows = self._signature.batches.compute(self)
+            self.batches = [] if rows is None else [rows]
+        if self._outputs is None:  # if a batch failed, perhaps for another's row: alone, only the guilty one fails
+            self._outputs = self._computed_alone()
+
+    def _computed_alone(self):
         try:
-            return self._signature.call(**self._tensors)
+            outputs = self._signature.call(**self.tensors)
         except (TypeError, ValueError) as error:  # of a shape that the function was not made for
             raise RequestError(400, f"{self.model} refused the inputs: {error}") from None
-
-    def _is_regular(self):
-        """Whether the inputs have the shapes of the signature, so that their rows can be joined with others'."""
-        return all(spec.accepts(self._tensors[name].shape) for name, spec in self._signature.inputs.items())
+        return {name: array_of(tensor) for name, tensor in outputs.items()}
 
 
-def _signature(model, function, defaults, *batching):
+def _fits_in_a_batch(tensors, specs):
+    """Whether inputs have the shapes of the signature, and as many rows each, so that others' can be joined to them."""
+    return all(spec.accepts(tensors[name].shape) for name, spec in specs.items()) and (
+        len({tensor.shape[0] for tensor in tensors.values()}) == 1
+    )
+
+
+def _signature(function, defaults, max_batch_size):
     inputs = {
         name: _spec(spec)._replace(default=defaults.get(name))
         for name, spec in sorted(function.structured_input_signature[1].items())  # TensorFlow has no order of its own
@@ -189,8 +201,8 @@ def _signature(model, function, defaults, *batching):
     if not is_text:
         inputs = {name: spec._replace(is_firm=False) for name, spec in inputs.items()}
     apart = is_text or _keeps_rows_apart(inputs, outputs)
-    batched = _batched(model, function, *batching) if apart else None
-    return Signature(inputs, outputs, function, batched, is_text)
+    batches = Batches(function, max_batch_size) if apart else None
+    return Signature(inputs, outputs, function, batches, is_text)
 
 
 def _keeps_rows_apart(inputs, outputs):
@@ -199,45 +211,6 @@ def _keeps_rows_apart(inputs, outputs):
         spec.shape is not None and spec.shape[:1] == (None,) and None not in spec.shape[1:]
         for spec in [*inputs.values(), *outputs.values()]
     )
-
-
-def _batched(model, function, max_batch_size, max_queue):
-    specs = function.structured_input_signature[1]
-    names, output_names = list(specs), [*function.structured_outputs, BATCH_ROWS]
-
-    @tf.function(autograph=False)
-    def together(*tensors):
-        outputs = function(**dict(zip(names, tensors, strict=True)))
-        rows = tf.shape(tensors[0])[0]
-        return [*(outputs[name] for name in function.structured_outputs), tf.one_hot(0, rows, rows, 0)]
-
-    computation = together.get_concrete_function(*specs.values())
-    # What `tf.nondifferentiable_batch_function` does in a graph, without a graph for each request.
-    options = {
-        "f": computation,
-        "captured_tensors": computation.captured_inputs,
-        "Tout": [tensor.dtype for tensor in computation.outputs],
-        "num_batch_threads": 1,  # while one batch is computed the next one gathers; two at once are smaller, and dearer
-        "max_batch_size": max_batch_size,
-        "batch_timeout_micros": 0,
-        "max_enqueued_batches": max_queue,
-        "enable_large_batch_splitting": True,
-        # TensorFlow keeps what goes by a name, with its threads, for ever: so that is one for all versions of a model.
-        "shared_name": f"keras_attention_{model}_{max_batch_size}_{max_queue}",
-        "batching_queue": f"{next(_QUEUES)}",
-    }
-
-    def call(**tensors):
-        outputs = tf.raw_ops.BatchFunction(in_tensors=[tensors[name] for name in names], **options)
-        return dict(zip(output_names, outputs, strict=True))
-
-    return call
-
-
-def _array(tensor):
-    """A tensor as an array; a single string of one as well."""
-    value = tensor.numpy()
-    return np.array(value, object) if isinstance(value, bytes) else value
 
 
 def _without_places(message):

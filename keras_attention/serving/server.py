@@ -46,7 +46,7 @@ def serve(
     set_up_logs()
     warn_if_open(host, token)
     set_threads(intra_op_threads)
-    store = make_store(source, poll_seconds, limits)
+    store = make_store(source, poll_seconds)
     app = make_app(store, limits, token, origins, host, allowed_hosts)
     if page:
         mount_page(app, store)
@@ -79,13 +79,13 @@ def set_threads(intra_op):
     tf.config.threading.set_intra_op_parallelism_threads(intra_op)
 
 
-def make_store(source, poll_seconds=1.0, limits=Limits()):
+def make_store(source, poll_seconds=1.0):
     """A `ModelStore` of `Servable`s, which are warm when they come."""
 
     def load(name, version, place):
         from keras_attention.serving.servable import Servable
 
-        servable = Servable(name, version, place, max_queue=limits.queue)
+        servable = Servable(name, version, place)
         servable.warm_up()
         return servable
 

@@ -89,7 +89,7 @@ def running(folder, limits=Limits(), token=None, poll_seconds=0.05, source=None,
     """A server over a folder, or another source of models, ready."""
     for name in ("keras_attention.access", "keras_attention.serving", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    store = make_store(source or ModelsFolder(folder), poll_seconds, limits)
+    store = make_store(source or ModelsFolder(folder), poll_seconds)
     app = make_app(store, limits, token, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

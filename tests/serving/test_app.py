@@ -103,7 +103,7 @@ def test_a_row_that_fails_harms_no_other_request_of_its_batch(tmp_path):
     signature = module.call.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
     tf.saved_model.save(module, str(tmp_path / "roots" / "1"), signatures=signature)
     with running(tmp_path) as server, concurrent.futures.ThreadPoolExecutor(16) as pool:
-        assert server.store.get("roots").signatures["serving_default"].batched is not None
+        assert server.store.get("roots").signatures["serving_default"].batches is not None
         values = [4.0, -1.0] * 40
         answers = list(pool.map(lambda value: server.predict({"instances": [value]}, "roots"), values))
     for value, (status, answer) in zip(values, answers, strict=True):

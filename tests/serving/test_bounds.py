@@ -203,22 +203,31 @@ def test_an_attack_costs_little_and_others_are_answered_meanwhile(attacked, atta
         attack(attacked)
 
 
-def test_memory_after_many_versions_is_that_after_few(models, tmp_path):
+def save_table(place):
+    """A model of 16 MB of weights and hardly a function."""
     module = tf.Module()
-    module.table = tf.Variable(tf.random.normal([2000, 2000]))  # 16 MB
+    module.table = tf.Variable(tf.random.normal([2000, 2000]))
     module.call = tf.function(lambda x: {"y": tf.gather(module.table, x)}, autograph=False)
     signature = module.call.get_concrete_function(tf.TensorSpec([None], tf.int32, name="x"))
-    tf.saved_model.save(module, str(tmp_path / "table"), signatures=signature)
-    shutil.copytree(tmp_path / "table", models / "table" / "1")
+    tf.saved_model.save(module, str(place), signatures=signature)
+
+
+@pytest.mark.parametrize(("name", "instance"), [("table", 3), ("large_function", "9 May 1979")])
+def test_memory_after_many_versions_is_that_after_few(models, exported, tmp_path, name, instance):
+    if name == "table":
+        save_table(tmp_path / name)
+    else:  # hardly a weight, and a function that takes megabytes
+        shutil.copytree(exported, tmp_path / name)
+    shutil.copytree(tmp_path / name, models / name / "1")
     server = Server(models)
     try:
         memory = {}
         for version in range(2, 52):
-            shutil.copytree(tmp_path / "table", models / ".new")
-            (models / ".new").rename(models / "table" / str(version))
-            path = f"/v1/models/table/versions/{version}:predict"
-            wait_until(lambda path=path: server.status("POST", path, {"instances": [3]}) == 200)
-            shutil.rmtree(models / "table" / str(version - 1))
+            shutil.copytree(tmp_path / name, models / ".new")
+            (models / ".new").rename(models / name / str(version))
+            path = f"/v1/models/{name}/versions/{version}:predict"
+            wait_until(lambda path=path: server.status("POST", path, {"instances": [instance]}) == 200)
+            shutil.rmtree(models / name / str(version - 1))
             memory[version] = server.memory()
         assert memory[51] < 1.1 * memory[6]
     finally:

@@ -59,8 +59,10 @@ class Fixed:
 
     def prepare(self, signature_name, inputs):
         outputs = self.answers(**inputs) if self.name == "stories" else self.outputs(*inputs["text"])
-        attributes = {"model": self.name, "is_long": False, "seconds": 0.0, "batches": []}
-        return SimpleNamespace(**attributes, run=lambda: None, outputs=lambda: outputs)
+        attributes = {"model": self.name, "is_long": False, "is_joined": False, "seconds": 0.0, "batches": []}
+        return SimpleNamespace(
+            **attributes, start=lambda threads: threads.submit(lambda: None), outputs=lambda: outputs
+        )
 
     def answers(self, story, question):
         assert story.shape[0] == question.shape[0] == 1
