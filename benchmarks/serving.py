@@ -4,7 +4,7 @@
 taken from the Python in `PEERS_PYTHON`, if their packages do not go with ours: `pip install kserve litserve
 tensorflow tensorflow-text`. All serve the same SavedModel and answer with all its outputs, one date a request; the
 clients are one process of asyncio, on the same cores. `--soak MINUTES` runs mixed load, hostile requests among it,
-against ours, and plots its memory.
+against ours, changes the version of the model ten times meanwhile, and plots its memory.
 """
 
 import argparse
@@ -15,11 +15,13 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -28,6 +30,7 @@ from harness import ROOT, save
 CLIENTS, SECONDS, ROUNDS = (1, 32), 8.0, 2
 GOALS = {"KServe": 2.0, "LitServe": 1.5}
 PORT = 8711
+CHANGES = 10  # of the version, during a soak
 DATES = [
     f"{day} {month} {year}" for day in range(1, 29) for month in ("May", "June", "October") for year in (1979, 2014)
 ]
@@ -161,8 +164,23 @@ print(1000 * statistics.median(seconds[100:]))
     return float(run.stdout)
 
 
+def renew(folder):
+    """Puts the best version of a model's folder beside itself as the next one, as an export does."""
+    best = max(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+    shutil.copytree(folder / str(best), folder.parent / ".next")
+    (folder.parent / ".next").rename(folder / str(best + 1))
+
+
 def soak(models, minutes):
-    """Mixed load, a third of it hostile; every answer must be the right kind. Plots the memory."""
+    """Mixed load, a third of it hostile, with version changes, on a copy of the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder)
+        shutil.copytree(best_version(models), copy / "date_converter" / "1")
+        _soak(copy, minutes)
+
+
+def _soak(models, minutes):
+    """Every answer must be the right kind. Plots the memory."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -213,21 +231,29 @@ def soak(models, minutes):
             points.append(((time.perf_counter() - begin) / 60, memory(process.pid)))
             await asyncio.sleep(2.0)
 
+    async def change():
+        for _ in range(CHANGES):
+            await asyncio.sleep(60 * minutes / (CHANGES + 1))
+            await asyncio.to_thread(renew, models / "date_converter")
+
     async def run():
         until = time.perf_counter() + 60 * minutes
-        await asyncio.gather(watch(until), *(client(until) for _ in range(8)))
+        await asyncio.gather(watch(until), change(), *(client(until) for _ in range(8)))
 
     try:
         asyncio.run(run())
+        states = json.load(urllib.request.urlopen(f"http://127.0.0.1:{PORT}/v1/models/date_converter"))
     finally:
         stop(process)
+    answering = max(int(row["version"]) for row in states["model_version_status"] if row["state"] == "AVAILABLE")
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     axes.plot(*zip(*points, strict=True))
     axes.set(xlabel="minutes of mixed load", ylabel="resident memory, GB", ylim=(0, None))
     figure.savefig(ROOT / "docs/images/serving_memory.png", dpi=120)
     later = [gigabytes for minute, gigabytes in points if minute > minutes / 6]
     figures = {
-        "minutes": minutes, "answers": counts, "wrong": len(wrong), "first_wrong": wrong[:5],
+        "minutes": minutes, "version_changes": answering - 1,
+        "answers": counts, "wrong": len(wrong), "first_wrong": wrong[:5],
         "memory_gb_after_a_sixth": later[0], "memory_gb_at_the_end": later[-1], "memory_gb_highest": max(later),
     }  # fmt: skip
     print(figures)
