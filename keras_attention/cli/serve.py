@@ -1,6 +1,7 @@
 """The subcommand `serve`."""
 
 import argparse
+import pathlib
 
 from keras_attention.cli.common import add_command, positive, seconds
 
@@ -106,6 +107,7 @@ def _add_limits(serve):
 def _serve(options):
     try:
         from keras_attention.serving.middleware import read_token
+        from keras_attention.serving.model_sources import source_of
         from keras_attention.serving.server import serve
         from keras_attention.serving.tls import read_tls
     except ModuleNotFoundError as error:
@@ -125,7 +127,7 @@ def _serve(options):
         _serve_replicas(options, shared)
         return
     serve(
-        _source(options),
+        source_of(_place_of_models(options)),
         page=options.page,
         grpc_port=options.grpc_port,
         origins=options.cors,
@@ -153,13 +155,12 @@ def _limits_of(options):
 def _serve_replicas(options, shared):
     if options.grpc_port is not None:
         raise ValueError("--grpc-port does not go with --replicas, which answer REST only.")
-    if options.cors or options.allow_host or options.model_config:
-        raise ValueError("--cors, --allow-host and --model-config do not go with --replicas.")
-    from keras_attention.pretrained import FOLDER
+    if options.cors or options.allow_host:
+        raise ValueError("--cors and --allow-host do not go with --replicas.")
     from keras_attention.serving.replicas import serve_replicas
 
     serve_replicas(
-        options.folder or FOLDER,
+        _place_of_models(options),
         options.replicas,
         max_replicas=options.max_replicas,
         target_ongoing_requests=options.target_ongoing_requests,
@@ -169,16 +170,17 @@ def _serve_replicas(options, shared):
     )
 
 
-def _source(options):
-    """The models to serve: those of the folder, or of the configuration file."""
+def _place_of_models(options):
+    """The folder of models, or the configuration file."""
     from keras_attention.pretrained import FOLDER
-    from keras_attention.serving.model_sources import ConfigFile, ModelsFolder
 
     if not options.model_config:
-        return ModelsFolder(options.folder or FOLDER)
+        return options.folder or FOLDER
     if options.folder:
         raise ValueError("FOLDER and --model-config do not go together: the file names the models' folders.")
-    return ConfigFile(options.model_config)
+    if not pathlib.Path(options.model_config).is_file():
+        raise FileNotFoundError(f"--model-config: {options.model_config} is not a file.")
+    return options.model_config
 
 
 def _port(text):

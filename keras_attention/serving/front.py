@@ -53,8 +53,26 @@ def make_front(replicas, limits=Limits(), token=None):
         A `fastapi.FastAPI`.
     """
     app = FastAPI(title="keras-attention", docs_url=None, redoc_url=None, openapi_url=None)
-    metrics = Metrics()
-    models = set()  # that answered, lest strangers make up labels
+    _add_health(app, replicas)
+    _add_models(app, replicas, limits)
+
+    @app.exception_handler(405)
+    async def not_found(request, error):
+        return _response(_refusal(405, f"Malformed request: {request.method} {request.url.path}"))
+
+    @app.exception_handler(RequestError)
+    async def refuse(request, error):
+        return _response(_refusal(error.status, error.message))
+
+    app.add_middleware(Compression, most=limits.body)
+    if token:
+        app.add_middleware(Token, token=token)
+    app.add_middleware(AccessLog)
+    return app
+
+
+def _add_health(app, replicas):
+    """Adds whether the front lives, and whether a replica answers."""
 
     @app.get("/healthz")
     async def healthz():
@@ -67,6 +85,12 @@ def make_front(replicas, limits=Limits(), token=None):
                 return _response(await ask(replicas, "GET", "/readyz", b""))
         except TimeoutError:
             return Response("not ready; no replica answers\n", 503, media_type="text/plain")
+
+
+def _add_models(app, replicas, limits):
+    """Adds what replicas answer, and the metrics of it."""
+    metrics = Metrics()
+    models = set()  # that answered, lest strangers make up labels
 
     @app.get(METRICS_PATH)
     async def prometheus():
@@ -89,20 +113,6 @@ def make_front(replicas, limits=Limits(), token=None):
             status = "OK" if answer.status == 200 else name_of_status(answer.status)
             metrics.count_request(model, status, time.perf_counter() - begin)
         return _response(answer)
-
-    @app.exception_handler(405)
-    async def not_found(request, error):
-        return _response(_refusal(405, f"Malformed request: {request.method} {request.url.path}"))
-
-    @app.exception_handler(RequestError)
-    async def refuse(request, error):
-        return _response(_refusal(error.status, error.message))
-
-    app.add_middleware(Compression, most=limits.body)
-    if token:
-        app.add_middleware(Token, token=token)
-    app.add_middleware(AccessLog)
-    return app
 
 
 async def ask(replicas, method, path, body, json_size=None):

@@ -3,6 +3,7 @@
 import math
 import os
 import textwrap
+from typing import NamedTuple
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # not of this page alone; read when it is imported
 
@@ -66,6 +67,17 @@ addEventListener("message", ({ data, source }) => {
 """
 
 
+class _Parts(NamedTuple):
+    """What a reader of the page sees."""
+
+    name: gradio.Dropdown
+    text: gradio.Textbox
+    examples: gradio.Dataset
+    story: gradio.Textbox
+    button: gradio.Button
+    answer: gradio.HTML
+
+
 def make_page(store, predictor):
     """The page as an application of its own.
 
@@ -78,45 +90,7 @@ def make_page(store, predictor):
     """
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     with gradio.Blocks(title="keras-attention", analytics_enabled=False) as blocks:
-        gradio.Markdown("# keras-attention")
-        with gradio.Row():
-            name = gradio.Dropdown(label="Model", allow_custom_value=True, elem_id="model")
-            text = gradio.Textbox(
-                label="Text",
-                placeholder="a date or a sentence",
-                max_lines=1,
-                scale=3,
-                min_width=280,
-                autofocus=True,
-                elem_id="text",
-            )
-        examples = gradio.Dataset(
-            components=["textbox"], samples=[[example] for example in EXAMPLES], label="Examples", visible=False,
-            samples_per_page=len(EXAMPLES), elem_id="examples",
-        )  # fmt: skip
-        story = gradio.Textbox(label="Story, a sentence a line", lines=6, max_lines=20, visible=False, elem_id="story")
-        button = gradio.Button("Convert", variant="primary", elem_id="convert")
-        answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
-
-        def offer(chosen):
-            names = store.names
-            first = next((name for name in names if _inputs(store, name)), names[0] if names else None)
-            return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
-
-        def fit(name):
-            asks, dates = _inputs(store, name) == STORY_INPUTS, _reads_dates(store, name)
-            label = "Question" if asks else "Date" if dates else "Text"
-            return gradio.Textbox(visible=asks), gradio.Textbox(label=label), gradio.Dataset(visible=dates)
-
-        def convert(name, text, story):
-            return answer_html(store, predictor, name, text, story)
-
-        options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
-        blocks.load(offer, name, name, show_progress="hidden", **options)
-        name.change(fit, name, [story, text, examples], show_progress="hidden", **options)
-        taken = examples.click(lambda sample: sample[0], examples, text, show_progress="hidden", **options)
-        taken.then(convert, [name, text, story], answer, **options)
-        gradio.on([button.click, text.submit], convert, [name, text, story], answer, api_name="convert", **options)
+        _connect(_lay_out(), blocks, store, predictor)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     return gradio.mount_gradio_app(
         app,
@@ -132,6 +106,55 @@ def make_page(store, predictor):
         # As `css` the style would reach nothing outside Gradio's components.
         head=f"<style>{_STYLE}</style><script>{_SCRIPT}</script>",
     )
+
+
+def _lay_out():
+    """The `_Parts`, in their places."""
+    gradio.Markdown("# keras-attention")
+    with gradio.Row():
+        name = gradio.Dropdown(label="Model", allow_custom_value=True, elem_id="model")
+        text = gradio.Textbox(
+            label="Text",
+            placeholder="a date or a sentence",
+            max_lines=1,
+            scale=3,
+            min_width=280,
+            autofocus=True,
+            elem_id="text",
+        )
+    examples = gradio.Dataset(
+        components=["textbox"], samples=[[example] for example in EXAMPLES], label="Examples", visible=False,
+        samples_per_page=len(EXAMPLES), elem_id="examples",
+    )  # fmt: skip
+    story = gradio.Textbox(label="Story, a sentence a line", lines=6, max_lines=20, visible=False, elem_id="story")
+    button = gradio.Button("Convert", variant="primary", elem_id="convert")
+    answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
+    return _Parts(name, text, examples, story, button, answer)
+
+
+def _connect(parts, blocks, store, predictor):
+    """Says what happens when the page is opened, and when a reader does something."""
+
+    def offer(chosen):
+        names = store.names
+        first = next((name for name in names if _inputs(store, name)), names[0] if names else None)
+        return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
+
+    def fit(name):
+        asks, dates = _inputs(store, name) == STORY_INPUTS, _reads_dates(store, name)
+        label = "Question" if asks else "Date" if dates else "Text"
+        return gradio.Textbox(visible=asks), gradio.Textbox(label=label), gradio.Dataset(visible=dates)
+
+    def convert(name, text, story):
+        return answer_html(store, predictor, name, text, story)
+
+    name, text, examples, story, button, answer = parts
+    options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
+    blocks.load(offer, name, name, show_progress="hidden", **options)
+    name.change(fit, name, [story, text, examples], show_progress="hidden", **options)
+    taken = examples.click(lambda sample: sample[0], examples, text, show_progress="hidden", **options)
+    taken.then(convert, [name, text, story], answer, **options)
+    gradio.on([button.click, text.submit], convert, [name, text, story], answer, api_name="convert", **options)
 
 
 def answer_html(store, predictor, name, text, story=""):

@@ -101,6 +101,11 @@ class ConfigFile:
         return status.st_size, status.st_mtime_ns, status.st_ino
 
 
+def source_of(path):
+    """The `ConfigFile` or the `ModelsFolder` at a path, with what they raise."""
+    return ConfigFile(path) if pathlib.Path(path).is_file() else ModelsFolder(path)
+
+
 def read_config(file):
     """The models of a configuration file, a `ModelConfig` by name.
 

@@ -6,6 +6,7 @@ import pathlib
 import secrets
 import sys
 
+from keras_attention.serving.model_sources import source_of
 from keras_attention.serving.predictor import Limits
 from keras_attention.serving.replica import Replica
 
@@ -16,11 +17,11 @@ LOGGING = {"enable_access_log": False}  # the front writes one
 
 
 @contextlib.contextmanager
-def running_replicas(folder, replicas=2, limits=Limits(), poll_seconds=1.0, address="local", **options):
+def running_replicas(place, replicas=2, limits=Limits(), poll_seconds=1.0, address="local", **options):
     """Replicas that answer within a `with` block, which gets Ray Serve's handle of them.
 
     Args:
-        folder: see `serve_replicas`, as are the others.
+        place: see `serve_replicas`, as are the others.
         replicas: processes.
         limits: see `Limits`.
         poll_seconds: how often a replica looks for new versions.
@@ -29,13 +30,13 @@ def running_replicas(folder, replicas=2, limits=Limits(), poll_seconds=1.0, addr
             `intra_op_threads`.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        FileNotFoundError: if the folder or file is not there.
         RuntimeError: if Ray is not installed, or the replicas do not start.
-        ValueError: if `max_replicas` is below `replicas`.
+        ValueError: if `max_replicas` is below `replicas`, or the file is wrong.
     """
     alone = address == "local"
     ray, serve = import_ray(alone)
-    bound = deploy_replica(folder, replicas, limits, poll_seconds, **options)
+    bound = deploy_replica(place, replicas, limits, poll_seconds, **options)
     if alone:
         # A replica asks for one CPU, by which Ray spreads replicas over machines; on one machine all shall find room.
         processors = max(os.cpu_count() or 1, replicas, options.get("max_replicas") or 0)
@@ -51,7 +52,7 @@ def running_replicas(folder, replicas=2, limits=Limits(), poll_seconds=1.0, addr
 
 
 def deploy_replica(
-    folder,
+    place,
     replicas=2,
     limits=Limits(),
     poll_seconds=1.0,
@@ -63,7 +64,7 @@ def deploy_replica(
     """The deployment of `Replica`, bound.
 
     Args:
-        folder: see `serve_replicas`, as are the others.
+        place: see `serve_replicas`, as are the others.
         replicas: processes; the fewest if there is a `max_replicas`.
         limits: see `Limits`.
         poll_seconds: how often a replica looks for new versions.
@@ -74,20 +75,14 @@ def deploy_replica(
         intra_op_threads: threads of each replica.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        FileNotFoundError: if the folder or file is not there.
         RuntimeError: if Ray is not installed.
-        ValueError: if `max_replicas` is below `replicas`.
+        ValueError: if `max_replicas` is below `replicas`, or the file is wrong.
     """
     _, serve = import_ray()
-    most = replicas if max_replicas is None else max_replicas
-    if not 1 <= replicas <= most:
-        raise ValueError(f"replicas must be at least 1 and at most max_replicas ({max_replicas}). Received {replicas}.")
-    folder = pathlib.Path(folder).resolve()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder} is not a folder. Export a model into it: `keras-attention export RUN {folder}/NAME`."
-        )
-    bounds = {"min_replicas": replicas, "max_replicas": most, "target_ongoing_requests": target_ongoing_requests}
+    number = _number_of(replicas, max_replicas, target_ongoing_requests)
+    place = pathlib.Path(place).resolve()
+    source_of(place)  # what is wrong with it is said here, not by each replica
     deployment = serve.deployment(
         Replica,
         name="replica",
@@ -98,9 +93,20 @@ def deploy_replica(
         graceful_shutdown_timeout_s=30,
         logging_config=LOGGING,
         ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
-        **({"num_replicas": replicas} if most == replicas else {"autoscaling_config": bounds}),
+        **number,
     )
-    return deployment.bind(str(folder), limits, poll_seconds, intra_op_threads)
+    return deployment.bind(str(place), limits, poll_seconds, intra_op_threads)
+
+
+def _number_of(replicas, max_replicas, target_ongoing_requests):
+    """How many replicas there are, as Ray Serve has it: always so many, or as the requests want it."""
+    most = replicas if max_replicas is None else max_replicas
+    if not 1 <= replicas <= most:
+        raise ValueError(f"replicas must be at least 1 and at most max_replicas ({max_replicas}). Received {replicas}.")
+    if most == replicas:
+        return {"num_replicas": replicas}
+    bounds = {"min_replicas": replicas, "max_replicas": most, "target_ongoing_requests": target_ongoing_requests}
+    return {"autoscaling_config": bounds}
 
 
 def import_ray(alone=False):

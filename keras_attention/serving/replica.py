@@ -7,15 +7,15 @@ from urllib.parse import unquote
 from keras_attention.serving.app import make_app
 from keras_attention.serving.front import Answer
 from keras_attention.serving.logs import ACCESS, set_up_logs
-from keras_attention.serving.model_sources import ModelsFolder
+from keras_attention.serving.model_sources import source_of
 from keras_attention.serving.open_inference_routes import JSON_SIZE
 
 
 class Replica:
-    """One process with models. It takes requests once it has looked at the folder and a model answers.
+    """One process with models. It takes requests once it has looked for models and one answers.
 
     Args:
-        folder: see `ModelStore`.
+        place: folder of models, or a model configuration file.
         limits: see `Limits`.
         poll_seconds: how often to look for new versions.
         intra_op_threads: see `set_threads`.
@@ -24,7 +24,7 @@ class Replica:
         RuntimeError: if there is no model that can be loaded.
     """
 
-    def __init__(self, folder, limits, poll_seconds, intra_op_threads):
+    def __init__(self, place, limits, poll_seconds, intra_op_threads):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # replicas may share one
         from keras_attention.serving.server import make_store, set_threads  # here, since it imports TensorFlow
@@ -32,7 +32,7 @@ class Replica:
         set_threads(intra_op_threads)
         set_up_logs()
         ACCESS.setLevel(logging.WARNING)  # the front writes that
-        self._store = make_store(ModelsFolder(folder), poll_seconds)
+        self._store = make_store(source_of(place), poll_seconds)
         self._store.look()
         self.check_health()
         self._store.start()

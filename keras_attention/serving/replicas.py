@@ -24,7 +24,7 @@ from keras_attention.serving.ray_replicas import (
 
 
 def serve_replicas(
-    folder,
+    place,
     replicas=2,
     host="127.0.0.1",
     port=8501,
@@ -38,14 +38,14 @@ def serve_replicas(
     intra_op_threads=1,
     tls=None,
 ):
-    """Serves the models of a folder from several processes until it is told to stop; requests that are under way then
-    are finished.
+    """Serves models from several processes until it is told to stop; requests that are under way then are finished.
 
     Each replica finds new versions of a model by itself, so two versions answer
     for a moment.
 
     Args:
-        folder: see `ModelStore`; all machines must see it under this path.
+        place: folder of models, or a model configuration file, which each
+            replica reads again when it changes; all machines must see it, and what it names, under this path.
         replicas: processes; the fewest if there is a `max_replicas`.
         host: address to listen at; the default hears this machine only.
         port: HTTP port.
@@ -62,9 +62,9 @@ def serve_replicas(
         tls: see `Tls`; None for connections that are not encrypted.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        FileNotFoundError: if the folder or file is not there.
         RuntimeError: if Ray is not installed, or the replicas do not start.
-        ValueError: if `max_replicas` is below `replicas`.
+        ValueError: if `max_replicas` is below `replicas`, or the file is wrong.
     """
     set_up_logs()
     warn_if_open(host, token)
@@ -74,7 +74,7 @@ def serve_replicas(
         "gpus": gpus,
         "intra_op_threads": intra_op_threads,
     }
-    with running_replicas(folder, replicas, limits, poll_seconds, address=address, **options) as handle:
+    with running_replicas(place, replicas, limits, poll_seconds, address=address, **options) as handle:
         app = make_front(handle, limits, token)
         make_server(app, host, port, limits, tls).run()
 
@@ -83,7 +83,8 @@ def build(arguments):
     """Ray Serve's application, for a configuration file whose `import_path` names this function.
 
     Args:
-        arguments: the file's `args`, a dict: `folder`; `replicas`,
+        arguments: the file's `args`, a dict: `folder`, or a model
+            configuration file in its place; `replicas`,
             `max_replicas`, `target_ongoing_requests`, `gpus`,
             `intra_op_threads` and `poll_seconds` as for `serve_replicas`; `limits`, a dict;
             `token_file`, which holds the token; `fronts`, the processes that
@@ -93,16 +94,16 @@ def build(arguments):
         A `ray.serve.Application`.
 
     Raises:
-        FileNotFoundError: if the folder is not there.
+        FileNotFoundError: if the folder or file is not there.
         RuntimeError: if Ray is not installed.
-        ValueError: if `max_replicas` is below `replicas`.
+        ValueError: if `max_replicas` is below `replicas`, or the file is wrong.
     """
     _, serve = import_ray()
     arguments = dict(arguments)
     token = read_token(arguments.pop("token_file", None))
     fronts = arguments.pop("fronts", 1)
     limits = Limits(**arguments.pop("limits", {}))
-    replica = deploy_replica(limits=limits, **arguments)
+    replica = deploy_replica(arguments.pop("folder"), limits=limits, **arguments)
 
     def build_front():
         set_up_logs()

@@ -1,5 +1,6 @@
 """`keras-attention serve`: the application under uvicorn, on one machine."""
 
+import contextlib
 import gc
 
 from keras_attention.serving.app import make_app
@@ -50,19 +51,16 @@ def serve(
     app = make_app(store, limits, token, origins, host, allowed_hosts)
     if page:
         mount_page(app, store)
-    grpc_server = None
-    if grpc_port is not None:  # before anything is loaded, since the port may be taken
-        from keras_attention.serving.grpc_server import start_grpc
+    with contextlib.ExitStack() as ending:
+        ending.callback(store.stop)
+        ending.callback(app.state.predictor.close)
+        if grpc_port is not None:  # before anything is loaded, since the port may be taken
+            from keras_attention.serving.grpc_server import start_grpc
 
-        grpc_server = start_grpc(app.state.predictor, host, grpc_port, token, tls)
-    store.start()
-    try:
+            grpc_server = start_grpc(app.state.predictor, host, grpc_port, token, tls)
+            ending.callback(lambda: grpc_server.stop(grace=30).wait())
+        store.start()
         make_server(app, host, port, limits, tls).run()
-    finally:
-        if grpc_server is not None:
-            grpc_server.stop(grace=30).wait()
-        app.state.predictor.close()
-        store.stop()
 
 
 def set_threads(intra_op):

@@ -21,7 +21,7 @@ import tensorflow as tf
 import uvicorn
 from fastapi.testclient import TestClient
 
-from keras_attention.serving import front, ray_replicas, replicas
+from keras_attention.serving import front, ray_replicas, replica, replicas, server
 from keras_attention.serving.front import ATTEMPTS, Answer
 from keras_attention.serving.place import raw_path, serving_place
 from keras_attention.serving.predictor import Limits
@@ -194,6 +194,27 @@ def test_front_inflates_a_body():
     client = TestClient(front.make_front(handle))
     client.post("/v1/models/a%2Fb:predict", content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
     assert handle.asked == ("POST", "/v1/models/a%2Fb:predict", b"{}", None)
+
+
+def test_a_replica_serves_what_a_configuration_file_names(models, monkeypatch):
+    monkeypatch.setattr(server, "set_threads", lambda intra_op: None)  # TensorFlow has computed here before
+    monkeypatch.setattr(replica, "set_up_logs", lambda: None)
+    (models / "go").touch()
+    file = models / "models.config"
+    labels = "version_labels { key: 'stable' value: 1 }"
+    file.write_text(f"model_config_list {{ config {{ name: 'twice' base_path: 'double' {labels} }} }}")
+    one = replica.Replica(str(file), Limits(), 1.0, 1)
+    path, body = "/v1/models/twice/labels/stable:predict", b'{"instances": [3]}'
+    answer = asyncio.run(one.answer("POST", path, body))
+    assert (answer.status, json.loads(answer.body)) == (200, {"predictions": [6.0]})
+
+
+@needs_ray
+def test_a_wrong_configuration_file_is_named(tmp_path):
+    file = tmp_path / "models.config"
+    file.write_text("nonsense")
+    with pytest.raises(ValueError, match=r"models\.config must hold a ModelServerConfig"):
+        replicas.build({"folder": file})
 
 
 @needs_ray
