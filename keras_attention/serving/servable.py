@@ -58,14 +58,16 @@ class Servable:
 
     Raises:
         Exception: whatever TensorFlow raises for a folder that it cannot load.
-        ValueError: if there is no signature.
+        ValueError: if there is no signature, or no graph to serve.
     """
 
     def __init__(self, name, version, folder, max_batch_size=256):
         self.name = name
         self.version = version
         self.folder = pathlib.Path(folder)
-        self._loaded = tf.saved_model.load(str(folder))  # what the signatures read lives as long as this
+        graph = _graph_to_serve(self.folder)
+        # What the signatures read lives as long as this.
+        self._loaded = tf.saved_model.load(str(folder), tags=list(graph.meta_info_def.tags))
         defaults = read_defaults(folder)
         self.signatures = {
             key: _signature(function, defaults.get(key, {}), max_batch_size)
@@ -73,7 +75,7 @@ class Servable:
         }
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
-        self.metadata = _metadata(self.folder)
+        self.metadata = _metadata(graph)
 
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""
@@ -231,8 +233,15 @@ def _spec(spec):
     return TensorSpec(spec.dtype.name, shape)
 
 
-def _metadata(folder):
-    (graph,) = [graph for graph in read_description(folder).meta_graphs if "serve" in graph.meta_info_def.tags]
+def _graph_to_serve(folder):
+    """The graph that TensorFlow Serving takes, whose only tag is `serve`; else one that has other tags besides."""
+    graphs = [graph for graph in read_description(folder).meta_graphs if "serve" in graph.meta_info_def.tags]
+    if not graphs:
+        raise ValueError(f"{folder} has no graph with the tag 'serve'. Save it with that tag.")
+    return min(graphs, key=lambda graph: len(graph.meta_info_def.tags))
+
+
+def _metadata(graph):
     return {
         "signature_def": {
             "signature_def": {
