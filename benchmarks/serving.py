@@ -196,7 +196,7 @@ def _soak(models, minutes):
         (path, json.dumps({"instances": ["9" * 100_000]}).encode(), 400),
         (path, json.dumps({"instances": ["9"] * 5000}).encode(), 400),
         (path, b" " * 2_000_000, 413),
-        ("/v1/models/..%2f..%2fetc:predict", b"{}", 400),
+        ("/v1/models/..%2f..%2fetc:predict", b"{}", 404),
         ("/v1/models/nope:predict", b"{}", 404),
         (path, json.dumps({"instances": [{"b64": base64.b64encode(b"\xff\xfe\0").decode()}]}).encode(), 200),
         (path, json.dumps({"instances": ["\0", "9" * 5000]}).encode(), 200),
@@ -213,8 +213,11 @@ def _soak(models, minutes):
             await asyncio.sleep(0.05)
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
-                head = f"POST {place} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-                writer.write(head.encode() + (body[: len(body) // 2] if hangs_up else body))
+                head = f"POST {place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                writer.write(
+                    f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
+                    + (body[: len(body) // 2] if hangs_up else body)
+                )
                 if not hangs_up:
                     status = int((await reader.read()).split(b" ", 2)[1])
                     counts[status] = counts.get(status, 0) + 1
