@@ -1,7 +1,6 @@
-"""TensorFlow Serving's gRPC services, to predict and to ask about models, over the servables of the REST routes."""
+"""The gRPC server, and TensorFlow Serving's services in it, to predict and to ask about models."""
 
 import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -19,8 +18,10 @@ from tensorflow_serving.apis import (
 
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.serving.errors import RequestError
+from keras_attention.serving.grpc_calls import answered, counted
+from keras_attention.serving.grpc_open_inference import SERVICE as OPEN_INFERENCE
+from keras_attention.serving.grpc_open_inference import add_open_inference
 from keras_attention.serving.grpc_services import STREAMS, TokenInterceptor, add_services
-from keras_attention.serving.predictor import name_of_status
 from keras_attention.serving.signatures import are_inputs
 
 SERVICES = tuple(  # of files that reflection finds because they were imported
@@ -28,12 +29,6 @@ SERVICES = tuple(  # of files that reflection finds because they were imported
     for file, name in ((prediction_service_pb2, "PredictionService"), (model_service_pb2, "ModelService"))
 )
 THREADS = 32  # that answer calls
-_CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    499: grpc.StatusCode.CANCELLED,
-    503: grpc.StatusCode.UNAVAILABLE,
-}
 
 
 class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
@@ -49,35 +44,22 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
 
     def Predict(self, request, context):
         """Answers a `PredictRequest`, or ends the call with a status."""
-        return self._answered(self._predict, request, context)
+        return answered(self._predict, request, context)
 
     def GetModelMetadata(self, request, context):
         """Answers with the signatures of a model."""
-        return self._answered(self._metadata, request, context)
+        return answered(self._metadata, request, context)
 
     def GetModelStatus(self, request, context):
         """Answers with the states of a model's versions."""
-        return self._answered(self._status, request, context)
-
-    def _answered(self, answer, request, context):
-        try:
-            return answer(request, context)
-        except RequestError as error:
-            context.abort(_CODES.get(error.status, grpc.StatusCode.INTERNAL), error.message)
+        return answered(self._status, request, context)
 
     def _predict(self, request, context):
-        begin, status = time.perf_counter(), "INTERNAL"
         servable = self.predictor.store.get(*_model(request.model_spec))
-        try:
+        with counted(self.predictor.metrics, servable.name):
             name = request.model_spec.signature_name or SIGNATURE
             inputs = _inputs(servable, name, request, self.predictor.limits)
             outputs = self.predictor.predict(servable, name, inputs, context.add_callback)
-            status = "OK"
-        except RequestError as error:
-            status = name_of_status(error.status)
-            raise
-        finally:
-            self.predictor.metrics.count_request(servable.name, status, time.perf_counter() - begin, "GRPC")
         unknown = set(request.output_filter) - set(outputs)
         if unknown:
             raise RequestError(400, f"output tensor alias not found in signature: {', '.join(sorted(unknown))}")
@@ -193,7 +175,8 @@ def start_grpc(predictor, host, port, token=None, tls=None):
     services = Services(predictor)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, server)
-    closing = add_services(server, predictor.store, SERVICES)
+    add_open_inference(server, predictor)
+    closing = add_services(server, predictor.store, [*SERVICES, OPEN_INFERENCE])
     _bind(server, f"{host}:{port}", port, tls)
     server.start()
     return GrpcServer(server, closing)

@@ -12,8 +12,11 @@ import hmac
 import threading
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from keras_attention.serving import open_inference_messages
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 STREAMS = 16  # of each kind that may be open; each holds a thread
@@ -70,7 +73,7 @@ class Reflection(reflection.ReflectionServicer):
     """Tells which services and messages there are, to no more than `STREAMS` clients at once."""
 
     def __init__(self, services):
-        super().__init__(services)
+        super().__init__(services, _Pools())
         self._streams = Streams()
 
     def ServerReflectionInfo(self, request_iterator, context):
@@ -81,6 +84,19 @@ class Reflection(reflection.ReflectionServicer):
     def close(self):
         """Ends the streams that are open."""
         self._streams.close()
+
+
+class _Pools:
+    """The pool of the open inference protocol, and the default pool of messages, as one."""
+
+    def __getattr__(self, find):
+        def found(*arguments):
+            try:
+                return getattr(open_inference_messages.POOL, find)(*arguments)
+            except KeyError:
+                return getattr(descriptor_pool.Default(), find)(*arguments)
+
+        return found
 
 
 class Streams:

@@ -2,18 +2,18 @@
 
     {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["9"]}]}
 
-Tensors of a request may also lie behind the JSON as bytes, as Triton's client
-sends them. Answers are JSON.
+Tensors may also lie behind the JSON as bytes, as Triton's client sends them and
+asks for them.
 
 Reference: https://kserve.github.io/open-inference-protocol/
 """
 
-import collections
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+import keras_attention
 from keras_attention.serving import tensors
 from keras_attention.serving.errors import RequestError
 from keras_attention.serving.signatures import DEFAULT, are_inputs, signature_of
@@ -25,6 +25,21 @@ DATATYPES = {
     "string": "BYTES", "object": "BYTES",
 }  # fmt: skip
 
+SERVER = {"name": "keras-attention", "version": keras_attention.__version__, "extensions": ["binary_tensor_data"]}
+
+
+class InferAnswer(NamedTuple):
+    """The body of an answer.
+
+    Attributes:
+        body: bytes.
+        json_size: bytes of JSON, behind which tensors lie; None if it is JSON
+            alone.
+    """
+
+    body: bytes
+    json_size: int | None
+
 
 class InferRequest(NamedTuple):
     """What a client asks.
@@ -32,31 +47,39 @@ class InferRequest(NamedTuple):
     Attributes:
         signature_name: one of the model's signatures.
         inputs: arrays by name.
-        outputs: names of those that are wanted; empty for all.
+        outputs: whether an output that is wanted is to be sent as bytes, by
+            name; empty for all outputs.
         id: to be sent back, or None.
+        as_bytes: whether to send outputs as bytes that say nothing else.
     """
 
     signature_name: str
     inputs: dict
-    outputs: list
+    outputs: dict
     id: str | None
+    as_bytes: bool = False
 
     def format_answer(self, outputs, servable):
-        """The body of the answer, bytes.
+        """The `InferAnswer`.
 
         Raises:
             RequestError: 400 for an output that there is not, or that has no
                 datatype of the tensors.
         """
-        unknown = [name for name in self.outputs if name not in outputs]
-        if unknown:
-            known = ", ".join(outputs)
-            raise RequestError(400, f"There is no output '{unknown[0]}' in the signature. There are: {known}.")
-        names = self.outputs or list(outputs)
         answer = {"model_name": servable.name, "model_version": str(servable.version)}
         if self.id is not None:
             answer["id"] = self.id
-        return tensors.dump(answer | {"outputs": [_formatted(name, outputs[name]) for name in names]})
+        described, behind = [], []
+        for name, array in wanted_outputs(outputs, self.outputs).items():
+            tensor = described_array(name, array)
+            if self.outputs.get(name, self.as_bytes):
+                behind.append(to_bytes(array))
+                tensor["parameters"] = {"binary_data_size": len(behind[-1])}
+            else:
+                tensor["data"] = tensors.json_values("", array.reshape(-1))
+            described.append(tensor)
+        head = tensors.dump(answer | {"outputs": described})
+        return InferAnswer(b"".join([head, *behind]), len(head) if behind else None)
 
 
 def parse_request(body, signatures, json_size=None):
@@ -77,11 +100,15 @@ def parse_request(body, signatures, json_size=None):
         raise RequestError(400, f"The body must have at least the {json_size} bytes of JSON that its header tells of.")
     content = tensors.load(body[:json_size])
     _must_be(content, dict, "The request")
-    name = _must_be(content.get("parameters", {}), dict, "'parameters'").get("signature_name", DEFAULT)
+    parameters = _must_be(content.get("parameters", {}), dict, "'parameters'")
+    name = parameters.get("signature_name", DEFAULT)
     specs = signature_of(name, signatures)
     inputs = _inputs(content, specs, memoryview(body)[len(body) if json_size is None else json_size :])
     identity = content.get("id")
-    return InferRequest(name, inputs, _wanted(content), None if identity is None else _must_be(identity, str, "'id'"))
+    if identity is not None:
+        _must_be(identity, str, "'id'")
+    as_bytes = _must_be(parameters.get("binary_data_output", False), bool, "'binary_data_output'")
+    return InferRequest(name, inputs, _wanted(content, as_bytes), identity, as_bytes)
 
 
 def describe_model(servable, versions):
@@ -116,37 +143,66 @@ def _inputs(content, specs, behind):
         else:
             if not _is_count(size) or size > len(behind):
                 raise RequestError(400, f"'binary_data_size' of input '{name}' must be at most {len(behind)}.")
-            inputs[name], behind = _from_bytes(name, tensor, specs[name], behind[:size]), behind[size:]
+            inputs[name], behind = from_bytes(name, tensor, specs[name], behind[:size]), behind[size:]
     if len(behind):
         raise RequestError(400, f"There are {len(behind)} bytes behind the last input.")
-    if not are_inputs(inputs, specs):
-        raise RequestError(400, f"'inputs' must have {', '.join(specs)}. Received {', '.join(inputs) or 'nothing'}.")
+    check_inputs(inputs, specs)
     return inputs
 
 
-def _wanted(content):
-    """The names of the outputs that are asked for, each once: an answer grows with them."""
-    names = [_must_be(_field(one, "name"), str, "'name' of an output") for one in _list_of(content, "outputs", [])]
-    for name, count in collections.Counter(names).items():
-        if count > 1:
+def check_inputs(names, specs):
+    """Raises `RequestError`, 400, for an input that is missing."""
+    if not are_inputs(names, specs):
+        raise RequestError(400, f"'inputs' must have {', '.join(specs)}. Received {', '.join(names) or 'nothing'}.")
+
+
+def _wanted(content, as_bytes):
+    """Whether the outputs that are asked for are to be bytes, by name, each once: an answer grows with them."""
+    wanted = {}
+    for output in _list_of(content, "outputs", []):
+        name = _must_be(_field(output, "name"), str, "'name' of an output")
+        if name in wanted:
             raise RequestError(400, f"'outputs' names '{name[:100]}' twice.")
-    return names
+        parameters = _must_be(output.get("parameters", {}), dict, "'parameters'")
+        wanted[name] = _must_be(parameters.get("binary_data", as_bytes), bool, "'binary_data'")
+    return wanted
+
+
+def wanted_outputs(outputs, names):
+    """The outputs of these names, or all.
+
+    Raises:
+        RequestError: 400 for a name that there is not.
+    """
+    unknown = [name for name in names if name not in outputs]
+    if unknown:
+        known = ", ".join(outputs)
+        raise RequestError(400, f"There is no output '{unknown[0][:100]}' in the signature. There are: {known}.")
+    return {name: outputs[name] for name in names} if names else outputs
 
 
 def _from_json(name, tensor, spec):
-    shape = _shape(name, tensor, spec)
+    shape = shape_of(name, tensor, spec)
     data = _must_be(_field(tensor, "data"), list, f"'data' of input '{name}'")
     nested = tensors.nested_shape(name, data)  # that of the tensor, or a flat list
     if nested != shape:
-        _check_count(name, shape, len(data))
+        check_count(name, shape, len(data))
     return tensors.filled_array(tensors.flattened(data, len(nested)), shape, spec)
 
 
-def _from_bytes(name, tensor, spec, data):
-    shape = _shape(name, tensor, spec)
+def from_bytes(name, tensor, spec, data):
+    """The array of an input that came as bytes.
+
+    Args:
+        name: name of the input.
+        tensor: dict with its `shape` and `datatype`.
+        spec: `TensorSpec` of the signature.
+        data: memoryview of the bytes.
+    """
+    shape = shape_of(name, tensor, spec)
     if spec.dtype == "string":
         texts = _split(name, data)
-        _check_count(name, shape, len(texts))
+        check_count(name, shape, len(texts))
         array = np.empty(len(texts), object)
         array[:] = texts
     else:
@@ -154,8 +210,15 @@ def _from_bytes(name, tensor, spec, data):
         if len(data) % dtype.itemsize:
             raise RequestError(400, f"input '{name}' has {len(data)} bytes, but each number has {dtype.itemsize}.")
         array = np.frombuffer(data, dtype)
-        _check_count(name, shape, array.size)
+        check_count(name, shape, array.size)
     return array.reshape(shape)
+
+
+def to_bytes(array):
+    """The bytes of an array, row by row; a string behind its length in four bytes."""
+    if array.dtype == object:
+        return b"".join(len(text).to_bytes(4, "little") + text for text in array.reshape(-1))
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _split(name, data):
@@ -170,7 +233,7 @@ def _split(name, data):
     return texts
 
 
-def _shape(name, tensor, spec):
+def shape_of(name, tensor, spec):
     """The shape of an input, which is looked at before anything is made of it."""
     shape = _field(tensor, "shape")
     if not isinstance(shape, list) or len(shape) > tensors.DEEPEST or not all(map(_is_count, shape)):
@@ -185,17 +248,18 @@ def _shape(name, tensor, spec):
     return tuple(shape)
 
 
-def _check_count(name, shape, count):
+def check_count(name, shape, count):
+    """Raises `RequestError`, 400, for other elements than a shape has."""
     if math.prod(shape) != count:
         raise RequestError(400, f"input '{name}' must have {math.prod(shape)} elements, as {list(shape)} says. "
                                 f"Received {count}.")  # fmt: skip
 
 
-def _formatted(name, array):
+def described_array(name, array):
+    """Name, datatype and shape of an output, a dict."""
     if array.dtype.name not in DATATYPES:
         raise RequestError(400, f"output '{name}' is {array.dtype.name}, for which the protocol has no datatype.")
-    flat = tensors.json_values("", array.reshape(-1))
-    return {"name": name, "datatype": DATATYPES[array.dtype.name], "shape": list(array.shape), "data": flat}
+    return {"name": name, "datatype": DATATYPES[array.dtype.name], "shape": list(array.shape)}
 
 
 def _described(name, spec):
@@ -217,7 +281,7 @@ def _field(content, key):
 
 
 def _must_be(value, kind, what):
-    names = {dict: "an object", list: "a list", str: "a string"}
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
     if not isinstance(value, kind):
         raise RequestError(400, f"{what} must be {names[kind]}. Received {tensors.kind_of(value)}.")
     return value

@@ -4,9 +4,8 @@ import functools
 
 from fastapi import Request, Response
 
-import keras_attention
 from keras_attention.serving.errors import RequestError
-from keras_attention.serving.open_inference import describe_model, parse_request
+from keras_attention.serving.open_inference import SERVER, describe_model, parse_request
 from keras_attention.serving.place import inference_place, raw_path
 from keras_attention.serving.serving_routes import json_response
 
@@ -24,7 +23,7 @@ def add_open_inference_routes(app, store, predictor):
 
     @app.get("/v2")
     async def describe_server():
-        return json_response({"name": "keras-attention", "version": keras_attention.__version__, "extensions": []})
+        return json_response(SERVER)
 
     @app.get("/v2/health/live")
     async def live():
@@ -49,7 +48,13 @@ def add_open_inference_routes(app, store, predictor):
         if place.what != "/infer":
             raise RequestError(400, f"Malformed request: POST {request.url.path}")
         parse = functools.partial(parse_request, json_size=_json_size(request))
-        return Response(await predictor.answer(request, place.of_model, parse), media_type="application/json")
+        return _response(await predictor.answer(request, place.of_model, parse))
+
+
+def _response(answer):
+    if answer.json_size is None:
+        return Response(answer.body, media_type="application/json")
+    return Response(answer.body, headers={JSON_SIZE: str(answer.json_size)}, media_type="application/octet-stream")
 
 
 def _is_ready(store, place):

@@ -92,6 +92,7 @@ def _inference_paths():
         paths[base] = {"parameters": parameters, "get": described}
         paths[f"{base}/ready"] = {"parameters": parameters, "get": ready}
         infer = _post("Predictions", "InferRequest", "InferResponse")
+        infer["responses"]["200"]["content"]["application/octet-stream"] = {}  # JSON, and tensors as bytes behind it
         paths[f"{base}/infer"] = {"parameters": parameters, "post": infer}
     return paths
 
@@ -210,7 +211,7 @@ _SCHEMAS = {
     "InferRequest": _object(
         ["inputs"],
         id=_STRING,
-        parameters=_object([], signature_name=_STRING),
+        parameters=_object([], signature_name=_STRING, binary_data_output={"type": "boolean"}),
         inputs=_list(_object(["name", "datatype", "shape", "data"], **_TENSOR, shape=_list(_COUNT), data=_list(_ROWS))),
         outputs=_list(_object(["name"], name=_STRING)),
     ),

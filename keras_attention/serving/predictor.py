@@ -79,13 +79,14 @@ class Predictor:
         self._together = {}  # executors of one thread by the name of a model, for what is joined
 
     async def answer(self, request, model, parse):
-        """The body of the answer, bytes.
+        """The answer, as what was asked formats it: bytes, or an `InferAnswer`.
 
         Args:
             request: request whose body asks.
             model: name, version and label; see `ModelStore.get`.
             parse: from a body and the inputs of the signatures, by name, to
-                what it asks; see `protocol.PredictRequest`.
+                what it asks; see `protocol.PredictRequest` and
+                `open_inference.InferRequest`.
 
         Raises:
             RequestError: with the status that TensorFlow Serving gives.

@@ -72,6 +72,8 @@ class Running:
         self.headers = dict(answer.getheaders())
         if self.headers.get("content-encoding") == "gzip":
             text = gzip.decompress(text)
+        if self.headers.get("content-type") == "application/octet-stream":
+            return answer.status, text
         return answer.status, json.loads(text) if text[:1] in b"{[" else text.decode()
 
     def predict(self, content, name="dates"):

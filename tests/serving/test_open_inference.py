@@ -11,7 +11,7 @@ from keras_attention.serving.errors import RequestError
 from keras_attention.serving.open_inference import parse_request
 from keras_attention.serving.signatures import TensorSpec
 
-from .conftest import running, save_sums, wait_until
+from .conftest import listening, running, save_sums, wait_until
 
 TEXT = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["9", "97"]}
 ROWS = [
@@ -19,6 +19,23 @@ ROWS = [
     {"name": "y", "shape": [1, 2], "datatype": "FP32", "data": [3.0, 4.0]},
 ]
 SUM = {"name": "sum", "shape": [1, 2], "datatype": "FP32", "data": [4.0, 6.0]}
+
+
+SUM_AS_BYTES = {"name": "sum", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+
+
+def split(server, answer):
+    """The outputs of an answer with tensors behind its JSON, and the bytes of each."""
+    status, body = answer
+    size = int(server.headers["inference-header-content-length"])
+    assert status == 200 and server.headers["content-type"] == "application/octet-stream"
+    outputs, begin = [], size
+    for output in json.loads(body[:size])["outputs"]:
+        end = begin + output["parameters"]["binary_data_size"]
+        outputs.append((output, body[begin:end]))
+        begin = end
+    assert begin == len(body)
+    return outputs
 
 
 def infer(server, content, model="sums", headers=None):
@@ -86,7 +103,7 @@ def test_what_triton_s_client_sends_is_answered(server):
     head = json.dumps(content).encode()
     body = head + np.array([1, 2, 3, 4], "<f4").tobytes()
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
-    assert infer(server, body, headers=headers)[1]["outputs"] == [SUM]
+    assert split(server, infer(server, body, headers=headers)) == [(SUM_AS_BYTES, b"\0\0\x80@\0\0\xc0@")]
     text = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 5}}
     head = json.dumps({"inputs": [text], "outputs": [{"name": "source_tokens"}]}).encode()
     headers["Inference-Header-Content-Length"] = str(len(head))
@@ -94,30 +111,60 @@ def test_what_triton_s_client_sends_is_answered(server):
     assert tensor == {"name": "source_tokens", "datatype": "BYTES", "shape": [1, 1], "data": ["9"]}
 
 
-@pytest.mark.parametrize("binary", [False, True])
-def test_triton_s_own_client_is_answered(server, binary):
+def test_outputs_come_as_they_are_asked_for(server):
+    """The request says it for all outputs, and each output may differ."""
+    parameters = {"parameters": {"binary_data_output": True}}
+    assert split(server, infer(server, {"inputs": ROWS} | parameters)) == [(SUM_AS_BYTES, b"\0\0\x80@\0\0\xc0@")]
+    outputs = {"outputs": [{"name": "sum", "parameters": {"binary_data": False}}]}
+    assert infer(server, {"inputs": ROWS} | parameters | outputs)[1]["outputs"] == [SUM]
+    outputs = {"outputs": [{"name": "source_tokens", "parameters": {"binary_data": True}}]}
+    ((output, data),) = split(server, infer(server, {"inputs": [TEXT]} | outputs, "dates"))
+    assert output["shape"] == [2, 2]
+    assert data == b"".join(b"\x01\0\0\0" + token if token else bytes(4) for token in (b"9", b"", b"9", b"7"))
+
+
+def test_triton_s_own_client_is_answered(server):
+    """Over HTTP, where it sends and asks for bytes unless it is told otherwise."""
     http = pytest.importorskip(
         "tritonclient.http", reason="tritonclient[http], KServe's and Triton's client, is missing"
     )
-    client = http.InferenceServerClient(f"127.0.0.1:{server.port}")
+    for options in ({}, {"binary_data": False}):
+        client = http.InferenceServerClient(f"127.0.0.1:{server.port}")
+        assert client.get_server_metadata()["name"] == "keras-attention"
+        assert client.get_model_metadata("sums")["versions"] == ["1"]
+        assert_answered(http, client, options)
+        client.close()
+
+
+def test_triton_s_own_client_is_answered_over_grpc(server):
+    grpc = pytest.importorskip("tritonclient.grpc", reason="tritonclient[grpc] is missing")
+    with listening(server) as target:
+        client = grpc.InferenceServerClient(target)
+        assert client.get_server_metadata().name == "keras-attention"
+        metadata = client.get_model_metadata("sums", "1")
+        assert metadata.versions == ["1"] and list(metadata.outputs[0].shape) == [-1, 2]
+        assert_answered(grpc, client, {})
+        client.close()
+
+
+def assert_answered(module, client, options):
+    """What both of Triton's clients ask alike."""
     assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("sums", "1")
-    assert client.get_server_metadata()["name"] == "keras-attention"
-    assert client.get_model_metadata("sums")["versions"] == ["1"]
     inputs = []
     for name, values in (("x", [[1, 2]]), ("y", [[3, 4]])):
-        inputs.append(http.InferInput(name, [1, 2], "FP32"))
-        inputs[-1].set_data_from_numpy(np.array(values, "float32"), binary_data=binary)
+        inputs.append(module.InferInput(name, [1, 2], "FP32"))
+        inputs[-1].set_data_from_numpy(np.array(values, "float32"), **options)
     result = client.infer("sums", inputs, request_id="7")
     assert result.as_numpy("sum").tolist() == [[4.0, 6.0]]
-    assert result.get_response()["id"] == "7"
-    text = http.InferInput("text", [2], "BYTES")
-    text.set_data_from_numpy(np.array([b"9", "97 é".encode()], object), binary_data=binary)
-    wanted = [http.InferRequestedOutput("source_tokens", binary_data=binary)]
+    response = result.get_response()
+    assert (response["id"] if isinstance(response, dict) else response.id) == "7"
+    text = module.InferInput("text", [2], "BYTES")
+    text.set_data_from_numpy(np.array([b"9", "97 é".encode()], object), **options)
+    wanted = [module.InferRequestedOutput("source_tokens", **options)]
     tokens = client.infer("dates", [text], outputs=wanted).as_numpy("source_tokens")
-    assert tokens[0, 0] == "9" and tokens.shape == (2, 4)
+    assert tokens[0, 0] in (b"9", "9") and tokens.shape == (2, 4)
     with pytest.raises(Exception, match="Servable not found for request"):
         client.infer("nothing", inputs)
-    client.close()
 
 
 def changed(**changes):
