@@ -110,7 +110,7 @@ def shortlist(tokenizer, per_token=40, always=200):
     return Shortlist(rows, [index for index, _ in targets.most_common(always)])
 
 
-def ours(width, batch, texts, tokenizer, sizes, short=False):
+def ours(width, batch, texts, tokenizer, sizes, short=False, dtype=None):
     import tensorflow as tf
 
     from keras_attention import Beam, Greedy, TextToText
@@ -118,6 +118,8 @@ def ours(width, batch, texts, tokenizer, sizes, short=False):
     strategy = Greedy() if width == 1 else Beam(width)
     with tempfile.TemporaryDirectory() as folder:
         converter = TextToText(model(sizes), tokenizer, tokenizer, strategy, max_length=STEPS - 1)
+        if dtype:
+            converter = converter.with_dtype(dtype)
         if short:
             converter = converter.with_shortlist(shortlist(tokenizer))
         version = converter.export(folder)
@@ -253,7 +255,7 @@ def products(width, batch, texts, tokenizer, sizes):
 
 
 CONTESTANTS = {"ours": ours, "CTranslate2": ctranslate2, "KerasHub": keras_hub, "products alone": products}
-SHORT = "ours, shortlist"
+SHORT, HALF = "ours, shortlist", "ours, bfloat16"
 SHORT_GOALS = {"greedy, batch 64": 1.1, "greedy, batch 1": 0.9, "beam 4, batch 64": 1.2, "beam 4, batch 1": 0.95}
 LATENCY_GOALS = {"load_s": 1.0, "first_call_s": 1.0, "median_ms": 12.0}
 
@@ -262,7 +264,10 @@ def contest(name, work, count):
     width, batch, _, sizes = WORK[work]
     texts, tokenizer = sentences()
     texts = sorted(texts[:count], key=len)
-    contestants = CONTESTANTS | {SHORT: functools.partial(ours, short=True)}
+    contestants = CONTESTANTS | {
+        SHORT: functools.partial(ours, short=True),
+        HALF: functools.partial(ours, dtype="bfloat16"),
+    }
     run, text_of, figures = contestants[name](width, batch, texts, tokenizer, sizes)
     begin, cpu, found, single = time.perf_counter(), time.process_time(), [], []
     for row in range(0, len(texts), batch):
@@ -315,16 +320,37 @@ def with_shortlist(rounds=3):
     save("decoding_shortlist", "python benchmarks/decoding.py --shortlist", figures)
 
 
+def with_bfloat16(rounds=2):
+    """Ours with its weights in bfloat16 beside ours in float32: ratios of several rounds."""
+    figures = {}
+    for work in COMPARED:
+        count = 320 if WORK[work].batch > 1 else 40
+        ratios = []
+        for _ in range(rounds):
+            half, whole = (
+                measure(__file__, work, "--contestant", name, "--count", count)["sentences_per_cpu_s"]
+                for name in (HALF, "ours")
+            )
+            ratios.append(half / whole)
+        figures[work] = sorted(ratios)
+        print(f"{work:18} bfloat16 of float32: {', '.join(f'{ratio:.2f}' for ratio in figures[work])}", flush=True)
+    save("decoding_bfloat16", "python benchmarks/decoding.py --bfloat16", figures)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", help="for internal use")
-    parser.add_argument("--contestant", choices=[*CONTESTANTS, SHORT], help="for internal use")
+    parser.add_argument("--contestant", choices=[*CONTESTANTS, SHORT, HALF], help="for internal use")
     parser.add_argument("--all-cores", action="store_true", help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
     parser.add_argument("--only", choices=COMPARED, action="append", help="not all the work")
     parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
     parser.add_argument("--shortlist", action="store_true", help="only ours with a shortlist, beside CTranslate2")
+    parser.add_argument("--bfloat16", action="store_true", help="only ours in bfloat16, beside ours in float32")
     options = parser.parse_args()
+    if options.bfloat16:
+        with_bfloat16()
+        return
     if options.shortlist:
         with_shortlist()
         return
