@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "export",
         "importers",
         "pretrained",
+        "settings",
     },
     "visualization": {"conversion"},
     "serving": {"export", "conversion", "visualization"},
