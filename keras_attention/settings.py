@@ -6,13 +6,14 @@ Nothing here needs TensorFlow, so that the command line answers before it is the
 import dataclasses
 from dataclasses import dataclass
 
-# What sacrebleu calls its ways to divide text into words.
 # Architectures of published models, and weights of an export to CTranslate2.
 ARCHITECTURES = ("marian", "m2m100", "nllb", "mbart", "tutorial-transformer", "keras-recurrent")
 QUANTIZATIONS = ("int8", "int16", "float16", "bfloat16")
 
 # Of the weights of a SavedModel: those that TensorFlow computes fast in.
 DTYPES = ("float32", "bfloat16")
+
+# What sacrebleu calls its ways to divide text into words.
 BLEU_TOKENIZATIONS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores101", "flores200", "none")
 
 
@@ -177,11 +178,11 @@ class RecommenderSettings(Settings):
         weight_decay: weight decay of Adam.
         negatives: other items that a batch compares with those that came, in a
             crossentropy.
-        patience: epochs without a better result, `val_ndcg`,
-            after which it ends.
-        measured: most users, drawn at random, whose validation items are ranked after each epoch.
-        sampled: among how many items drawn at random they are ranked; 0 is all items, see
-            `Recommender.evaluate`.
+        patience: epochs without a better result, `val_ndcg`, after which it ends.
+        measured: most users, drawn at random, whose validation items are ranked
+            after each epoch.
+        sampled: among how many items, drawn at random, they are ranked; 0 is all
+            items, see `Recommender.evaluate`.
         seed: random seed of weights, order and negatives.
 
     Reference: Kang and McAuley 2018, "Self-Attentive Sequential

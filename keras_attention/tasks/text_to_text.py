@@ -263,8 +263,8 @@ class TextToText(TextTask):
 
         Args:
             folder: a folder as a hub has it, with `config.json`, weights, and
-                vocabularies; the folder of a project's own files; or the name of one on Hugging Face's, if the
-                `huggingface_hub` package is there.
+                vocabularies; the folder of a project's own files; or the name of
+                one on Hugging Face's, if the `huggingface_hub` package is there.
             source_language, target_language: codes, for a model of several
                 languages; see docs/published.md.
             architecture: `"marian"`, `"m2m100"`, `"nllb"` or `"mbart"`, if only

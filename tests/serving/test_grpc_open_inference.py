@@ -34,7 +34,7 @@ def infer(channel, **fields):
 
 def test_messages_are_those_of_triton_s_client():
     """Names, numbers and types of the fields, wherever the messages stand."""
-    theirs = pytest.importorskip("tritonclient.grpc.service_pb2", reason="tritonclient[grpc] is missing")
+    theirs = pytest.importorskip("tritonclient.grpc.service_pb2", reason="tritonclient is missing")
     nested = {"InferTensor": theirs.ModelInferRequest.InferInputTensor, "InferParameter": theirs.InferParameter}
     nested |= {"TensorMetadata": theirs.ModelMetadataResponse.TensorMetadata}
     nested |= {"InferRequestedOutputTensor": theirs.ModelInferRequest.InferRequestedOutputTensor}

@@ -137,7 +137,7 @@ def test_triton_s_own_client_is_answered(server):
 
 
 def test_triton_s_own_client_is_answered_over_grpc(server):
-    grpc = pytest.importorskip("tritonclient.grpc", reason="tritonclient[grpc] is missing")
+    grpc = pytest.importorskip("tritonclient.grpc", reason="tritonclient is missing")
     with listening(server) as target:
         client = grpc.InferenceServerClient(target)
         assert client.get_server_metadata().name == "keras-attention"
