@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -164,6 +165,16 @@ print(1000 * statistics.median(seconds[100:]))
     return float(run.stdout)
 
 
+def date(text):
+    """The ISO date of one of `DATES`: `"3 May 1979"` is `"1979-05-03"`."""
+    return datetime.datetime.strptime(text, "%d %B %Y").date().isoformat()
+
+
+def predicted(answer):
+    """The texts of an answer's rows."""
+    return [row["text"] for row in json.loads(answer)["predictions"]]
+
+
 def renew(folder):
     """Puts the best version of a model's folder beside itself as the next one, as an export does."""
     best = max(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
@@ -180,7 +191,7 @@ def soak(models, minutes):
 
 
 def _soak(models, minutes):
-    """Every answer must be the right kind. Plots the memory."""
+    """Every status must be the right one, and every answer the model's own. Plots the memory."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -202,6 +213,7 @@ def _soak(models, minutes):
         (path, json.dumps({"instances": ["\0", "9" * 5000]}).encode(), 200),
     ]
     process, _ = start(*(ours(models)[index] for index in (0, 2)))
+    texts = {body: [date(text) for text in json.loads(body)["instances"]] for body in good}
     generator, counts, wrong, points = random.Random(0), {}, [], []
 
     async def client(until):
@@ -219,10 +231,11 @@ def _soak(models, minutes):
                     + (body[: len(body) // 2] if hangs_up else body)
                 )
                 if not hangs_up:
-                    status = int((await reader.read()).split(b" ", 2)[1])
+                    head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+                    status = int(head.split(b" ", 2)[1])
                     counts[status] = counts.get(status, 0) + 1
-                    if status != expected:
-                        wrong.append((place, body[:60].decode("latin-1"), expected, status))
+                    if status != expected or (body in texts and predicted(answer) != texts[body]):
+                        wrong.append((place, body[:60].decode("latin-1"), expected, status, answer[:200].decode()))
                 writer.close()
             except (ConnectionError, IndexError):
                 if expected != 413:  # where the server may hang up before all was sent
