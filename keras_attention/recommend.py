@@ -22,6 +22,24 @@ class Recommendation(NamedTuple):
     weights: np.ndarray
 
 
+def recommendations_from(outputs, histories):
+    """The recommendations of a batch, without its padding.
+
+    Args:
+        outputs: dict of what the signature returns, as arrays: `items`,
+            `scores` and `weights`.
+        histories: the lists of items that were asked with.
+
+    Returns:
+        A list of `Recommendation`.
+    """
+    found = []
+    for items, scores, weights, own in zip(*(outputs[name] for name in Recommendation._fields), histories, strict=True):
+        names = [item.decode("utf-8") for item in items if item]
+        found.append(Recommendation(names, scores[: len(names)], weights[..., : len(own)]))
+    return found
+
+
 class Recommends:
     """What every recommender is: callable on histories, over a function on batches.
 
@@ -61,12 +79,7 @@ class Recommends:
             inputs = {"history": np.array([[*items, *[""] * (longest - len(items))] for items in some], object)}
             if users is not None:
                 inputs["user"] = np.array(users[begin : begin + batch_size], object)
-            outputs = self.run(**inputs)
-            rows = zip(*(outputs[name] for name in Recommendation._fields), some, strict=True)
-            for items, scores, weights, own in rows:
-                names = [item.decode("utf-8") for item in items]
-                count = len([name for name in names if name])
-                found.append(Recommendation(names[:count], scores[:count], weights[..., : len(own)]))
+            found += recommendations_from(self.run(**inputs), some)
         return found[0] if is_one else found
 
     def _check_is_listed(self, history):

@@ -1,12 +1,36 @@
 """The string signature that every export of this package has, as others must know it to serve it."""
 
+from typing import NamedTuple
+
 SIGNATURE = "serving_default"
 TEXT_ONLY = "text_only"  # the same without tokens and weights, of exports from text to text
 INPUTS = ("text",)
-STORY_INPUTS = ("story", "question")
 # What a reader of dates takes beside `INPUTS`, and may be left out.
 DATE_HINTS = {"locale", "day_first", "two_digit_from"}
 OUTPUTS = ("text", "log_prob", "tokens", "source_tokens", "source_length", "weights")
+
+
+class TaskSignature(NamedTuple):
+    """Names by which the signature of a task that does not take texts is recognised.
+
+    Attributes:
+        required: inputs that every model of the task takes.
+        optional: inputs that some take.
+        outputs: what each gives.
+    """
+
+    required: set
+    optional: set
+    outputs: set
+
+    def is_of(self, inputs, outputs):
+        """Whether names of inputs and outputs are those of the task."""
+        return self.required <= set(inputs) <= self.required | self.optional and self.outputs <= set(outputs)
+
+
+STORIES = TaskSignature({"story", "question"}, set(), {"answer", "log_prob", "weights"})
+SERIES = TaskSignature({"past"}, {"future", "static"}, {"forecast", "weights"})
+HISTORIES = TaskSignature({"history"}, {"user"}, {"items", "scores", "weights"})
 
 
 def is_text_signature(inputs, outputs):

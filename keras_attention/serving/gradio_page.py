@@ -1,38 +1,30 @@
-"""The page: type a text, or a story and a question, and see what a model makes of it and what it read."""
+"""The page: fill in what a model takes, and see what it makes of it and what it read."""
 
-import math
 import os
-import textwrap
 from typing import NamedTuple
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # not of this page alone; read when it is imported
 
 import gradio
-import numpy as np
 from fastapi import FastAPI
 
-from keras_attention.conversion import conversions_from
-from keras_attention.export.signature import DATE_HINTS, INPUTS, SIGNATURE, STORY_INPUTS
 from keras_attention.serving.errors import RequestError
-from keras_attention.serving.logs import LOG
-from keras_attention.visualization.explorer import attention_page
-from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
+from keras_attention.serving.page_answers import error_html
+from keras_attention.serving.page_tasks import CONVERTED, DATED, FIELDS, ask, task_of
 
-LARGEST = 20_000  # cells of a heatmap that a browser should draw
-MOST_WEIGHTS = 100_000  # of all layers and heads, that are sent to it
-UNSURE = 0.9  # a reading of a date that is less probable is marked
 # For a reader of dates.
 EXAMPLES = (
     "Freitag, 13. Juni 1997", "3 de mayo de 1979", "2024년 3월 5일", "٥ مارس ٢٠٢٤", "5 марта 2024 г.", "১৫ আগস্ট, ১৯৪৭",
     "令和6年3月5日", "november fourth 2019", "3/4/2021", "31 February 2020", "tomorrow",
 )  # fmt: skip
+LINES = {"story": 6, "history": 5, "past": 4, "future": 3}  # that a field shows, where it is not one
 
 _STYLE = """\
 .gradio-container { color-scheme: light; }
 .dark .gradio-container, .gradio-container.dark { color-scheme: dark; }
 .gradio-container .attention-map { color-scheme: inherit; --attention-paper: var(--body-background-fill);
   --attention-ink: var(--body-text-color); }
-#text textarea, #text input { unicode-bidi: plaintext; }
+:is(#text, #history, #user) :is(textarea, input) { unicode-bidi: plaintext; }
 #conversion { overflow-wrap: anywhere; }
 #conversion .html-container { padding: 0.25rem 0; }
 @media (max-width: 40rem) { .gradio-container .main.fillable.app { padding-inline: 0.75rem; } }
@@ -42,7 +34,12 @@ _STYLE = """\
 #conversion .error { border-inline-start: 4px solid #dc2626; padding: 0.5rem 0.75rem; margin: 0; }
 #conversion .results { border-collapse: collapse; margin: 0 0 1rem; }
 #conversion .results th, #conversion .results td { padding: 0.15rem 1rem 0.15rem 0; border: 0; text-align: start; }
-#conversion .results td:last-child { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
+#conversion .results :is(th, td):not(:first-child) { text-align: end; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+#conversion .results thead th { color: color-mix(in srgb, var(--body-text-color) 70%, transparent); font-weight: 400; }
+#conversion .series { display: block; width: 100%; max-width: 30rem; margin: 0 0 1rem; fill: none;
+  stroke: color-mix(in srgb, var(--body-text-color) 60%, transparent); stroke-width: 1.5; }
+#conversion .series .ahead { stroke: var(--primary-500); stroke-width: 2.5; }
 #conversion h2 { font-size: 1rem; margin: 0 0 0.4rem; }
 #conversion details { margin-top: 1rem; }
 #conversion summary { cursor: pointer; font-weight: 600; margin-bottom: 0.4rem; }
@@ -71,9 +68,8 @@ class _Parts(NamedTuple):
     """What a reader of the page sees."""
 
     name: gradio.Dropdown
-    text: gradio.Textbox
+    fields: dict  # by the names in `FIELDS`
     examples: gradio.Dataset
-    story: gradio.Textbox
     button: gradio.Button
     answer: gradio.HTML
 
@@ -126,10 +122,18 @@ def _lay_out():
         components=["textbox"], samples=[[example] for example in EXAMPLES], label="Examples", visible=False,
         samples_per_page=len(EXAMPLES), elem_id="examples",
     )  # fmt: skip
-    story = gradio.Textbox(label="Story, a sentence a line", lines=6, max_lines=20, visible=False, elem_id="story")
+    fields = {"text": text} | {field: _laid_out(field) for field in FIELDS if field != "text"}
     button = gradio.Button("Convert", variant="primary", elem_id="convert")
     answer = gradio.HTML(elem_id="conversion", apply_default_css=False)
-    return _Parts(name, text, examples, story, button, answer)
+    return _Parts(name, fields, examples, button, answer)
+
+
+def _laid_out(field):
+    """A field below the first line, which is shown for the models that take it."""
+    if field == "count":
+        return gradio.Number(precision=0, visible=False, elem_id=field)
+    lines = LINES.get(field, 1)
+    return gradio.Textbox(lines=lines, max_lines=max(lines, 20) if lines > 1 else 1, visible=False, elem_id=field)
 
 
 def _connect(parts, blocks, store, predictor):
@@ -137,145 +141,45 @@ def _connect(parts, blocks, store, predictor):
 
     def offer(chosen):
         names = store.names
-        first = next((name for name in names if _inputs(store, name)), names[0] if names else None)
+        servables = {name: _servable(store, name) for name in names}
+        first = next((name for name, one in servables.items() if one and task_of(one)), names[0] if names else None)
         return gradio.Dropdown(choices=names, value=chosen if chosen in names else first)
 
     def fit(name):
-        asks, dates = _inputs(store, name) == STORY_INPUTS, _reads_dates(store, name)
-        label = "Question" if asks else "Date" if dates else "Text"
-        return gradio.Textbox(visible=asks), gradio.Textbox(label=label), gradio.Dataset(visible=dates)
+        servable = _servable(store, name)
+        task = (servable and task_of(servable)) or CONVERTED
+        fields = task.fields(servable)
+        shown = [_fitted(fields.get(field)) for field in FIELDS]
+        return [gradio.Button(task.verb), gradio.Dataset(visible=task is DATED), *shown]
 
-    def convert(name, text, story):
-        return answer_html(store, predictor, name, text, story)
+    def convert(name, *typed):
+        try:
+            servable = store.get(name)
+        except RequestError as error:
+            return error_html(error.message)
+        return ask(predictor, servable, dict(zip(FIELDS, typed, strict=True)))
 
-    name, text, examples, story, button, answer = parts
+    name, fields, examples, button, answer = parts
+    inputs, text = [name, *fields.values()], fields["text"]
     options = {"queue": False, "api_visibility": "private"}  # one request each, which no connection outlives
     blocks.load(offer, name, name, show_progress="hidden", **options)
-    name.change(fit, name, [story, text, examples], show_progress="hidden", **options)
+    name.change(fit, name, [button, examples, *fields.values()], show_progress="hidden", **options)
     taken = examples.click(lambda sample: sample[0], examples, text, show_progress="hidden", **options)
-    taken.then(convert, [name, text, story], answer, **options)
-    gradio.on([button.click, text.submit], convert, [name, text, story], answer, api_name="convert", **options)
+    taken.then(convert, inputs, answer, **options)
+    asked = [button.click, *(field.submit for field in fields.values())]
+    gradio.on(asked, convert, inputs, answer, api_name="convert", **options)
 
 
-def answer_html(store, predictor, name, text, story=""):
-    """What a model makes of a text, or of a story and a question, as HTML; what is wrong, if there is anything.
-
-    Args:
-        store: store of the models.
-        predictor: `Predictor` with the limits.
-        name: name of the model.
-        text: to convert, or the question.
-        story: sentences, one a line, for a model that answers questions.
-    """
-    if not text:
-        return error_html("There is nothing to convert yet. Type a text.")
-    sentences = [line.strip() for line in (story or "").splitlines() if line.strip()]
+def _servable(store, name):
+    """A model to ask; None of one that is gone in the meantime."""
     try:
-        servable = store.get(name)
-        kind = _inputs(store, name)
-        if kind is None:
-            raise RequestError(400, f"{name} is no model of this package, from text to text: ask it by the protocol.")
-        if kind == INPUTS:
-            outputs = predictor.predict(servable, SIGNATURE, {"text": _strings([text])})
-        elif sentences:
-            inputs = {"story": _strings(sentences)[None], "question": _strings([text])}
-            outputs = predictor.predict(servable, SIGNATURE, inputs)
-        else:
-            return error_html("There is no story yet. Type a sentence in a line.")
-    except RequestError as error:
-        return error_html(error.message)
-    except Exception:
-        LOG.exception("a fault of the server")
-        return error_html("Internal error")
-    about = f"{name}, version {servable.version}"
-    if kind == INPUTS:
-        (conversion,) = conversions_from(outputs)
-        return conversion_html(conversion, about, _reads_dates(store, name))
-    answer = outputs["answer"][0].decode("utf-8")
-    head = _head_html(answer, float(outputs["log_prob"][0]), about)
-    weights = outputs["weights"][0]
-    hops = [f"hop {number}" for number in range(1, len(weights) + 1)]
-    explorer = _explorer_html(attention_page(weights, sentences, hops, title=text))
-    return f"{head}<h2>Attention</h2>{story_html(sentences, weights)}{explorer}"
-
-
-def _strings(texts):
-    return np.array([text.encode("utf-8", errors="replace") for text in texts], object)
-
-
-def _head_html(text, log_prob, about, nothing="(nothing)"):
-    return (
-        f'<p class="answer" role="status"><bdi dir="auto">{escaped(text) or nothing}</bdi></p>'
-        f'<p class="about">probability {_percent(log_prob)} · {escaped(about)}</p>'
-    )
-
-
-def conversion_html(conversion, about, is_date=False):
-    """A conversion as HTML: result, probability, the other results, attention.
-
-    Args:
-        conversion: a `Conversion`.
-        about: what it is from.
-        is_date: whether it is a reading of a date, which may be none, or unsure.
-    """
-    nothing = "no date" if is_date else "(nothing)"
-    parts = [_head_html(conversion.text, conversion.log_prob, about, nothing)]
-    if is_date and math.exp(conversion.log_prob) < UNSURE:
-        parts.append('<p class="unsure">Not sure: another reading is possible.</p>')
-    if conversion.truncated:
-        parts.append('<p class="about">The text was too long for the model: its end was cut off.</p>')
-    if conversion.finished is False:
-        parts.append('<p class="about">The result was ended by the limit of its length.</p>')
-    if len(conversion.n_best) > 1:
-        rows = "".join(
-            f'<tr><td><bdi dir="auto">{escaped(text) or nothing}</bdi></td><td>{_percent(log_prob)}</td></tr>'
-            for text, log_prob in conversion.n_best
-        )
-        title = "Readings" if is_date else "Best results"
-        parts.append(f'<h2>{title}</h2><table class="results"><tbody>{rows}</tbody></table>')
-    if 0 < conversion.weights.size <= LARGEST:
-        explored = (
-            conversion if np.size(conversion.head_weights) <= MOST_WEIGHTS else conversion._replace(head_weights=None)
-        )
-        explorer = _explorer_html(attention_page(explored))
-        parts.append(f"<h2>Attention</h2>{attention_html(conversion)}{explorer}")
-    elif conversion.weights.size:
-        target, source = conversion.weights.shape
-        parts.append(f'<p class="about">{target:,} by {source:,} weights of attention are too many to show.</p>')
-    return "".join(parts)
-
-
-def _explorer_html(page):
-    """The explorer of attention in a frame, in which it runs by itself and reaches nothing of this page."""
-    return (
-        "<details open><summary>Explore in both directions</summary>"
-        f'<iframe title="explorer of attention" sandbox="allow-scripts" srcdoc="{escaped(page)}"></iframe></details>'
-    )
-
-
-def error_html(message):
-    """What went wrong, as HTML."""
-    return f'<p class="error" role="alert">{escaped(textwrap.shorten(message, 500, placeholder=" …"))}</p>'
-
-
-def _inputs(store, name):
-    """What a model of this package that the page can ask takes: `INPUTS` or `STORY_INPUTS`; None of another."""
-    try:
-        signatures = store.get(name).signatures
-    except RequestError:  # gone in the meantime
+        return store.get(name)
+    except RequestError:
         return None
-    if SIGNATURE not in signatures:
-        return None
-    signature = signatures[SIGNATURE]
-    if set(signature.inputs) == set(STORY_INPUTS):
-        return STORY_INPUTS
-    return INPUTS if signature.is_text else None
 
 
-def _reads_dates(store, name):
-    """Whether a model of this package reads dates, which its hints tell."""
-    return _inputs(store, name) == INPUTS and set(store.get(name).signatures[SIGNATURE].inputs) >= DATE_HINTS
-
-
-def _percent(log_prob):
-    return f"{100 * math.exp(log_prob):.3g} %"
+def _fitted(field):
+    """What changes of a component when it becomes a `Field`, or nothing is asked in it."""
+    if field is None:
+        return gradio.update(visible=False)
+    return gradio.update(visible=True, label=field.label, **({} if field.example is None else {"value": field.example}))

@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from keras_attention.export.defaults import filled, read_defaults
 from keras_attention.export.description import read_description
+from keras_attention.export.saved_task import task_of
 from keras_attention.export.signature import cut_back, is_text_signature
 from keras_attention.export.warmup import read_warmup_requests
 from keras_attention.serving.batches import Batches, array_of
@@ -55,6 +56,8 @@ class Servable:
     Attributes:
         signatures: `Signature` by name.
         metadata: TensorFlow Serving's description of the signatures, a dict.
+        task: what an export of this package says of its task, a dict; see
+            `Task.identity`.
 
     Raises:
         Exception: whatever TensorFlow raises for a folder that it cannot load.
@@ -76,6 +79,7 @@ class Servable:
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve. Export it with one.")
         self.metadata = _metadata(graph)
+        self.task = task_of(self.folder) or {}
 
     def warm_up(self):
         """Answers the requests that the export carries, so that the first client does not wait for the tracing."""

@@ -46,7 +46,7 @@ MAY_IMPORT = {
         "settings",
     },
     "visualization": {"conversion"},
-    "serving": {"export", "conversion", "visualization"},
+    "serving": {"export", "conversion", "recommend", "visualization"},
     "engines": {"models", "decoding", "settings", "text"},
     "importers": {"models", "layers", "decoding", "text"},
     "testing": set(),

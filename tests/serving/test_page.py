@@ -1,31 +1,22 @@
 """The page, in a browser as a person uses it."""
 
-import contextlib
-import json
 import logging
-import re
-import socket
 import sys
-import threading
-import urllib.parse
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-import uvicorn
 
 from keras_attention.conversion import Conversion
-from keras_attention.serving.app import make_app
 from keras_attention.serving.errors import RequestError
-from keras_attention.serving.model_sources import ModelsFolder
-from keras_attention.serving.page import mount_page
+from keras_attention.serving.page_tasks import FIELDS
 from keras_attention.serving.predictor import Limits
 from keras_attention.serving.signatures import TensorSpec
-from keras_attention.serving.store import ModelStore
 
 from ..accessibility import colour_scheme, serious_faults
-from .conftest import Running, wait_until
+from .browsing import add_model, exploring, opened, serving, wait_for_page
+from .conftest import wait_until
 
 RESULTS = {  # tokens of source and result
     "3 May 1979": (list("3 May 1979"), list("1979-05-03")),
@@ -42,6 +33,7 @@ class Signature(NamedTuple):
     """What the page asks about a signature."""
 
     inputs: dict
+    outputs: tuple
     is_text: bool
 
 
@@ -55,7 +47,10 @@ class Fixed:
             specs = {"story": TensorSpec("string", (None, None)), "question": TensorSpec("string", (None,))}
         if name == "world":
             specs |= dict.fromkeys(("locale", "day_first", "two_digit_from"))
-        self.signatures = {"serving_default": Signature(specs, is_text=name in ("dates", "heads", "later", "world"))}
+        outputs = ("answer", "log_prob", "weights") if name == "stories" else ()  # of texts it is told by `is_text`
+        is_text = name in ("dates", "heads", "later", "world")
+        self.signatures = {"serving_default": Signature(specs, outputs, is_text)}
+        self.task = {}
 
     def prepare(self, signature_name, inputs):
         outputs = self.answers(**inputs) if self.name == "stories" else self.outputs(*inputs["text"])
@@ -91,131 +86,20 @@ class Fixed:
         } | ({"head_weights": of_heads} if self.name == "heads" else {})
 
 
-@contextlib.contextmanager
-def serving(folder, limits=Limits(), token=None):
-    """A server with a page over a folder of models that are `Fixed`."""
-    store = ModelStore(ModelsFolder(folder), Fixed, poll_seconds=0.05)
-    app = make_app(store, limits, token)
-    mount_page(app, store)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        store.start()
-        thread.start()
-        wait_until(lambda: server.started)
-        yield Running(store, app, listener.getsockname()[1])
-        server.should_exit = True
-        thread.join()
-        store.stop()
-
-
-def add_model(folder, name):
-    place = folder / name / "1"
-    place.mkdir(parents=True)
-    (place / "saved_model.pb").touch()
-
-
-def wait_for_page(server):
-    """Asks for the page until it is there, and not the one that stands in for it."""
-    wait_until(lambda: "gradio" in server.ask("GET", "/")[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name in ("dates", "heads", "stories", "sums", "world"):
         add_model(folder, name)
-    with serving(folder, Limits(body=20_000, text_length=100)) as server:
+    with serving(folder, Fixed, Limits(body=20_000, text_length=100)) as server:
         wait_for_page(server)
         yield server
-
-
-@contextlib.contextmanager
-def opened(browser, port):
-    """The page, opened anew; in the end, what the browser noted on the way is looked at."""
-    browser.get("about:blank")  # what the page before says when it is left is not this one's
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)
-    page = Page(browser, port)
-    yield page
-    assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    assert page.asked() == {f"127.0.0.1:{port}"}
 
 
 @pytest.fixture
 def page(browser, server):
     with opened(browser, server.port) as page:
         yield page
-
-
-class Page:
-    """What a person sees and does."""
-
-    def __init__(self, browser, port):
-        self.browser = browser
-        browser.get(f"http://127.0.0.1:{port}/")
-        wait_until(lambda: self.run("return document.querySelector('#model input')?.value"))
-
-    def run(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
-
-    def find(self, selector):
-        return self.browser.find_element("css selector", selector)
-
-    def type(self, text):
-        self.find("#text textarea, #text input").send_keys(text)
-
-    def clear(self):
-        self.find("#text textarea, #text input").clear()
-
-    def choose(self, model):
-        self.find("#model input").click()
-        wait_until(lambda: self.texts("[role=option]"))
-        self.find(f"[role=option][aria-label={model}]").click()
-
-    def texts(self, selector):
-        """Of all elements that are there."""
-        return self.run("return [...document.querySelectorAll(arguments[0])].map(one => one.innerText)", selector)
-
-    def text(self, selector):
-        """Of one element, once it is there."""
-        wait_until(lambda: self.texts(selector))
-        (text,) = self.texts(selector)
-        return text
-
-    def titles(self):
-        """What the cells of the heatmap say when one points at them."""
-        return self.run("return [...document.querySelectorAll('td[title]')].map(cell => cell.title)")
-
-    def press(self, key):
-        self.browser.switch_to.active_element.send_keys(key)
-
-    def tab_to(self, selector):
-        """Presses Tab until an element has the focus."""
-        for _ in range(30):
-            if self.run("return document.activeElement.matches(arguments[0])", selector):
-                return
-            self.press("\ue004")
-        raise AssertionError(f"Tab does not lead to {selector}")
-
-    def accessible(self, role):
-        """What a screen reader says of all elements of a role."""
-        nodes = self.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-        children = {node["nodeId"]: node for node in nodes}
-
-        def text(node):
-            said = node.get("name", {}).get("value", "")
-            return said or "".join(text(children[child]) for child in node.get("childIds", ()) if child in children)
-
-        return [text(node) for node in nodes if node.get("role", {}).get("value") == role and text(node)]
-
-    def asked(self):
-        """The hosts that the browser asked for anything."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-        addresses = [urllib.parse.urlsplit(request["request"]["url"]) for request in sent]
-        return {address.netloc for address in addresses if address.scheme not in ("data", "blob", "chrome")}
 
 
 def test_button_shows_result_probability_and_other_results(page):
@@ -236,16 +120,6 @@ def test_enter_shows_attention(page):
         "return [...document.querySelectorAll('td[title]')].map(cell => getComputedStyle(cell).backgroundColor)"
     )
     assert len(colours) == 9 and len(set(colours)) == 2 and colours[0] == colours[4] == colours[8]
-
-
-@contextlib.contextmanager
-def exploring(page):
-    """The frame of the explorer, in which the page then is."""
-    wait_until(lambda: page.texts("#conversion iframe"))
-    page.browser.switch_to.frame(page.find("#conversion iframe"))
-    wait_until(lambda: page.texts("#targets button"))
-    yield lambda: re.sub("[\u2068\u2069]", "", page.text("#said"))
-    page.browser.switch_to.default_content()
 
 
 def test_attention_is_explored_in_both_directions(page):
@@ -287,12 +161,12 @@ def test_frame_of_the_explorer_is_as_high_as_what_it_shows_and_as_dark_as_the_pa
 
 
 def test_weights_of_too_many_heads_are_shown_as_their_mean(monkeypatch):
-    from keras_attention.serving import gradio_page
+    from keras_attention.serving import page_answers
 
     conversion = Conversion("b", -0.1, ["b"], ["a"], np.ones((1, 1)), [], False, np.ones((1, 2, 1, 1)))
-    assert "&quot;weights&quot;: [[[[1.0]], [[1.0]]]]" in gradio_page.conversion_html(conversion, "")
-    monkeypatch.setattr(gradio_page, "MOST_WEIGHTS", 1)
-    assert "&quot;weights&quot;: [[[[1.0]]]]" in gradio_page.conversion_html(conversion, "")
+    assert "&quot;weights&quot;: [[[[1.0]], [[1.0]]]]" in page_answers.conversion_html(conversion, "")
+    monkeypatch.setattr(page_answers, "MOST_WEIGHTS", 1)
+    assert "&quot;weights&quot;: [[[[1.0]]]]" in page_answers.conversion_html(conversion, "")
 
 
 def test_weights_can_be_read_without_a_mouse(page):
@@ -382,7 +256,7 @@ def test_reader_of_dates_has_examples_marks_what_is_unsure_and_names_its_reading
 
 
 def test_a_page_of_another_origin_is_not_answered(server):
-    body = {"data": ["dates", "3 May 1979", ""]}
+    body = {"data": ["dates", "3 May 1979", *[None] * (len(FIELDS) - 1)]}
     for origin, status in ((f"http://127.0.0.1:{server.port}", 200), ("https://evil.example", 404)):
         received, _ = server.ask(
             "POST", "/gradio_api/run/convert", body, {"Origin": origin, "Content-Type": "application/json"}
@@ -464,7 +338,7 @@ def test_page_takes_no_files_and_no_large_bodies(server):
 
 
 def test_page_comes_with_the_first_model(tmp_path):
-    with serving(tmp_path) as server:
+    with serving(tmp_path, Fixed) as server:
         status, text = server.ask("GET", "/")
         assert status == 200 and "The page appears in some seconds" in text
         add_model(tmp_path, "dates")
@@ -474,7 +348,7 @@ def test_page_comes_with_the_first_model(tmp_path):
 
 def test_first_visitor_waits_for_the_page_and_sees_no_error(browser, tmp_path):
     add_model(tmp_path, "dates")
-    with serving(tmp_path) as server, opened(browser, server.port) as page:
+    with serving(tmp_path, Fixed) as server, opened(browser, server.port) as page:
         page.type("3 May 1979\n")
         assert page.text("#conversion .answer") == "1979-05-03"
 
@@ -483,12 +357,12 @@ def test_page_that_cannot_be_made_harms_nothing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_attention.serving.gradio_page", None)
     add_model(tmp_path, "dates")
     logging.getLogger("keras_attention.serving").setLevel(logging.CRITICAL + 1)
-    with serving(tmp_path) as server:
+    with serving(tmp_path, Fixed) as server:
         wait_until(lambda: server.ask("GET", "/")[0] == 500)
         assert server.ask("GET", "/v1/models/dates")[0] == 200
 
 
 def test_page_asks_for_the_token(tmp_path):
-    with serving(tmp_path, token="secret") as server:
+    with serving(tmp_path, Fixed, token="secret") as server:
         assert server.ask("GET", "/")[0] == 401
         assert server.ask("GET", "/", headers={"Authorization": "Bearer secret"})[0] == 200
