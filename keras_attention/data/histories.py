@@ -129,6 +129,9 @@ class HistoryBatches:
 
     Attributes:
         steps_per_epoch: number of batches in an epoch.
+        learned_per_batch: items that a batch learns to predict, the mean of an
+            epoch. Batches of short histories have fewer, so a loss that is
+            their mean would count an item of a short history more.
 
     Raises:
         ValueError: if no history has two items.
@@ -165,6 +168,8 @@ class HistoryBatches:
         self.every_position = every_position
         self.seed = seed
         self.steps_per_epoch = -(-len(kept) // batch_size)
+        learned = int(np.sum(self._lengths - 1)) if every_position else len(kept)
+        self.learned_per_batch = learned / self.steps_per_epoch
 
     def dataset(self, start=0):
         """Batches without end, those from a number on; see `PairBatches.dataset`."""

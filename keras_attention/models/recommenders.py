@@ -6,7 +6,7 @@ from keras import ops
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.interaction_score import InteractionScore
 from keras_attention.layers.layer import Dropout
-from keras_attention.layers.masks import cleaned
+from keras_attention.layers.masks import cleaned, counted_from_here
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.scores import ReducedRankScore
 from keras_attention.layers.transformer import EncoderBlock
@@ -18,8 +18,10 @@ class SASRec(ByProduct):
     """Self-attentive sequential recommendation: a causal Transformer over the items of a history.
 
     `h = blocks(sqrt(units) E[history] + positions)`, and the score of an item
-    after the history is `E[item] . h` of its last position. The blocks norm
-    before each sublayer.
+    after the history is `E[item] . h` of its last position. Positions count from
+    the last item, as those of a history that is padded in front: an item in the
+    middle of a history is learned with another position than it would be asked
+    with. The blocks norm before each sublayer.
 
     Args:
         vocabulary_size, units, max_length: see `RecommendationModel`.
@@ -78,7 +80,7 @@ class SASRec(ByProduct):
 
     def _vectors(self, inputs, training):
         history, mask = self._kept(inputs["history"])
-        place = ops.maximum(ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1, 0)
+        place = ops.maximum(counted_from_here(mask) - 1, 0)
         outputs = self._rows(self.items, history) * self.units**0.5 + self._rows(self.positions, place)
         outputs = self.embedding_dropout(cleaned(outputs, mask), training=training)
         weights = []

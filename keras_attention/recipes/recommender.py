@@ -87,7 +87,7 @@ def train_recommender(
     network = _network(RECOMMENDERS[model], vocabularies, counts, profiles, settings, model_arguments)
     recommender = Recommender(network, **vocabularies)
     batches = _batches(network, histories, vocabularies["items"], settings)
-    _compile(network, settings)
+    _compile(network, settings, batches.learned_per_batch)
     place = pathlib.Path(folder) / "checkpoints"
     checkpoints = Checkpoints(place, keep=1, monitor="val_ndcg", mode="max", patience=settings.patience)
     record = _record(histories, validation, vocabularies, profiles, settings, network)
@@ -138,10 +138,12 @@ def _network(kind, vocabularies, counts, profiles, settings, arguments):
     return network
 
 
-def _compile(network, settings):
+def _compile(network, settings, learned_per_batch):
+    """Every item that is learned counts alike, whatever the batch that it is in."""
     network.compile(
         keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, beta_2=0.98),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+        loss_weights=1.0 / learned_per_batch,
     )
 
 

@@ -95,6 +95,14 @@ def test_a_part_of_a_history_and_the_item_after_it():
     assert {((4, 5, 6), 7), ((5, 6, 7), 8), ((6, 7, 8), 9), ((4,), 5), ((9, 8, 7), 6)} <= found
 
 
+@pytest.mark.parametrize("every_position", [True, False])
+def test_items_that_a_batch_learns_in_the_mean_of_an_epoch(every_position):
+    some_batches = batches(every_position=every_position, batch_size=3)
+    learned = [counts.numpy().sum() for _, _, counts in some_batches.dataset().take(some_batches.steps_per_epoch)]
+    assert len(set(learned)) > 1
+    assert some_batches.learned_per_batch == pytest.approx(np.mean(learned))
+
+
 def test_users_come_along():
     with_users = HistoryBatches(HISTORIES, [4, 5, 6, 7, 8], 10, 3, batch_size=4, negatives=3)
     inputs, _, _ = next(iter(with_users.dataset()))
