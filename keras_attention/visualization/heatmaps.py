@@ -72,8 +72,7 @@ def plot_attention(
     target = _numbered(rows) if target is None else target
     _check_labels(weights, source, target)
     if axes is None:
-        size = (max(4.0, 1.6 + 0.32 * len(source)), max(2.6, 1.4 + 0.32 * len(target)))
-        _, axes = pyplot.subplots(figsize=size, layout="constrained")
+        _, axes = pyplot.subplots(figsize=_size(source, target), layout="constrained")
     image = axes.imshow(weights, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto")
     _find_fonts("".join([*source, *target, title or ""]))
     source_labels, target_labels = drawable(source), drawable(target)
@@ -90,6 +89,12 @@ def plot_attention(
         axes.set_title(shown, fontfamily=fonts_for(title), fontsize="medium", parse_math=False)
     axes.figure.colorbar(image, ax=axes, label="attention weight", fraction=0.05, pad=0.02)
     return axes.figure
+
+
+def _size(source, target):
+    """Width and height of a figure, in inches: a square for each weight, and room for labels as long as sentences."""
+    beside, below = (max(0.0, 0.09 * (max(map(len, labels)) - 12)) for labels in (target, source))
+    return max(4.0, 1.6 + 0.32 * len(source)) + beside, max(2.6, 1.4 + 0.32 * len(target)) + below
 
 
 def _title(conversion):

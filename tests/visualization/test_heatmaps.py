@@ -163,3 +163,12 @@ def test_labels_of_another_number_are_refused():
 def test_weights_that_are_no_matrix_are_refused(shape):
     with pytest.raises(ValueError, match=r"must be \(target, source\) or \(heads, target, source\)"):
         plot_attention(np.ones(shape), **WORDS)
+
+
+def test_labels_as_long_as_sentences_stand_within_the_figure_and_leave_room_for_the_weights():
+    story = ["Mary moved to the bathroom, John to the garden."] * 2
+    figure = plot_attention(np.ones((2, 2)) / 2, source=story, target=story)
+    figure.canvas.draw()
+    place, labelled = figure.axes[0].get_window_extent(), figure.axes[0].get_tightbbox()
+    assert min(place.width, place.height) > 0.5 * figure.dpi
+    assert min(labelled.x0, labelled.y0) > 0
