@@ -10,7 +10,17 @@ import signal
 import sys
 
 from keras_attention import __version__
-from keras_attention.cli import convert, exporting, published, questions, recommendations, serve, translate, translation
+from keras_attention.cli import (
+    convert,
+    exporting,
+    plot,
+    published,
+    questions,
+    recommendations,
+    serve,
+    translate,
+    translation,
+)
 from keras_attention.cli.common import (
     add_command,
     add_encoding,
@@ -18,7 +28,6 @@ from keras_attention.cli.common import (
     add_run,
     add_settings,
     add_strategy,
-    as_typed,
     positive,
     progress,
     settings_of,
@@ -66,7 +75,7 @@ def build_parser():
     published.add_shortlist(commands)
     published.add_score(commands)
     _add_evaluate(commands)
-    _add_plot(commands)
+    plot.add_plot(commands)
     exporting.add_export(commands)
     serve.add_serve(commands)
     return parser
@@ -176,24 +185,6 @@ def _add_evaluate(commands):
     evaluate.set_defaults(run=_evaluate)
 
 
-def _add_plot(commands):
-    plot = add_command(
-        commands,
-        "plot",
-        "plot the attention weights of one conversion",
-        'plot "3 de mayo de 1979" --output attention.png',
-        'plot "3 de mayo de 1979" --html attention.html',
-    )
-    add_model(plot)
-    plot.add_argument("text", metavar="TEXT", help="string to convert")
-    files = plot.add_mutually_exclusive_group()
-    files.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
-    files.add_argument(
-        "--html", metavar="FILE", help="write one HTML file instead, on which layer and head can be chosen"
-    )
-    plot.set_defaults(run=_plot)
-
-
 def _train_dates(options):
     from keras_attention.data.dates import generate_dates
     from keras_attention.data.pairs import split_by_target, write_pairs
@@ -282,31 +273,3 @@ def _evaluate(options):
     print(f"exact match {evaluation.exact_match:.2%} of {len(pairs):,} pairs")
     for source, expected, received in evaluation.mistakes[: options.show]:
         print(f"  {source!r}: expected {expected!r}, received {received!r}")
-
-
-def _plot(options):
-    from keras_attention.tasks import TextToText, load
-
-    text, converter = as_typed(options.text), load(options.model)
-    if options.html and isinstance(converter, TextToText):
-        converter.head_weights = True
-    conversion = converter(text)
-    (_write_page if options.html else _write_picture)(conversion, options.html or options.output)
-    print(f"{options.html or options.output}: {text.decode('utf-8', 'replace')} -> {conversion.text}")
-
-
-def _write_page(conversion, file):
-    from keras_attention.visualization.explorer import attention_page
-
-    page = attention_page(conversion)
-    with open(file, "w", encoding="utf-8") as out:
-        out.write(page)
-
-
-def _write_picture(conversion, file):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from keras_attention.visualization.heatmaps import plot_attention
-
-    plot_attention(conversion).savefig(file, dpi=150)

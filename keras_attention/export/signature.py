@@ -14,11 +14,13 @@ class TaskSignature(NamedTuple):
     """Names by which the signature of a task that does not take texts is recognised.
 
     Attributes:
+        name: name of the kind of task.
         required: inputs that every model of the task takes.
         optional: inputs that some take.
         outputs: what each gives.
     """
 
+    name: str
     required: set
     optional: set
     outputs: set
@@ -28,9 +30,14 @@ class TaskSignature(NamedTuple):
         return self.required <= set(inputs) <= self.required | self.optional and self.outputs <= set(outputs)
 
 
-STORIES = TaskSignature({"story", "question"}, set(), {"answer", "log_prob", "weights"})
-SERIES = TaskSignature({"past"}, {"future", "static"}, {"forecast", "weights"})
-HISTORIES = TaskSignature({"history"}, {"user"}, {"items", "scores", "weights"})
+STORIES = TaskSignature("stories", {"story", "question"}, set(), {"answer", "log_prob", "weights"})
+SERIES = TaskSignature("series", {"past"}, {"future", "static"}, {"forecast", "weights"})
+HISTORIES = TaskSignature("histories", {"history"}, {"user"}, {"items", "scores", "weights"})
+
+
+def task_signature_of(inputs, outputs):
+    """The `TaskSignature` that has these names of inputs and outputs; None if none has."""
+    return next((each for each in (STORIES, SERIES, HISTORIES) if each.is_of(inputs, outputs)), None)
 
 
 def is_text_signature(inputs, outputs):

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_attention.export.signature import SIGNATURE
+
 PLACE = "assets.extra/tf_serving_warmup_requests"
 
 
@@ -53,6 +55,12 @@ def read_warmup_requests(folder):
         return []
     logs = (_fields(record.numpy()) for record in tf.data.TFRecordDataset(str(place)))
     return [_request(log[_PREDICT_LOG][0]) for log in logs if _PREDICT_LOG in log]
+
+
+def first_example(folder):
+    """The inputs of the first warm-up request of our signature in a version's folder, arrays by name; or no inputs."""
+    requests = read_warmup_requests(folder)
+    return next((each.inputs for each in requests if each.signature_name == SIGNATURE), {})
 
 
 # The numbers of the fields, of tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto.

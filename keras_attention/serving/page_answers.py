@@ -5,6 +5,7 @@ import textwrap
 
 import numpy as np
 
+from keras_attention.visualization.attended import answer_attended, forecast_attended, recommendation_attended
 from keras_attention.visualization.explorer import attention_page
 from keras_attention.visualization.heatmap_html import attention_html, escaped, story_html
 
@@ -45,8 +46,8 @@ def conversion_html(conversion, about, is_date=False):
 
 def answer_html(answer, log_prob, story, question, weights, about):
     """The answer to a question, and how much each hop attended to each sentence of the story."""
-    hops = [f"hop {number}" for number in range(1, len(weights) + 1)]
-    attention = _attention_html(weights, story, hops, title=question, picture=story_html(story, weights))
+    attended = answer_attended(weights, story)
+    attention = _attention_html(attended, title=question, picture=story_html(story, weights))
     return _head_html(answer, about, log_prob) + attention
 
 
@@ -60,16 +61,15 @@ def forecast_html(past, values, weights, about):
         about: what it is from.
     """
     horizon, targets = values.shape
-    ahead = [f"step +{step}" for step in range(1, horizon + 1)]
-    before = [f"step -{step}" for step in range(len(past), 0, -1)]
+    attended = forecast_attended(weights)
     plots = "".join(_plot_html(past[-MOST_PLOTTED:, target], values[:, target]) for target in range(targets))
     names = ["value"] if targets == 1 else [f"feature {target}" for target in range(1, targets + 1)]
-    rows = [[step, *(f"{value:.4g}" for value in row)] for step, row in zip(ahead, values, strict=True)]
+    rows = [[step, *(f"{value:.4g}" for value in row)] for step, row in zip(attended.target, values, strict=True)]
     return (
         _head_html(f"The next {horizon} steps" if horizon > 1 else "The next step", about)
         + plots
         + _table_html("Forecast", rows, ["step", *names])
-        + _attention_html(weights, before, ahead, title="attention of the steps ahead to the past")
+        + _attention_html(attended, title="attention of the steps ahead to the past")
     )
 
 
@@ -93,16 +93,8 @@ def recommendation_html(recommendation, history, about):
     if items:
         rows = [[item, f"{score:.3g}"] for item, score in zip(items, scores, strict=True)]
         parts.append(_table_html("Recommended", rows, ["item", "score"]))
-        target, weights = _by_target(items, weights)
-        parts.append(_attention_html(weights, history, target, title="attention"))
+        parts.append(_attention_html(recommendation_attended(recommendation, history), title="attention"))
     return "".join(parts)
-
-
-def _by_target(items, weights):
-    """Which items attended, and the weights `(..., target, history)`: each item anew, or once for all of them."""
-    if weights.ndim == 2:
-        return items, weights[: len(items)]
-    return ["next item"], weights[..., None, :]
 
 
 def error_html(message):
@@ -147,13 +139,14 @@ def _plot_html(past, values):
     )
 
 
-def _attention_html(weights, source, target, title, picture=""):
+def _attention_html(attended, title, picture=""):
     """Weights to explore, below a picture of them if there is one; nothing of a model without attention."""
+    weights, source, target = attended
     if not weights.any():
         return ""
     if weights.size > MOST_WEIGHTS:
         return _too_many_html(len(target), len(source))
-    return f"<h2>Attention</h2>{picture}{_explorer_html(attention_page(weights, source, target, title))}"
+    return f"<h2>Attention</h2>{picture}{_explorer_html(attention_page(*attended, title))}"
 
 
 def _too_many_html(target, source):

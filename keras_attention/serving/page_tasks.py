@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_attention.conversion import conversions_from
-from keras_attention.export.signature import DATE_HINTS, HISTORIES, SERIES, SIGNATURE, STORIES
-from keras_attention.export.warmup import read_warmup_requests
+from keras_attention.export.signature import DATE_HINTS, HISTORIES, SERIES, SIGNATURE, STORIES, task_signature_of
+from keras_attention.export.warmup import first_example
 from keras_attention.recommend import recommendations_from
 from keras_attention.serving import page_answers
 from keras_attention.serving.errors import RequestError
@@ -58,8 +58,9 @@ def task_of(servable):
     if signature.is_text:
         is_generator = servable.task.get("task") == GENERATOR
         return PROMPTED if is_generator else DATED if set(signature.inputs) >= DATE_HINTS else CONVERTED
-    tasks = ((STORIES, ASKED), (SERIES, FORECAST), (HISTORIES, RECOMMENDED))
-    return next((task for names, task in tasks if names.is_of(signature.inputs, signature.outputs)), None)
+    found = task_signature_of(signature.inputs, signature.outputs)
+    tasks = {STORIES.name: ASKED, SERIES.name: FORECAST, HISTORIES.name: RECOMMENDED}
+    return None if found is None else tasks[found.name]
 
 
 def ask(predictor, servable, typed):
@@ -116,7 +117,7 @@ def _show_answer(outputs, inputs, typed, about):
 
 
 def _series_fields(servable):
-    specs, example = servable.signatures[SIGNATURE].inputs, _example(servable)
+    specs, example = servable.signatures[SIGNATURE].inputs, first_example(servable.folder)
     return {
         name: Field(f"{name.capitalize()}: {_numbers_in_words(*_size_of(spec))}", _as_typed(example.get(name)))
         for name, spec in specs.items()
@@ -132,7 +133,7 @@ def _show_forecast(outputs, inputs, typed, about):
 
 
 def _history_fields(servable):
-    signature, example = servable.signatures[SIGNATURE], _example(servable)
+    signature, example = servable.signatures[SIGNATURE], first_example(servable.folder)
     labels = {
         "history": "History: an item a line, the oldest first",
         "user": "User: an unknown one has the mean profile",
@@ -170,12 +171,6 @@ ASKED = PageTask(
 )
 FORECAST = PageTask("Forecast", _series_fields, _read_series, _show_forecast)
 RECOMMENDED = PageTask("Recommend", _history_fields, _read_history, _show_recommendation)
-
-
-def _example(servable):
-    """The inputs of the first warm-up request that an export carries, arrays by name."""
-    requests = read_warmup_requests(servable.folder)
-    return next((each.inputs for each in requests if each.signature_name == SIGNATURE), {})
 
 
 def _lines(text):

@@ -146,7 +146,7 @@ class Task:
                 + (f", and may be {', '.join(self.optional_specs)}" if self.optional_specs else "")
                 + f". Received {', '.join(inputs) or 'none'}."
             )
-        tensors = {name: _as_tensor(type(self).__name__, name, specs[name], value) for name, value in inputs.items()}
+        tensors = {name: as_tensor(type(self).__name__, name, specs[name], value) for name, value in inputs.items()}
         outputs = self._compiled(tuple(tensors))(**tensors)
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
@@ -255,7 +255,7 @@ def _record_in(folder):
     return _STRINGS | {"settings": json.loads((folder / _SETTINGS_OF_STRINGS).read_text(encoding="utf-8"))}
 
 
-def _as_tensor(owner, name, spec, value):
+def as_tensor(owner, name, spec, value):
     """An input as a tensor of its type and shape, or a clear error."""
     try:
         # Arrays of bytes of one length would lose the zeros at their ends.
