@@ -151,7 +151,7 @@ def test_wrong_numbers_are_told(page, field, typed, told):
 
 def test_recommender_shows_items_scores_and_attention(page, server):
     page.choose("shop")
-    wait_until(lambda: value(page, "history"))
+    wait_until(lambda: value(page, "history") and value(page, "count"))
     assert value(page, "history").split("\n") == ITEMS[:3]
     assert (value(page, "user"), value(page, "count")) == ("ada", "3")
     assert page.text("#convert") == "Recommend"
