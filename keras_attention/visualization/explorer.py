@@ -5,12 +5,11 @@ Layer and head are chosen, and each token shows what it read, or what read it.
 
 import json
 import pathlib
-import re
 
 import numpy as np
 
 from keras_attention.conversion import Conversion
-from keras_attention.visualization.heatmap_html import SPACE, visible
+from keras_attention.visualization.heatmap_html import visible
 
 _PAGE = pathlib.Path(__file__).with_suffix(".html")
 _DIGITS = 4
@@ -52,8 +51,8 @@ def attention_page(weights, source: list[str] | None = None, target: list[str] |
     _check(weights, source, target)
     data = {
         "title": title or "attention",
-        "source": [_shown(token) for token in source],
-        "target": [_shown(token) for token in target],
+        "source": [visible(token) for token in source],
+        "target": [visible(token) for token in target],
         "weights": weights.astype("float64").round(_DIGITS).tolist(),
     }
     page = _PAGE.read_text(encoding="utf-8")
@@ -87,11 +86,6 @@ def _check(weights, source, target):
             f"{weights.shape[3]} of the source. Received {len(target)} and {len(source)}. Padding can be cut off: "
             f"`weights[..., :{len(target)}, :{len(source)}]`."
         )
-
-
-def _shown(token):
-    """A token as it can be seen, with plain spaces between the words of one that is a sentence."""
-    return re.sub(rf"(?<=[^{SPACE}]){SPACE}(?=[^{SPACE}])", " ", visible(token))
 
 
 def _as_script(data):

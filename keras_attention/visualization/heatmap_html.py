@@ -10,6 +10,7 @@ as the browser's fonts do.
 """
 
 import html
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -131,7 +132,12 @@ def _table(classes, label, head, rows):
 
 def visible(token: str) -> str:
     """A token as it can be seen: spaces, marks without a letter and characters without a shape get one."""
-    return "".join(_visible(character, first=index == 0) for index, character in enumerate(token))
+    return "".join(_visible(character, first=index == 0) for index, character in enumerate(spaces_marked(token)))
+
+
+def spaces_marked(token: str) -> str:
+    """A token with its spaces as a sign, but for those between the words of one that is a sentence."""
+    return re.sub("(?<![^ ]) | (?![^ ])", SPACE, token)
 
 
 def escaped(text: str) -> str:
@@ -166,8 +172,6 @@ def _isolated(token):
 
 def _visible(character, first):
     kind = unicodedata.category(character)
-    if character == " ":
-        return SPACE
-    if kind[0] in "CZ":
+    if kind[0] in "CZ" and character != " ":
         return f"U+{ord(character):04X}"
     return f"\N{DOTTED CIRCLE}{character}" if kind[0] == "M" and first else character

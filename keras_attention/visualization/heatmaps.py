@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
 from keras_attention.conversion import Conversion
+from keras_attention.visualization.heatmap_html import spaces_marked
 
-SPACE = "\N{OPEN BOX}"
 UNDRAWABLE = "\N{WHITE SQUARE}"
 SUBWORD_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # what SentencePiece writes at the beginning of a word
 CHARACTERS_AN_INCH = 8  # of a title, over its axes, in any script; a longer one goes on in the next line
@@ -177,7 +177,7 @@ def _font_for(character):
 
 def drawable(tokens):
     """Labels for tokens: each as it is if a font can draw it, else by code points."""
-    return ["".join(SPACE if character == " " else _shown(character) for character in token) for token in tokens]
+    return ["".join(map(_shown, spaces_marked(token))) for token in tokens]
 
 
 def fonts_for(text):

@@ -11,6 +11,7 @@ from keras import ops
 from keras_attention import plot_attention
 from keras_attention.conversion import Conversion
 from keras_attention.visualization import heatmaps
+from keras_attention.visualization.heatmap_html import SPACE
 
 
 def conversion(source, target):
@@ -31,7 +32,7 @@ def labels(axis):
 def test_source_stands_across_and_target_down():
     figure = plot_attention(conversion("3 May", "05"))
     axes = figure.axes[0]
-    assert labels(axes.xaxis) == ["3", "␣".replace("␣", heatmaps.SPACE), "M", "a", "y"]
+    assert labels(axes.xaxis) == ["3", SPACE, "M", "a", "y"]
     assert labels(axes.yaxis) == ["0", "5"]
     assert axes.images[0].get_array().shape == (2, 5)
     assert axes.yaxis_inverted()  # the first target token is on top
@@ -41,7 +42,13 @@ def test_source_stands_across_and_target_down():
 def test_character_without_a_font_is_shown_by_its_code_point(monkeypatch):
     known = heatmaps._family_with
     monkeypatch.setattr(heatmaps, "_family_with", lambda character: None if character == "한" else known(character))
-    assert heatmaps.drawable(["한", "a", " ", "\u200d"]) == ["U+D55C", "a", heatmaps.SPACE, "U+200D"]
+    assert heatmaps.drawable(["한", "a", " ", "step -1 ", "\u200d"]) == [
+        "U+D55C",
+        "a",
+        SPACE,
+        f"step -1{SPACE}",
+        "U+200D",
+    ]
 
 
 @pytest.fixture
