@@ -44,8 +44,9 @@ class DecoderCell(Layer):
             where none is given.
         cell_arguments: for the recurrent cell's constructor.
 
-    Once built, `output_dim` is the width of the output, and `fed_widths` those
-    of what a step feeds the next beside its states.
+    `recurrence` is the `cell` as it was given, and `recurrent` the layer. Once
+    built, `output_dim` is the width of the output, and `fed_widths` those of
+    what a step feeds the next beside its states.
 
     Call args:
         inputs: one step, `(batch, input_dim)`.
@@ -62,7 +63,7 @@ class DecoderCell(Layer):
         if units < 1:
             raise ValueError(f"{type(self).__name__}: units must be at least 1. Received units={units}.")
         self.units = units
-        self.cell = cell
+        self.recurrence = cell
         if attention is not None and own_attention is None:
             raise ValueError(f"{type(self).__name__}: it has no attention. Received attention={attention!r}.")
         self._attention_is_given = attention is not None
@@ -142,7 +143,7 @@ class DecoderCell(Layer):
     def get_config(self):
         return super().get_config() | {
             "units": self.units,
-            "cell": serialized(self.cell),
+            "cell": serialized(self.recurrence),
             "attention": serialized(self.attention) if self._attention_is_given else None,
         }
 

@@ -55,7 +55,7 @@ def test_model_with_a_cell_of_its_own_comes_back_from_a_file(model_class, cell, 
     ids = {"source": np.array([[4, 5, 6]]), "target": np.array([[2, 7]])}
     np.testing.assert_array_equal(again(ids), model(ids))
     assert again.attention.get_config() == model.attention.get_config()
-    assert again.encoder.cell == cell.cell
+    assert again.encoder.cell == cell.recurrence
 
 
 def test_cell_that_is_given_has_the_weights_of_one_that_is_named():

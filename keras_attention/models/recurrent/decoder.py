@@ -138,7 +138,7 @@ class RecurrentDecoder(Decoder):
         units, dtype = self.cell.units, self.dtype_policy
         return [
             PlainCell(units, cell=cell, dtype=dtype, name=f"lower_{index}")
-            for index, cell in enumerate(copies(self.cell.cell, count))
+            for index, cell in enumerate(copies(self.cell.recurrence, count))
         ]
 
     def _make_bridge(self, index, cell):

@@ -56,7 +56,7 @@ class RecurrentForecaster(SeriesToSeries):
         encoder = RecurrentEncoder(
             None,
             units // 2 if bidirectional else units,
-            cell=decoder_cell.cell,
+            cell=decoder_cell.recurrence,
             bidirectional=bidirectional,
             layers=layers,
             name="encoder",

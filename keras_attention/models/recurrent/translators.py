@@ -97,7 +97,7 @@ class RecurrentTranslator(Sized, EncoderDecoder):
         shared = {"layers": layers, "residual": residual, "embedding_dim": embedding_dim, "dropout": dropout}
         self._cell_is_given = isinstance(attention, DecoderCell)
         attention_options = self._checked_options(attention, attention_options)
-        cell = attention.cell if self._cell_is_given else cell
+        cell = attention.recurrence if self._cell_is_given else cell
         directions = 2 if options["bidirectional"] else 1
         encoder = RecurrentEncoder(
             source_vocabulary_size,
