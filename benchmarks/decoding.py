@@ -305,10 +305,11 @@ def latency():
     return figures
 
 
-def with_shortlist(rounds=3):
+def with_shortlist(only, rounds=3):
     """Ours with a shortlist and without beside CTranslate2 with its full vocabulary: ratios of several rounds."""
     figures = {}
-    for work, goal in SHORT_GOALS.items():
+    for work in only or SHORT_GOALS:
+        goal = SHORT_GOALS[work]
         count = 500 if WORK[work].batch > 1 else 100
         rates = {name: [] for name in (SHORT, "ours", "CTranslate2")}
         for _ in range(rounds):
@@ -323,7 +324,8 @@ def with_shortlist(rounds=3):
             f"{goal:.2f}); {median['ours']:.2f} without",
             flush=True,
         )
-    save("decoding_shortlist", "python benchmarks/decoding.py --shortlist", figures)
+    if not only:
+        save("decoding_shortlist", "python benchmarks/decoding.py --shortlist", figures)
 
 
 def with_bfloat16(rounds=2):
@@ -349,7 +351,7 @@ def main():
     parser.add_argument("--contestant", choices=[*CONTESTANTS, SHORT, HALF], help="for internal use")
     parser.add_argument("--all-cores", action="store_true", help="for internal use")
     parser.add_argument("--count", type=int, help="sentences; else 1,000 in batches of 64 and 200 one by one")
-    parser.add_argument("--only", choices=COMPARED, action="append", help="not all the work")
+    parser.add_argument("--only", choices=WORK, action="append", help="not all the work")
     parser.add_argument("--latency", action="store_true", help="only what one sentence takes, and loading")
     parser.add_argument("--shortlist", action="store_true", help="only ours with a shortlist, beside CTranslate2")
     parser.add_argument("--bfloat16", action="store_true", help="only ours in bfloat16, beside ours in float32")
@@ -358,7 +360,7 @@ def main():
         with_bfloat16()
         return
     if options.shortlist:
-        with_shortlist()
+        with_shortlist(options.only)
         return
     if options.latency:
         save("latency", "python benchmarks/decoding.py --latency", latency())
