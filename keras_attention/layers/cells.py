@@ -1,4 +1,4 @@
-"""Recurrent decoder cells: who asks, when, and where the context goes.
+"""Recurrent decoder cells: which state queries the source, when, and where the context goes.
 
     BahdanauCell    the previous state asks, the context enters the recurrence
     LuongCell       the current state asks, the context enters the output

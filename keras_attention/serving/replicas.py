@@ -47,7 +47,7 @@ def serve_replicas(
         place: folder of models, or a model configuration file, which each
             replica reads again when it changes; all machines must see it, and what it names, under this path.
         replicas: processes; the fewest if there is a `max_replicas`.
-        host: address to listen at; the default hears this machine only.
+        host: address to bind to; the default is this machine alone.
         port: HTTP port.
         limits: see `Limits`; `queue` counts what no replica has room for.
         token: what clients must know; see `make_app`.

@@ -29,7 +29,7 @@ def serve(
 
     Args:
         source: says which models there are; see `ModelStore`.
-        host: address to listen at; the default hears this machine only.
+        host: address to bind to; the default is this machine alone.
         port: HTTP port.
         limits: see `Limits`.
         token: what clients must know; see `make_app`.
