@@ -135,10 +135,11 @@ def test_without_a_text_the_example_of_the_export_is_plotted(models, form, tmp_p
     assert f"{file}: tea, coffee, milk -> " in capsys.readouterr().out
 
 
-def test_text_task_has_an_example_too(tmp_path, capsys):
+def test_text_task_asks_for_a_text(tmp_path, capsys):
     generator().save(tmp_path / "tale")
-    assert plot(tmp_path / "tale", "--html", tmp_path / "page.html") == 0
-    assert "page.html: Tuesday, September 25, 1984 -> " in capsys.readouterr().out
+    assert "expected the string to convert, as TEXT" in refused(
+        capsys, tmp_path / "tale", "--html", tmp_path / "a.html"
+    )
 
 
 def test_export_without_an_example_asks_for_inputs(tmp_path, capsys, unchecked):

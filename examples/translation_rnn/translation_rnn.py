@@ -22,7 +22,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--source", metavar="FILE", help="sentences, one a line; without it a toy corpus is made")
     parser.add_argument("--target", metavar="FILE", help="their translations, line by line")
-    parser.add_argument("--attention", choices=("bahdanau", "luong", "none"), default="bahdanau", help="attention mechanism")
+    parser.add_argument(
+        "--attention", choices=("bahdanau", "luong", "none"), default="bahdanau", help="attention mechanism"
+    )
     parser.add_argument("--vocabulary-size", type=int, default=10_000, help="of the joint vocabulary of your files")
     parser.add_argument("--updates", type=int, help="4,000 for your files, 400 for the toy corpus")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("runs/rnn"), help="where to write")

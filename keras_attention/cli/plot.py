@@ -31,7 +31,7 @@ def add_plot(commands):
         metavar="TEXT",
         nargs="?",
         help="string to convert; for questions, forecasts and recommendations the inputs as one JSON object, the "
-        "instance that the REST API takes (default: the example that an export of the model carries)",
+        "instance that the REST API takes (default for these: the example that an export of the model carries)",
     )
     files = plot.add_mutually_exclusive_group()
     files.add_argument("--output", metavar="FILE", default="attention.png", help="image file to write")
@@ -56,7 +56,9 @@ def _plot(options):
 
 def _convert(converter, text):
     """What is to be plotted of a text's conversion, the text and the result."""
-    text = _example(converter, "a text")["text"] if text is None else as_typed(text)
+    if text is None:
+        raise ValueError("plot: expected the string to convert, as TEXT. Received none, and the model reads texts.")
+    text = as_typed(text)
     conversion = converter(text)
     return {"weights": conversion}, text.decode("utf-8", "replace"), conversion.text
 

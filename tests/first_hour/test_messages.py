@@ -27,6 +27,7 @@ COMMANDS = {
     "convert --day-first --month-first x": ("not allowed with", "--month-first", "--day-first"),
     "evaluate --model nowhere x.tsv": ("a saved task nor an export", "nowhere", "`keras-attention train` makes"),
     "export nowhere models": ("task.json", "nowhere", "`keras-attention train` wrote"),
+    "plot": ("expected the string to convert", "Received none", "TEXT"),
     "plot --model nowhere": ("a saved task nor an export", "nowhere", "`keras-attention train` makes"),
     "serve --port 0": ("between 1 and 65535", "received 0", "--port"),
     "train dates --cell rnn": ("choose from 'gru', 'lstm'", "'rnn'", "--cell"),
