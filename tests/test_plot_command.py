@@ -21,12 +21,12 @@ from keras_attention import (
     cli,
     load,
 )
-from keras_attention.export import saved_model
 from keras_attention.export.warmup import PLACE
 from keras_attention.models import DeepInterestNetwork, TransformerDecoder
 from keras_attention.tasks import Task
 from keras_attention.text import CharacterTokenizer, WordTokenizer
 from keras_attention.text.vocabulary import Vocabulary
+from tests.unchecked import unchecked_exports
 
 ITEMS = ["tea", "coffee", "milk", "Käse <b>"]
 HORIZON = 3
@@ -79,8 +79,7 @@ def models(tmp_path_factory):
     """A folder with `NAME-run` and `NAME-export` of each task."""
     keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    with pytest.MonkeyPatch.context() as patch:  # the tests of exports check exports
-        patch.setattr(saved_model, "_check", lambda *arguments: None)
+    with unchecked_exports():
         for name, make in TASKS.items():
             task = make()
             task(**INPUTS[name])  # builds its model

@@ -67,7 +67,7 @@ def test_results_hold_what_their_sources_lead_to_and_what_always_may_come():
     assert task("aaa", prefix="gg").text.startswith("gg")
 
 
-def test_a_shortlist_is_learned_from_attention_written_and_exported(tmp_path, capsys):
+def test_a_shortlist_is_learned_from_attention_written_and_exported(tmp_path, capsys, unchecked):
     task = task_of("transformer", Greedy())
     whole = learn_shortlist(task, TEXTS, per_token=SIZE, always=2)
     number = TOKENIZER.vocabulary.tokens.index

@@ -113,7 +113,7 @@ def test_logits_are_those_of_keras(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS[:2], ids=["as published", "unknown letters have no id"])
-def test_greedy_search_finds_the_same_texts_and_so_does_the_export(tmp_path, form):
+def test_greedy_search_finds_the_same_texts_and_so_does_the_export(tmp_path, form, unchecked):
     made, unknown = saved(tmp_path, **form), form.get("unknown", "<unk>")
     task = read(tmp_path, max_length=9)
     expected = greedy(made, READ, unknown, longest=8)

@@ -84,7 +84,7 @@ def test_marian_decodes_as_transformers_does(marian, options):
         model.generation_config = kept
 
 
-def test_the_results_are_the_texts_of_transformers_and_so_are_those_of_the_export(marian, tmp_path):
+def test_the_results_are_the_texts_of_transformers_and_so_are_those_of_the_export(marian, tmp_path, unchecked):
     folder, model, tokenizer = marian
     sources = [f">>fra<< {source}" for source in SOURCES[:3]]
     task = TextToText.from_pretrained(folder)

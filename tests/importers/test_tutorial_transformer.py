@@ -62,7 +62,7 @@ def test_logits_are_those_of_the_tutorial(tmp_path, target, form, sizes, options
     assert_same_logits(read(tmp_path, **options), model)
 
 
-def test_greedy_search_finds_the_same_tokens_and_so_does_the_export(tmp_path):
+def test_greedy_search_finds_the_same_tokens_and_so_does_the_export(tmp_path, unchecked):
     model = tutorial.saved(tmp_path)
     task = read(tmp_path)
     found = task(SOURCES)

@@ -39,7 +39,7 @@ def test_probabilities_are_means():
     np.testing.assert_allclose(probabilities(Ensemble([task.model for task in tasks])), expected, atol=1e-6)
 
 
-def test_a_result_has_the_mean_probability_in_search_too_and_in_an_export(tmp_path):
+def test_a_result_has_the_mean_probability_in_search_too_and_in_an_export(tmp_path, unchecked):
     first, second = random_task("recurrent", 1), random_task("transformer", 2)
     alone = first.score([("abc", "f")])[0]
     together = first.with_strategy(Beam(3)).together_with([second])

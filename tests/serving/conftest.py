@@ -14,13 +14,13 @@ import pytest
 import tensorflow as tf
 
 from keras_attention import CharacterTokenizer, DateConverter, TextToText
-from keras_attention.export import saved_model
 from keras_attention.serving.app import make_app
 from keras_attention.serving.connection import make_server
 from keras_attention.serving.grpc_server import start_grpc
 from keras_attention.serving.model_sources import ModelsFolder
 from keras_attention.serving.predictor import Limits
 from keras_attention.serving.server import make_store
+from tests.unchecked import unchecked_exports
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +33,7 @@ def exported(tmp_path_factory):
     size = len(tokenizer.vocabulary)
     model = DateConverter(size, size, units=8, encoder_units=8, embedding_dim=8)
     converter = TextToText(model, tokenizer, tokenizer, max_length=12)
-    with pytest.MonkeyPatch.context() as patch:  # the tests of exports check exports
-        patch.setattr(saved_model, "_check", lambda *arguments: None)
+    with unchecked_exports():
         return converter.export(tmp_path_factory.mktemp("exported") / "dates")
 
 

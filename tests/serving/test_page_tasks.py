@@ -12,7 +12,6 @@ from keras_attention import (
     RecurrentForecaster,
     TextGenerator,
 )
-from keras_attention.export import saved_model
 from keras_attention.models import ProfileRecommender, TransformerDecoder
 from keras_attention.recommend import Recommendation
 from keras_attention.serving.page_answers import forecast_html, recommendation_html
@@ -20,6 +19,7 @@ from keras_attention.serving.servable import Servable
 from keras_attention.text.vocabulary import Vocabulary
 
 from ..accessibility import colour_scheme, serious_faults
+from ..unchecked import unchecked_exports
 from .browsing import exploring, opened, serving, wait_for_page
 from .conftest import wait_until
 
@@ -61,8 +61,7 @@ def generator():
 def server(tmp_path_factory):
     keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    with pytest.MonkeyPatch.context() as patch:  # the tests of exports check exports
-        patch.setattr(saved_model, "_check", lambda *arguments: None)
+    with unchecked_exports():
         for name, make in {"sales": forecaster, "shop": recommender, "tale": generator}.items():
             make().export(folder / name)
     with serving(folder, Servable) as server:

@@ -27,7 +27,7 @@ def test_probabilities_are_those_of_rounded_weights(arguments):
     assert again.score(pairs)[0].log_prob == pytest.approx(task.score(pairs)[0].log_prob, rel=0.01)
 
 
-def test_an_export_has_half_the_bytes_and_the_same_signature(tmp_path, capsys):
+def test_an_export_has_half_the_bytes_and_the_same_signature(tmp_path, capsys, unchecked):
     task = translator()
     task.save(tmp_path / "run")
     sizes = {}
