@@ -12,15 +12,13 @@ last fifth. Same files, sizes, batches and number of updates for all models that
 """
 
 import argparse
-import gzip
 import json
 import pathlib
 import time
 
 import numpy as np
-from harness import ROOT
+from decoding import lines
 
-DATA = ROOT.parent / "shared/data/multi30k"
 LENGTHS, BATCH, SMOOTHING, SEED = (22, 44), 128, 0.1, 1
 SIZES = {"units": 192, "embedding_dim": 192, "layers": 3, "cell": "lstm"}
 PLAIN = SIZES | {
@@ -42,11 +40,6 @@ WORK = {
         {"updates": 16_000, "rate": 3e-3, "warmup": 2000, "clip": 1000.0},
     ),
 }
-
-
-def lines(name):
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as file:
-        return [line.rstrip("\n") for line in file]
 
 
 def make(name, vocabulary_size):

@@ -102,6 +102,24 @@ def chains(count=60):
     return {f"user {row}": [NAMES[(starts[row] + step) % 7] for step in range(lengths[row])] for row in range(count)}
 
 
+def test_every_item_that_is_learned_counts_alike_whatever_its_batch(tmp_path):
+    histories = {"ada": ["tea", "milk"], "bob": ["tea", "jam", "tea", "milk", "jam"]}
+    validation = [HeldOut("ada", ["tea", "milk"], "jam", [])]
+    network = train_recommender(histories, validation, tmp_path, epochs=1, units=4, verbose=0).model
+    batch = {
+        "history": np.array([[4, 0, 0, 0], [4, 5, 4, 6]]),
+        "next": np.array([[6, 0, 0, 0], [5, 4, 6, 5]]),
+        "negatives": np.array([5, 6, 4]),
+    }
+
+    def loss_of(rows):
+        inputs = batch | {name: batch[name][rows] for name in ("history", "next")}
+        counts = (inputs["next"] > 0).astype("float32")
+        return network.test_on_batch(inputs, np.zeros_like(inputs["next"]), counts)
+
+    np.testing.assert_allclose(loss_of([0]) + loss_of([1]), loss_of([0, 1]), rtol=1e-5)
+
+
 def test_it_learns_who_comes_after_whom_and_goes_on_where_it_was_stopped(tmp_path):
     histories, validation, test = leave_one_out({user: items[:6] for user, items in chains().items()})
     arguments = {"units": 8, "dropout": 0.0, "max_length": 5, "batch_size": 32, "negatives": 20, "learning_rate": 0.05}
