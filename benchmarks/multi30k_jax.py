@@ -85,39 +85,34 @@ def train(options):
     import jax.numpy as jnp
     import keras
 
+    from keras_attention.training import InverseSquareRoot, MaskedCrossentropy
+
     ids = np.load(options.folder / "ids.npz")
     keras.utils.set_random_seed(SEED)
     model, (_, _, training) = make(options.name, int(ids["vocabulary_size"])), WORK[options.name]
     columns = [ids[f"train_{name}"].astype("int32") for name in ("source", "target", "labels")]
     on_val = [jnp.array(ids[f"val_{name}"].astype("int32")) for name in ("source", "target", "labels")]
 
+    crossentropy = MaskedCrossentropy(label_smoothing=SMOOTHING, reduction="mean_with_sample_weight")
+    schedule = InverseSquareRoot(training["rate"], training["warmup"], training["updates"] // 5, training["updates"])
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, epsilon=1e-8, global_clipnorm=training["clip"])
+    optimizer.build(model.trainable_variables)
+
     def loss_of(weights, others, batch, is_training):
         source, target, labels = batch
         inputs = {"source": source, "target": target}
         logits, others = model.stateless_call(weights, others, inputs, training=is_training)
-        log_probs = jax.nn.log_softmax(logits.astype("float32"))
-        right = jnp.take_along_axis(log_probs, labels[..., None], -1)[..., 0]
-        nats = -(1 - SMOOTHING) * right - SMOOTHING * log_probs.mean(-1)
-        return (nats * (labels > 0)).sum() / (labels > 0).sum(), others
+        return crossentropy(labels, logits), others
 
-    def update(weights, others, first, second, step, batch):
+    def update(weights, others, state, batch):
         (loss, others), slopes = jax.value_and_grad(loss_of, has_aux=True)(weights, others, batch, True)
-        norm = jnp.sqrt(sum((slope * slope).sum() for slope in slopes))
-        slopes = [slope * jnp.minimum(1.0, training["clip"] / (norm + 1e-9)) for slope in slopes]
-        rate = training["rate"] * jnp.minimum(step / training["warmup"], jnp.sqrt(training["warmup"] / step))
-        rate = rate * jnp.clip((training["updates"] - step) / (training["updates"] // 5), 0, 1)
-        first = [0.9 * mean + 0.1 * slope for mean, slope in zip(first, slopes, strict=True)]
-        second = [0.98 * mean + 0.02 * slope**2 for mean, slope in zip(second, slopes, strict=True)]
-        weights = [
-            weight - rate * (mean / (1 - 0.9**step)) / (jnp.sqrt(square / (1 - 0.98**step)) + 1e-8)
-            for weight, mean, square in zip(weights, first, second, strict=True)
-        ]
-        return weights, others, first, second, loss
+        weights, state = optimizer.stateless_apply(state, slopes, weights)
+        return weights, others, state, loss
 
-    update = jax.jit(update, donate_argnums=(0, 1, 2, 3))
+    update = jax.jit(update, donate_argnums=(0, 1, 2))
     val_loss = jax.jit(lambda weights, others: loss_of(weights, others, on_val, False)[0])
-    weights, others = ([v.value for v in some] for some in (model.trainable_variables, model.non_trainable_variables))
-    first, second = ([jnp.zeros_like(weight) for weight in weights] for _ in range(2))
+    parts = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+    weights, others, state = ([variable.value for variable in some] for some in parts)
     generator, best, done, began = np.random.default_rng(SEED), np.inf, 0, time.perf_counter()
     history = (options.folder / f"{options.name}.history.jsonl").open("w")
     while done < training["updates"]:
@@ -125,7 +120,7 @@ def train(options):
         for rows, length in batches_of(columns, generator)[: training["updates"] - done]:
             done += 1
             batch = [column[rows, :length] for column in columns]
-            weights, others, first, second, loss = update(weights, others, first, second, np.float32(done), batch)
+            weights, others, state, loss = update(weights, others, state, batch)
             losses.append(loss)
         row = {"updates": done, "loss": float(np.mean(losses)), "val_loss": float(val_loss(weights, others))}
         row["seconds"] = round(time.perf_counter() - began, 1)
