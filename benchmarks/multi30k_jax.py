@@ -111,10 +111,13 @@ def train(options):
 
     update = jax.jit(update, donate_argnums=(0, 1, 2))
     val_loss = jax.jit(lambda weights, others: loss_of(weights, others, on_val, False)[0])
+    if options.weights:
+        assign(model, options.weights)
+        optimizer.iterations.assign(options.done)
     parts = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
     weights, others, state = ([variable.value for variable in some] for some in parts)
-    generator, best, done, began = np.random.default_rng(SEED), np.inf, 0, time.perf_counter()
-    history = (options.folder / f"{options.name}.history.jsonl").open("w")
+    generator, best, done, began = np.random.default_rng(SEED + options.done), np.inf, options.done, time.perf_counter()
+    history = (options.folder / f"{options.name}.history.jsonl").open("a" if options.weights else "w")
     while done < training["updates"]:
         losses = []
         for rows, length in batches_of(columns, generator)[: training["updates"] - done]:
@@ -129,6 +132,12 @@ def train(options):
         if row["val_loss"] < best:
             best = row["val_loss"]
             np.savez(options.folder / f"{options.name}.npz", *map(np.asarray, weights))
+
+
+def assign(model, weights):
+    saved = np.load(weights)
+    for variable, name in zip(model.trainable_variables, saved.files, strict=True):
+        variable.assign(saved[name])
 
 
 def batches_of(columns, generator):
@@ -149,9 +158,7 @@ def score(options):
 
     tokenizer = read_tokenizer(options)
     model = make(options.name, len(tokenizer.vocabulary))
-    saved = np.load(options.folder / f"{options.name}.npz")
-    for variable, name in zip(model.trainable_variables, saved.files, strict=True):
-        variable.assign(saved[name])
+    assign(model, options.folder / f"{options.name}.npz")
     sources, references = (lines(f"val.lc.norm.tok.{side}.gz") for side in ("en", "de"))
     shortlists = {"all tokens": None}
     if options.shortlist:
@@ -172,6 +179,8 @@ def main():
     parser.add_argument("name", nargs="?", choices=WORK, default="gnmt")
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="folder of ids, weights and learning curves")
     parser.add_argument("--vocabulary", type=pathlib.Path, help="SentencePiece model")
+    parser.add_argument("--weights", type=pathlib.Path, help="go on from a file of weights; Adam's averages begin anew")
+    parser.add_argument("--done", type=int, default=0, help="updates that the file of weights has had")
     parser.add_argument("--shortlist", action="store_true", help="score with a shortlist, too")
     options = parser.parse_args()
     {"prepare": prepare, "train": train, "score": score}[options.what](options)

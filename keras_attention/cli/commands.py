@@ -114,7 +114,9 @@ def _add_train_world_dates(kinds):
     )
     add_run(world, "runs/world_dates")
     add_settings(world, WorldDatesSettings)
-    world.add_argument("--start", metavar="RUN", help="run whose vocabulary and weights to begin with (default: none)")
+    world.add_argument(
+        "--start", metavar="FOLDER", help="run or export whose vocabulary and weights to begin with (default: none)"
+    )
     world.add_argument(
         "--all-locales", action="store_true", help="also learn the locales that are held out to be measured on"
     )

@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_attention.data.token_batches import TokenBatches
 from keras_attention.data.world_dates import generate_world_dates, learned_locales, locale_hints
 from keras_attention.date_reading import date_of
+from keras_attention.export.saved_task import newest
+from keras_attention.export.signature import SIGNATURE
 from keras_attention.models import DateConverter
 from keras_attention.recipes.begins import described_weights, record_of, split_given
 from keras_attention.recipes.converter import warmed_up_cosine
 from keras_attention.settings import WorldDatesSettings
 from keras_attention.tasks import DateReader
-from keras_attention.text import CharacterTokenizer
+from keras_attention.text import CharacterTokenizer, Vocabulary
 from keras_attention.training.calibration import fitted_temperature
 from keras_attention.training.checkpoints import Checkpoints
 from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.runs import begun, fit_rounds, keep_best
 
 SIZES = {"units": 128, "encoder_units": 128, "embedding_dim": 48}
-LONGEST = 84
+NORMALIZATION, LONGEST = "NFKC_Casefold", 84
 
 
 def train_world_dates(
@@ -44,8 +47,9 @@ def train_world_dates(
         folder: where checkpoints are kept and the result is saved.
         settings: a `WorldDatesSettings`.
         locales: identifiers to learn; None has all of CLDR but `HELD_OUT`.
-        start: folder of another run, whose vocabulary and weights are what this
-            one begins with; None begins anew.
+        start: folder of another run of this recipe, or of the export of one such
+            as the package's own, whose vocabulary and weights are what this one
+            begins with; None begins anew.
         may_change: see `train_converter`.
         callbacks: Keras callbacks.
         verbose: as in `fit`.
@@ -104,7 +108,7 @@ def train_world_dates(
 def _begin(start, pairs, model_arguments):
     """The model and both tokenizers: those of the run that is started from, or new ones."""
     if start is None:
-        sources = CharacterTokenizer.train((text for text, _ in pairs), "NFKC_Casefold")
+        sources = CharacterTokenizer.train((text for text, _ in pairs), NORMALIZATION)
         targets = CharacterTokenizer.train(["0123456789-?"])
         model = DateConverter(len(sources.vocabulary), len(targets.vocabulary), **(SIZES | model_arguments))
         return model, sources, targets
@@ -113,8 +117,22 @@ def _begin(start, pairs, model_arguments):
             f"train_world_dates: start={str(start)!r} has a model, so none of {', '.join(model_arguments)} can be "
             "given."
         )
+    if newest(start) is not None:
+        return _exported(newest(start))
     begun_with = DateReader.load(start)
     return tuple(getattr(begun_with, name) for name in ("model", *begun_with.sides.values()))
+
+
+def _exported(folder):
+    """The same of an export, which has vocabularies, and the weights by the names of the model's variables."""
+    sources, targets = (Vocabulary.load(folder / f"assets/{side}_vocabulary.txt") for side in ("source", "target"))
+    model = DateConverter(len(sources), len(targets), **SIZES)
+    model({"source": np.ones((1, 1), "int32"), "target": np.ones((1, 1), "int32")})
+    loaded = tf.saved_model.load(str(folder))  # its variables live as long as it does
+    weights = {each.name.removesuffix(":0"): each.numpy() for each in loaded.signatures[SIGNATURE].variables}
+    for variable in model.trainable_variables:
+        variable.assign(weights[variable.path])
+    return model, CharacterTokenizer(sources, NORMALIZATION), CharacterTokenizer(targets)
 
 
 def _temperature(reader, pairs):

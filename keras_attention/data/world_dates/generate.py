@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Sequence
 
 from keras_attention.data.world_dates import writers
+from keras_attention.data.world_dates.intervals import interval
 from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
-from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, several
+from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, impossible, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
     in_other_characters,
@@ -20,6 +21,7 @@ from keras_attention.data.world_dates.surroundings import (
     with_iso_time,
     with_time,
     with_words,
+    with_zone,
 )
 from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONTH_FIRST, REFUSAL
 
@@ -35,15 +37,16 @@ HELD_OUT = ("ast", "ast_ES", "gv", "gv_IM", "lb", "lb_LU", "ar_QA", "de_LI", "en
 SPLITS = ("train", "validation", "test")
 
 _WRITERS = (
-    (0.33, writers.by_babel),
+    (0.31, writers.by_babel),
     (0.08, writers.by_another_pattern),
     (0.06, writers.by_skeleton),
-    (0.17, writers.by_numbers),
+    (0.16, writers.by_numbers),
     (0.02, writers.by_eight_digits),
     (0.05, writers.by_iso),
     (0.2, writers.by_name),
     (0.05, writers.by_words),
-    (0.01, writers.by_clock),
+    (0.02, writers.by_clock),
+    (0.02, writers.by_stamp),
     (0.01, writers.by_roman_month),
     (0.02, writers.by_han),
     (0.01, writers.by_buddhist_year),
@@ -56,8 +59,17 @@ _SYLLABLES = ("an", "ba", "be", "ber", "bo", "ca", "che", "con", "da", "de", "de
               "na", "ne", "ni", "no", "nt", "o", "pa", "pe", "po", "ra", "re", "ri", "ro", "sa", "se", "sh", "si", "so",
               "st", "ta", "te", "ti", "to", "tra", "u", "un", "va", "ve", "vi", "vo", "wa", "we", "y", "za", "ze",
               "zo")  # fmt: skip
+# Years that are also those of other calendars, Islamic and Persian, Thai, and Hebrew: of numbers alone nobody can say which.
+_OF_OTHER_CALENDARS = (range(1280, 1461), range(2443, 2644), range(5600, 5801))
+# What programs write where there is no date.
+_SENTINELS = (datetime.date.max, datetime.date.min, datetime.date(1900, 1, 1), datetime.date(1970, 1, 1),
+              datetime.date(2000, 1, 1), datetime.date(9999, 1, 1), datetime.date(2099, 12, 31))  # fmt: skip
+# Numbers with a year of four digits, whichever it is.
+_PADDED = (writers.by_numbers, writers.by_iso)
 # These write numbers alone, so that a mistyped word or another script is not theirs.
 _OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
+# What computers write has a time of its own.
+_TIMED = {writers.by_clock, writers.by_stamp}
 
 
 def learned_locales():
@@ -144,9 +156,11 @@ def generate_world_dates(
     texts, one in ten English, half of these of the United States) or of all
     alike, then a date and a way to write it; then perhaps a weekday, sometimes
     wrong, a time, words of the language and of none around it, digits of the
-    script, missing accents, and in one of 25 a mistyped letter. What is no date
-    is refused: words, numbers, parts of dates, impossible and relative ones,
-    those of calendars that are not known, and two dates.
+    script, missing accents, and in one of 25 a mistyped letter. Years are those
+    from 1 to 9999, nearly all of them from 1950 to 2049, and none that other
+    calendars write, too. What is no date is refused: words, numbers, parts of
+    dates, weeks and quarters, days before Christ, impossible and relative ones,
+    those of calendars that are not known, intervals, and two dates.
 
     Args:
         count: number of pairs.
@@ -223,13 +237,16 @@ def _day(generator, first, last):
 
 def _random_date(generator):
     kind = generator.random()
-    years = (
-        (1950, 2049) if kind < 0.6 else (1990, 2035) if kind < 0.87 else (1700, 1949) if kind < 0.96 else (2050, 2199)
-    )
+    if kind < 0.01:
+        return generator.choice(_SENTINELS)
+    ends = ((0.02, (1, 999)), (0.04, (1000, 1699)), (0.05, (2200, 9999)), (0.14, (1700, 1949)), (0.17, (2050, 2199)),
+            (0.43, (1990, 2035)), (1.0, (1950, 2049)))  # fmt: skip
+    years = next(years for end, years in ends if kind < end)
     if generator.random() < 0.03:  # a leap day, of which there are few
         leap = [year for year in range(years[0], years[1] + 1) if calendar.isleap(year)]
         return datetime.date(generator.choice(leap), 2, 29)
-    return _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
+    date = _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
+    return _random_date(generator) if any(date.year in years for years in _OF_OTHER_CALENDARS) else date
 
 
 def _date(generator, locale):
@@ -238,6 +255,8 @@ def _date(generator, locale):
     (write,) = generator.choices([each for _, each in _WRITERS], [share for share, _ in _WRITERS])
     if write is writers.by_words and generator.random() < 0.5:
         locale = "en"
+    if date.year < (100 if write in (writers.by_name, writers.by_babel) else 1000):
+        write = generator.choice(_PADDED)
     written = write(generator, locale, date)
     if written is None:
         return None
@@ -247,8 +266,10 @@ def _date(generator, locale):
     timed = generator.random()
     if write in (writers.by_iso, writers.by_eight_digits) and timed < 0.35:
         text = with_iso_time(generator, text)
-    elif timed < 0.12:
+    elif timed < 0.12 and write not in _TIMED:
         text = with_time(generator, text)
+    elif timed < 0.13 and write not in (*_TIMED, writers.by_words):
+        text = with_zone(generator, text)
     if generator.random() < 0.12:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
@@ -278,7 +299,10 @@ def _no_date(generator, locale):
         if generator.random() < 0.4:
             text = f"{generator.randrange(10 ** generator.randint(1, 6))} {text}"
     else:
-        text = generator.choice(REFUSALS)(generator, locale, date)
+        refusal = generator.choice(REFUSALS)
+        text = refusal(generator, locale, date)
+        if refusal in (impossible, interval) and generator.random() < 0.08:
+            text = with_time(generator, text)
     if generator.random() < 0.1:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     return cased(generator, text), REFUSAL, locale

@@ -1,9 +1,11 @@
-"""What is no date: words, numbers, impossible dates, parts of dates, relative ones, other calendars, several dates."""
+"""What is no date: words, numbers, impossible dates, relative ones, other calendars, several dates."""
 
 import calendar
 
-from keras_attention.data.world_dates.locales import month_names, weekday_names
+from keras_attention.data.world_dates.intervals import before_christ, interval, part, week_or_quarter
+from keras_attention.data.world_dates.locales import month_names
 from keras_attention.data.world_dates.surroundings import time_of_day
+from keras_attention.data.world_dates.writers import english_ordinal
 
 WORDS = [
     "hello",
@@ -166,6 +168,8 @@ _JALALI = ("فروردین", "اردیبهشت", "خرداد", "تیر", "مرد
            "Esfand", "حمل", "ثور", "جوزا", "سرطان")  # fmt: skip
 _HEBREW = ("תשרי", "חשוון", "כסלו", "טבת", "שבט", "אדר", "ניסן", "אייר", "סיוון", "תמוז", "אב", "אלול", "Tishri", "Kislev",
            "Shevat", "Adar", "Nisan", "Iyar", "Sivan", "Tammuz", "Elul")  # fmt: skip
+_DAY_OF_A_MONTH = ("{d} {m} {y}", "{m} {d}, {y}", "{d}. {m} {y}", "{d}-{m}-{y}", "{d} de {m} de {y}", "{o} {m} {y}", "{m} {o}, {y}",
+                   "{m} {o} {y}", "{m} {d} {y}", "{o} of {m} {y}", "{m}-{d}-{y}", "{y} {m} {d}")  # fmt: skip
 _MARKS = "/.-:,;#!?&*()[]{}<>|~+=%$€@_\"'"
 
 
@@ -227,7 +231,7 @@ def numbers(generator, identifier, date):
 
 def impossible(generator, identifier, date):
     """A date that is none: 31 February, month 13, day 0 or 32."""
-    year = date.year
+    year = date.year if date.year >= 1000 else date.year + 1000  # of less, one might be the day
     kind = generator.random()
     if kind < 0.45:  # a day that its month has not
         month = generator.choice((2, 2, 2, 4, 6, 9, 11))
@@ -243,25 +247,14 @@ def impossible(generator, identifier, date):
     forms = month_names(identifier).get(month)
     if forms and generator.random() < 0.6:
         name = generator.choice(forms)
-        return generator.choice(
-            ("{d} {m} {y}", "{m} {d}, {y}", "{d}. {m} {y}", "{d}-{m}-{y}", "{d} de {m} de {y}")
-        ).format(d=day, m=name, y=year)
+        ordinal = english_ordinal(day) if generator.random() < 0.3 else day
+        return generator.choice(_DAY_OF_A_MONTH).format(d=day, o=ordinal, m=name, y=year)
     separator = generator.choice("/.-- ")
     if generator.random() < 0.25 and month > 12 and day > 12:
         return separator.join((str(month), str(day), f"{year % 100:02d}")) if year % 100 > 12 else "13/13/13"
     if month == 0 or month > 12 or generator.random() < 0.5:
         return separator.join((f"{year:04d}", f"{month:02d}", f"{day:02d}"))
     return separator.join((f"{day:02d}", f"{month:02d}", f"{year:04d}"))
-
-
-def part(generator, identifier, date):
-    """A part of a date: month and year, day and month, a weekday, a month, a time."""
-    months, weekdays = month_names(identifier)[date.month], weekday_names(identifier)[date.weekday()]
-    month = generator.choice(months or ["March"])
-    weekday = generator.choice(weekdays or ["Monday"])
-    form = generator.choice(("{m} {y}", "{d} {m}", "{m} {d}", "{w}", "{m}", "{w} {c}", "{c}", "{w}, {d} {m}", "{y}", "{d}",
-                             "{y} {m}", "{d}. {m}", "{w} {d}", "{m} {c}", "{w}, {m} {d}"))  # fmt: skip
-    return form.format(m=month, y=date.year, d=date.day, w=weekday, c=time_of_day(generator))
 
 
 def relative(generator, identifier, date):
@@ -287,7 +280,7 @@ def of_another_calendar(generator, identifier, date):
 def several(generator, identifier, date, write):
     """Two dates, which is one too many: `write` writes one."""
     between = generator.choice((" - ", "–", " to ", " and ", " bis ", " until ", " / ", ", ", " au ", " al ", " — ", " & ",
-                                " или ", " or ", "~", "至", "から", " a ", ";"))  # fmt: skip
+                                " или ", " or ", "~", "至", "から", " a ", ";", "/", "--", " -> ", " through ", " thru "))  # fmt: skip
     return f"{write()}{between}{write()}"
 
 
@@ -301,6 +294,9 @@ REFUSALS = (
     impossible,
     impossible,
     part,
+    interval,
+    week_or_quarter,
+    before_christ,
     relative,
     of_another_calendar,
 )

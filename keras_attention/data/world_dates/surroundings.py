@@ -14,18 +14,33 @@ _BEFORE = ("Date: {}", "date {}", "Due: {}", "due {}", "DOB: {}", "born {}", "Bo
            "Ngày {}", "วันที่ {}", "日期：{}", "日付：{}", "날짜: {}", "تاريخ: {}", "بتاريخ {}", "תאריך: {}", "दिनांक {}",
            "Updated: {}", "Effective {}", "{} -", "- {}", "* {}", "# {}", "~{}", "({})", "[{}]", "<{}>", "\"{}\"", "'{}'",
            "  {}  ", "{}.", "{},", "{};", "{}:", "{} |", "| {}", "/{}", "=> {}", "{}\t", "Version of {}", "Report {}",
-           "photo {}", "The contract of {}", "signed {}", "Berlin, {}", "London, {}", "Paris, le {}", "Wien, am {}")  # fmt: skip
+           "photo {}", "The contract of {}", "signed {}", "Berlin, {}", "London, {}", "Paris, le {}", "Wien, am {}",
+           "before {}", "after {}", "around {}", "ca. {}", "week of {}", "© {}", "(c) {}", "Mis à jour le {}",
+           "Created on: {}", "Last-Modified: {}", "Expires={}", "Opublikowano {}", "Опубликовано {}", "投稿日：{}")  # fmt: skip
+_MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "date={}", "date: '{}'", "Date({})", "/{}/", "/blog/{}/",
+           "https://example.com/{}/title", "file_{}.txt", "IMG_{}.jpg", "backup-{}.tar.gz", "report-{}.csv", "log.{}",
+           "Screenshot {}", "<time datetime=\"{}\">", "@{}", "`{}`", "**{}**", "_{}_", "?d={}", "{}&", "D:{}", "\\{}\\")  # fmt: skip
 _BEHIND = ("{} (updated)", "{} by admin", "{} - present", "{} onwards", "{} edition", "{} meeting", "{} at noon", "{} um",
            "{} г.", "{} года", "{} р.", "{} Uhr", "{} kl.", "{} in London", "{}, London", "{} issue", "{} report",
            "{} (Monday)", "{} gegen Mittag", "{} UTC", "{} GMT", "{} r.", "{} AD", "{} CE", "{} n. Chr.")  # fmt: skip
 _ZONES = ("", "", "", "Z", " UTC", " GMT", " EST", " PST", "+00:00", "+02:00", "-05:00", " +0200", " -0300", " CET",
           " (UTC)", " GMT+2", "+0530", " PDT", " MSK", "-0700", " EDT", " BST", " IST", " CEST", " AEST", " UTC+3",
           " GMT+0200", " GMT-05:00", " (GMT+1)", " GMT+0200 (CEST)", " Eastern Time", " America/New_York")  # fmt: skip
+# Where a time stands.
+_TIME_BEHIND = ("{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t}, {c}", "{t} - {c}", "{t} at {c}",
+                "{t} @ {c}", "{t} um {c}", "{t} à {c}", "{t} a las {c}", "{t} в {c}", "{t}  {c}", "{t} ({c})",
+                "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}", "{t},{c}", "{t}, at {c}", "{t} de {c}",
+                "{t}; {c}", "{t}/ {c}", "{t} – {c}", "{t} · {c}", "{t} • {c}", "{t} om {c}", "{t} o {c}",
+                "{t} kello {c}", "{t} pukul {c}", "{t} saat {c}", "{t} lúc {c}", "{t} ore {c}", "{t} ob {c}")  # fmt: skip
+_TIME_BEFORE = ("{c} {t}", "{c}, {t}", "{c} on {t}", "{c} - {t}", "{c} · {t}")  # fmt: skip
+# Behind a date without a time.
+_ZONES_OF_DAYS = ("Z", " Z", " UTC", " GMT", "+00:00", "+01:00", "-05:00", " +0000", " -0700", " EST", " CET", " (UTC)",
+                  " America/New_York", " Europe/Berlin", " PST", " GMT+2", " IST")  # fmt: skip
 _HALVES = ("AM", "PM", "am", "pm", "a.m.", "p.m.", " AM", " PM", " a.m.", "a. m.")
 
 
 def time_of_day(generator):
-    """A time, such as `10:30`, `10:30:15.123+02:00`, `3 PM`, `15 Uhr 30`."""
+    """A time, such as `10:30`, `10:30:15.123+02:00`, `10.30.15`, `3 PM`, `15 Uhr 30`, `noon`."""
     hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
     kind = generator.random()
     if kind < 0.35:
@@ -36,15 +51,24 @@ def time_of_day(generator):
         fraction = generator.randrange(10 ** generator.choice((1, 3, 6)))
         text = f"{hour:02d}:{minute:02d}:{second:02d}{generator.choice('.,')}{fraction}"
     elif kind < 0.85:
-        minutes = f":{minute:02d}" if generator.random() < 0.8 else ""
-        seconds = f":{second:02d}" if minutes and generator.random() < 0.2 else ""
+        colon = "." if generator.random() < 0.15 else ":"
+        minutes = f"{colon}{minute:02d}" if generator.random() < 0.8 else ""
+        seconds = f"{colon}{second:02d}" if minutes and generator.random() < 0.2 else ""
         return f"{hour % 12 or 12}{minutes}{seconds} {generator.choice(_HALVES).strip()}".replace(
             " ", generator.choice(("", " "))
         )
     elif kind < 0.93:
         return generator.choice(("{h} Uhr", "{h}h{m:02d}", "{h}.{m:02d}", "{h}時{m:02d}分", "{h}시 {m:02d}분", "{h}点{m:02d}分",
                                  "kl. {h}.{m:02d}", "{h} h", "{h}:{m:02d} Uhr", "{h}:{m:02d} hs", "{h}h{m:02d}m", "{h}:{m:02d} hrs", "{h:02d}{m:02d} hours",
-                                 "{h}:{m:02d} o'clock", "{h:02d}:{m:02d} ч", "午後{h}時", "오후 {h}시", "{h}:{m:02d}:00 GMT+0100 (CET)")).format(h=hour, m=minute)  # fmt: skip
+                                 "{h}:{m:02d} o'clock", "{h:02d}:{m:02d} ч", "午後{h}時", "오후 {h}시", "{h}:{m:02d}:00 GMT+0100 (CET)",
+                                 "{h} h {m:02d} min", "{h} h {m:02d}", "{h}h{m:02d}m{s:02d}s", "{h:02d}:{m:02d}:{s:02d}:123", "{h:02d}{m:02d}hrs", "{h:02d}{m:02d}Z", "{h} noon", "noon", "midnight", "12 midnight", "{h} o'clock",
+                                 "下午{h}点", "午前{h}時{m:02d}分", "오전 {h}:{m:02d}", "{h} giờ {m:02d}", "{h}:{m:02d} น.", "{h}:{m:02d} uur")).format(h=hour, m=minute, s=second)  # fmt: skip
+    elif kind < 0.965:  # with another mark than a colon
+        mark = generator.choice("..--h_")
+        text = mark.join((f"{hour:02d}", f"{minute:02d}", *([f"{second:02d}"] if mark != "h" else [])))
+        if mark == "." and generator.random() < 0.2:
+            text += f".{generator.randrange(10**6):06d}"
+        return text
     else:
         text = f"{hour}:{minute:02d}"
     return text + generator.choice(_ZONES)
@@ -57,11 +81,9 @@ def with_time(generator, text):
         time = generator.choice(("{a} - {b}", "{a}-{b}", "{a} to {b}", "from {a} to {b}", "{a}–{b}")).format(
             a=time, b=time_of_day(generator)
         )
-    form = generator.choice(("{t} {c}",) * 5 + ("{t}, {c}", "{t} - {c}", "{t} at {c}", "{t} @ {c}", "{c} {t}", "{c}, {t}",
-                             "{t} um {c}", "{t} à {c}", "{t} a las {c}", "{t} в {c}", "{t}  {c}", "{t} ({c})", "{c} on {t}",
-                             "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}", "{t},{c}", "{t}, at {c}", "{t} de {c}",
-                             "{t}; {c}", "{t}/ {c}", "{t} – {c}", "{t} · {c}", "{t} • {c}", "{t} om {c}", "{t} o {c}", "{t} kello {c}",
-                             "{t} pukul {c}", "{t} saat {c}", "{t} lúc {c}", "{t} ore {c}", "{t} ob {c}", "{c} - {t}", "{c} · {t}"))  # fmt: skip
+    # `10-30-15` stands behind, where it is not taken for the date.
+    forms = _TIME_BEHIND if re.search(r"\d[._-]\d", time) else _TIME_BEHIND + _TIME_BEFORE
+    form = generator.choice(forms)
     return form.format(t=text, c=time)
 
 
@@ -76,6 +98,11 @@ def with_iso_time(generator, text):
     return f"{text}{between}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
 
 
+def with_zone(generator, text):
+    """The date with a zone behind it, and no time: `2024-03-05+01:00`."""
+    return text + generator.choice(_ZONES_OF_DAYS)
+
+
 def with_words(generator, text, sentence):
     """The date with words, a label or brackets around it.
 
@@ -86,13 +113,18 @@ def with_words(generator, text, sentence):
             it.
     """
     kind = generator.random()
+    if kind < 0.08:
+        return generator.choice(_MARKUP).format(text)
     if kind < 0.45:
         return generator.choice(_BEFORE).format(text)
     if kind < 0.55:
         return generator.choice(_BEHIND).format(text)
     before, behind = sentence(generator.randint(0, 4)), sentence(generator.randint(0, 4))
     if generator.random() < 0.25:  # a number that cannot be one of the date's, not beside it
-        number = str(generator.choice((generator.randrange(100, 1000), generator.randrange(10_000, 1_000_000))))
+        some = [generator.randrange(100, 1000), generator.randrange(10_000, 1_000_000)]
+        if re.search(r"\d{4}", text):
+            some.append(generator.randrange(1900, 2100))  # the date has a year
+        number = str(generator.choice(some))
         if before and generator.random() < 0.7:
             before = f"{number} {before}"
         elif behind:
@@ -118,7 +150,7 @@ def in_other_characters(generator, identifier, text):
     if accents_may_go(identifier) and generator.random() < 0.08:
         text = without_accents(text)
     if generator.random() < 0.03:
-        text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_")))
+        text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "&nbsp;", "\n")))
     elif generator.random() < 0.01:  # not between numbers, which would become others
         text = re.sub(r"(?<=[^\W\d_]) (?=\d)|(?<=\d) (?=[^\W\d_])", "", text)
     return text

@@ -4,6 +4,7 @@
 meant is not in the text. A writer that cannot write the date gives None.
 """
 
+import calendar
 import contextlib
 import functools
 import re
@@ -30,7 +31,8 @@ DATALOGUE = (
 _MORE = ("EEE, d MMM y", "EEEE d MMMM y", "EEE d MMM yy", "d. MMMM y", "d MMM yy", "MMM d, y", "MMM d yy", "y MMM d",
          "y MMMM d", "d-MMM-y", "d-MMM-yy", "dd-MMM-y", "d/MMM/y", "dMMMy", "ddMMMyy", "y-MMM-dd", "MMM-d-y", "d.MMM.y",
          "EEEE, MMMM d, y", "MMM d y", "dd/MM/yy", "dd.MM.y", "y/MM/dd", "MMMM dd, y", "EEE MMM d y")  # fmt: skip
-_SEPARATORS = ("/", "/", "/", ".", ".", "-", "-", " ", ". ", " / ", " - ", "．", "／", "－", "，", "⁄", "·", "_", ", ")
+_SEPARATORS = ("/", "/", "/", ".", ".", "-", "-", " ", ". ", " / ", " - ", "．", "／", "－", "，", "⁄", "·", "_", ", ",
+               "\\", "|", "—", "–", ":", "//", "--", " . ", "~", "*")  # fmt: skip
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 # How the languages write a day as an ordinal number.
 _ORDINALS = {
@@ -99,14 +101,18 @@ def by_numbers(generator, identifier, date):
         order = generator.choice(("dmy", "mdy"))
     short = order != "ymd" and generator.random() < 0.3
     separator = "/" if identifier == "en_US" and generator.random() < 0.8 else generator.choice(_SEPARATORS)
-    if separator == "_" and short:
+    if separator in "_:" and short:
         separator = "-"
     pad = generator.choice(("02d", "02d", "d"))
     year = f"{date.year % 100:02d}" if short else f"{date.year:04d}"
     if short and generator.random() < 0.1:
         year = generator.choice("'’") + year
     parts = {"d": format(date.day, pad), "m": format(date.month, pad), "y": year}
+    if not short and date.day > 12 and generator.random() < 0.03:
+        order = "ydm"
     text = separator.join(parts[letter] for letter in order)
+    if not short and order[2] == "y" and generator.random() < 0.04:  # `25/12-2023`
+        text = generator.choice("/.- ").join(text.rsplit(separator, 1))
     if generator.random() < 0.05:
         text += separator.strip()
     return text, short
@@ -185,12 +191,37 @@ def by_clock(generator, identifier, date):
     form = generator.choice(("{w} {m} {d} {c}{z} {y}", "{w} {m} {d:>2} {c}{z} {y}", "{m} {d} {c}{z} {y}", "{w} {d} {m} {c}{z} {y}",
                              "{m} {d}, {c}{z}, {y}", "{d:02}/{m}/{y}:{c}{z}", "[{d:02}/{m}/{y}:{c} +0000]",
                              "{w} {m} {d:02} {y} {c} GMT+0100 (Central European Standard Time)",
-                             "{w} {m} {d:02} {y} {c} GMT-0400 (EDT)", "{w}, {d:02} {m} {y} {c} GMT"))  # fmt: skip
+                             "{w} {m} {d:02} {y} {c} GMT-0400 (EDT)", "{w}, {d:02} {m} {y} {c} GMT", "{w} {m} {d} {c} {y}{z}",
+                             "{m} {d} {y} {c}{z}", "{d:02}{m}{y}:{c}", "{d:02}-{m}-{y} {c}", "{y} {m} {d} {c}{z}"))  # fmt: skip
     text = form.format(
         w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=f"{hour:02d}:{minute:02d}:{second:02d}", z=zone,
         y=date.year,
     )  # fmt: skip
     return text, False
+
+
+def by_stamp(generator, identifier, date):
+    """As programs name files and log: `2024-03-05_10-30-15`, `2024:03:05 10:30:15`, `202403051030`, `051030ZMAR24`."""
+    hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
+    if generator.random() < 0.05 and 1950 <= date.year < 2050:
+        name = calendar.month_abbr[date.month].upper()
+        return (
+            f"{date.day:02d}{hour:02d}{minute:02d}{generator.choice(('Z', 'Z ', ''))}{name}{date.year % 100:02d}",
+            True,
+        )
+    if generator.random() < 0.3 and date.year >= 1900:
+        day, mark = f"{date.year:04d}{date:%m%d}", generator.choice(("", "", "", "-", ":"))
+        between = generator.choice(("", "", "_", "-", " ", "T", "."))
+    else:
+        stroke = generator.choice("--:/._ ")
+        day = f"{date.year:04d}{stroke}{date:%m}{stroke}{date:%d}"
+        mark = generator.choice((stroke, ":", "-", ".", "_"))
+        between = generator.choice((stroke, " ", "_", "T", "-", " at "))
+    time = mark.join((f"{hour:02d}", f"{minute:02d}", f"{second:02d}")[: generator.choice((2, 3, 3))])
+    fraction = generator.choice(
+        ("", "", "", f".{generator.randrange(1000):03d}", "Z", "+01'00'", f"{mark}{second:03d}")
+    )
+    return f"{day}{between}{time}{fraction}", False
 
 
 def with_weekday(generator, identifier, date, text):
@@ -270,7 +301,7 @@ def by_han(generator, identifier, date):
         era, number = of_era
         year = era + ("元" if number == 1 and generator.random() < 0.7 else str(number))
         month, day = date.month, date.day
-    elif kind < 0.9 and date.year > 1945:
+    elif kind < 0.9 and 1945 < date.year < 2200:
         year, month, day = f"{generator.choice(('民國', '民国', '中華民國'))}{date.year - 1911}", date.month, date.day
     else:
         year, month, day = date.year, date.month, date.day
@@ -279,7 +310,9 @@ def by_han(generator, identifier, date):
 
 
 def japanese_year(date):
-    """Era and year of a date in Japan since 1873: `("令和", 6)`; None before."""
+    """Era and year of a date in Japan since 1873, until 2199: `("令和", 6)`; None before and after."""
+    if date.year > 2199:
+        return None
     eras = (("令和", (2019, 5, 1)), ("平成", (1989, 1, 8)), ("昭和", (1926, 12, 25)), ("大正", (1912, 7, 30)),
             ("明治", (1873, 1, 1)))  # fmt: skip
     for era, begin in eras:
