@@ -13,6 +13,7 @@ from keras_attention.layers.folding import Folding, align
 from keras_attention.layers.heads import HeadsLayer
 from keras_attention.layers.masks import Pattern, combine_masks
 from keras_attention.layers.products import product, wide
+from keras_attention.layers.sizes import size_of
 
 # From this many keys on attention goes block by block: below, one product is faster and its weights are small.
 BLOCKWISE_FROM = 1024
@@ -44,9 +45,9 @@ class AttendingHeads(HeadsLayer):
     def _as_a_whole(self, query, key, value, key_mask, mask, pattern, training):
         """The context of all queries at once, and the weights."""
         scores = product(query, key, transpose=True)
-        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
+        mask = combine_masks(None if key_mask is None else ops.expand_dims(key_mask, (1, 2)), mask)
         if not pattern.is_trivial:  # else nobody asks how long anything is, which takes a graph a dozen operations
-            queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
+            queries, keys = ops.arange(size_of(query, 2)), ops.arange(size_of(key, 2))
             bias, visible = pattern.bias(queries, keys), pattern.mask(queries, keys)
             if bias is not None:
                 scores = ops.cast(scores, wide(scores.dtype)) + ops.cast(bias, wide(scores.dtype))
@@ -66,8 +67,8 @@ class AttendingHeads(HeadsLayer):
                 f"{type(self).__name__}: an overridden _compute_attention gets no place for the penalties of "
                 "positions='alibi'. Use positions='rotary', or add them there."
             )
-        mask = combine_masks(None if key_mask is None else key_mask[:, None, None, :], mask)
-        queries, keys = ops.arange(ops.shape(query)[2]), ops.arange(ops.shape(key)[2])
+        mask = combine_masks(None if key_mask is None else ops.expand_dims(key_mask, (1, 2)), mask)
+        queries, keys = ops.arange(size_of(query, 2)), ops.arange(size_of(key, 2))
         mask = combine_masks(mask, pattern.mask(queries, keys))
         if mask is not None and mask.shape[1] == 1:
             mask = mask[:, 0]

@@ -14,6 +14,7 @@ from keras_attention.layers.layer import serialized
 from keras_attention.layers.list_inputs import ListInputs, separate_shapes
 from keras_attention.layers.masks import causal_mask, check_mask, cleaned, combine_masks
 from keras_attention.layers.scores import AdditiveScore, get_score
+from keras_attention.layers.sizes import size_of
 
 # From this many keys on an additive score goes chunk by chunk.
 BLOCKWISE_FROM = 512
@@ -154,7 +155,7 @@ class Attention(ListInputs, AttentionLayer):
             check_mask(attention_mask, type(self).__name__, "attention_mask", AXES, sizes, broadcast=True)
             seen = ops.any(attention_mask, axis=1)  # what no query may see may hold anything
             value, key = (None if tensor is None else cleaned(tensor, seen) for tensor in (value, key))
-        causal = causal_mask(ops.shape(query)[1], ops.shape(value)[1])[None] if use_causal_mask else None
+        causal = causal_mask(size_of(query, 1), size_of(value, 1))[None] if use_causal_mask else None
         context, weights, _ = self.read(
             query,
             self.prepare(value, key, source_mask),
@@ -198,7 +199,7 @@ class Attention(ListInputs, AttentionLayer):
         if path == "blocks":
             return self._in_chunks(query, memory, mask, training)
         # All queries go one way and none the other. A conditional would hide the lengths from XLA and from LiteRT.
-        length, source = ops.shape(query)[1], ops.shape(memory.key)[1]
+        length, source = size_of(query, 1), size_of(memory.key, 1)
         whole = ops.where(source < BLOCKWISE_FROM, length, 0)
         masks = (mask, mask) if mask is None or mask.shape[1] == 1 else (mask[:, :whole], mask[:, whole:])
         parts = (
@@ -225,7 +226,7 @@ class Attention(ListInputs, AttentionLayer):
 def _of_one_batch(*tensors):
     """The tensors, those of a single row as often as the others have rows."""
     largest = next((tensor for tensor in tensors if tensor.shape[0] != 1), tensors[0])
-    batch = ops.shape(largest)[0]
+    batch = size_of(largest, 0)
     return [
         ops.broadcast_to(tensor, (batch, *ops.shape(tensor)[1:]))
         if tensor.shape[0] == 1 != largest.shape[0]

@@ -18,6 +18,7 @@ from keras import ops, tree
 from keras_attention.layers.core import AttentionRead
 from keras_attention.layers.layer import Dropout, Layer, serialized
 from keras_attention.layers.masks import check_mask, combine_masks
+from keras_attention.layers.sizes import size_of
 
 BLOCKWISE = ("auto", True, False)
 
@@ -98,7 +99,7 @@ class AttentionLayer(Layer):
             return self.read(query, memory, state, **arguments)
         target = query.shape[1]
         if target is None:
-            target, together = ops.shape(query)[1], (ops.shape(memory.value)[0], -1)
+            target, together = size_of(query, 1), (size_of(memory.value, 0), -1)
         else:  # one unknown size costs a graph nothing
             together = (-1, sharers * target)
         if query_mask is not None:
@@ -106,7 +107,7 @@ class AttentionLayer(Layer):
         context, weights, _ = self.read(ops.reshape(query, (*together, query.shape[-1])), memory, (), **arguments)
         context = ops.reshape(context, (-1, target, context.shape[-1]))
         if weights is not None:
-            *heads, source = *weights.shape[1:-2], ops.shape(weights)[-1]
+            *heads, source = *weights.shape[1:-2], size_of(weights, -1)
             weights = ops.reshape(weights, (-1, *heads, sharers, target, source))
             weights = ops.reshape(ops.moveaxis(weights, -3, 1), (-1, *heads, target, source))
         return AttentionRead(context, weights)

@@ -6,6 +6,7 @@ from keras import ops, tree
 from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import check_mask, combine_masks
+from keras_attention.layers.sizes import size_of
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -98,7 +99,7 @@ class AttentionRNN(Layer):
 
     def _start(self, initial_state, inputs, memory):
         """The first state of the cell, from any form in which it may be given."""
-        first = self.cell.initial_state(ops.shape(inputs)[0], memory)
+        first = self.cell.initial_state(size_of(inputs, 0), memory)
         if initial_state is None:
             return first
         states = tuple(tree.flatten(initial_state))

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Layer
+from keras_attention.layers.sizes import size_of
 
 BRIDGES = ("dense", "backward", "copy", "zeros")
 
@@ -79,7 +80,7 @@ class Bridge(Layer):
     def call(self, summary):
         summary = _by_direction(summary, _is_tensor)
         if self.kind == "zeros":
-            batch = ops.shape(summary[0][0])[0]
+            batch = size_of(summary[0][0], 0)
             return tuple(ops.zeros((batch, self.units), self.compute_dtype) for _ in range(self.state_count))
         states = []
         for index in range(self.state_count):

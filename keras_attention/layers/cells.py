@@ -21,6 +21,7 @@ from keras_attention.layers.core import Memory
 from keras_attention.layers.decoder_cell import DecoderCell, RecurrentOutput
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import run_recurrence
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.unroll import unroll
 
 
@@ -276,7 +277,7 @@ class PlainCell(DecoderCell):
     def read(self, inputs, memory, state, mask=None, training=False, sharers=1):
         output, state = run_recurrence(self.recurrent, self.recurrent.project(cleaned(inputs, mask)), state, mask)
         rows, target = ops.shape(inputs)[:2]
-        source = ops.shape(memory.value)[1]
+        source = size_of(memory.value, 1)
         return RecurrentOutput(output, state, ops.zeros((rows, target, source), self.compute_dtype))
 
 

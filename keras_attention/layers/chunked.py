@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_attention.layers.core import AttentionOutput, attend
 from keras_attention.layers.dropped import jax_key, torch_seeded
+from keras_attention.layers.sizes import size_of
 
 CHUNK_SIZE = 2**19  # pairs times units in a chunk: 2 MB, which stays in the cache of one core
 
@@ -35,7 +36,7 @@ def chunked_attention(pair, query, prepared, value, mask=None, parameters=(), un
         `AttentionOutput(context, weights)`.
     """
     if mask is not None and mask.shape[1] != 1:
-        mask = ops.broadcast_to(mask, (ops.shape(mask)[0], ops.shape(query)[1], ops.shape(prepared)[1]))
+        mask = ops.broadcast_to(mask, (size_of(mask, 0), size_of(query, 1), size_of(prepared, 1)))
     forms = {"tensorflow": _tensorflow_form, "jax": _jax_form, "torch": _torch_form}
     form = forms[keras.backend.backend()]
     context, weights = form(pair, query, prepared, value, mask, tuple(parameters), dropout, seed, units)
@@ -44,7 +45,7 @@ def chunked_attention(pair, query, prepared, value, mask=None, parameters=(), un
 
 def _chunk_of(query, prepared, units):
     """How many queries make a chunk: at least one, however long the source is."""
-    batch, target, source = ops.shape(query)[0], ops.shape(query)[1], ops.shape(prepared)[1]
+    batch, target, source = size_of(query, 0), size_of(query, 1), size_of(prepared, 1)
     if all(isinstance(size, int) for size in (batch, target, source)):
         return max(min(CHUNK_SIZE // max(batch * source * units, 1), target), 1)
     chunk = CHUNK_SIZE // ops.maximum(batch * source * units, 1)

@@ -14,6 +14,7 @@ from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.core import AttentionRead
 from keras_attention.layers.layer import Layer, deserialized, serialized
 from keras_attention.layers.recurrent import get_recurrent_cell
+from keras_attention.layers.sizes import size_of
 
 
 class RecurrentOutput(NamedTuple):
@@ -104,9 +105,7 @@ class DecoderCell(Layer):
             Tuple of tensors `(batch, any)`.
         """
         recurrent_state = self.recurrent.start(recurrent_state)
-        fed = tuple(
-            ops.zeros((ops.shape(recurrent_state[0])[0], width), self.compute_dtype) for width in self.fed_widths
-        )
+        fed = tuple(ops.zeros((size_of(recurrent_state[0], 0), width), self.compute_dtype) for width in self.fed_widths)
         return (*recurrent_state, *fed, *(() if self.attention is None else self.attention.start(memory)))
 
     def initial_state(self, batch_size, memory):

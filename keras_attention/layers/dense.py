@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_attention.layers.layer import Rematerialized
 from keras_attention.layers.products import few_positions
+from keras_attention.layers.sizes import sizes_of
 
 
 class PositionsDense(Rematerialized, keras.layers.Dense):
@@ -44,20 +45,16 @@ def multiply(inputs, kernel, bias, dtype, input_axes=1):
     """The last `input_axes` axes of the inputs with the first of a kernel, plus a bias or None."""
     kernel = ops.cast(kernel, dtype)
     input_dim = math.prod(kernel.shape[:input_axes])
-    outputs = ops.matmul(ops.reshape(inputs, (-1, input_dim)), ops.reshape(kernel, (input_dim, -1)))
     columns = kernel.shape if None not in kernel.shape else ops.shape(kernel)  # some of a shortlist: as many as it has
-    shape = (*_leading(inputs, input_axes), *columns[input_axes:])
+    shape = sizes_of(inputs, len(inputs.shape) - input_axes, columns[input_axes:])
+    outputs = ops.matmul(_as_rank(inputs, 2, (-1, input_dim)), _as_rank(kernel, 2, (input_dim, -1)))
     if bias is None:
         return ops.reshape(outputs, shape)
     bias = ops.cast(bias, dtype)
     if few_positions(inputs.shape[1:-input_axes]):
         return ops.reshape(outputs, shape) + bias  # the form that TensorFlow fuses is slow to start
-    return ops.reshape(ops.add(outputs, ops.reshape(bias, (-1,))), shape)  # not `+`: this one TensorFlow fuses
+    return ops.reshape(ops.add(outputs, _as_rank(bias, 1, (-1,))), shape)  # not `+`: this one TensorFlow fuses
 
 
-def _leading(inputs, input_axes):
-    """The sizes of the other axes; -1 for one that a graph does not know, since asking takes operations."""
-    known = inputs.shape[:-input_axes]
-    if sum(size is None for size in known) > 1 or 0 in known:
-        return ops.shape(inputs)[:-input_axes]
-    return tuple(-1 if size is None else size for size in known)
+def _as_rank(tensor, rank, shape):
+    return tensor if len(tensor.shape) == rank else ops.reshape(tensor, shape)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_attention.layers.sizes import size_of
+
 
 class KVCache(NamedTuple):
     """A memory that grows.
@@ -55,10 +57,10 @@ class KVCache(NamedTuple):
                 by XLA or JAX, where nothing can fail, keys and values that find
                 no room are NaN, and so is all that attends to them.
         """
-        target = ops.shape(key)[2]
+        target = size_of(key, 2)
         fits = self._fits(target)
         if mask is None:
-            mask = ops.ones((ops.shape(key)[0], target), "bool")
+            mask = ops.ones((size_of(key, 0), target), "bool")
         if fits is not True:
             key, value = (ops.where(fits, tensor, float("nan")) for tensor in (key, value))
             mask = ops.logical_or(mask, ops.logical_not(fits))  # what overwrites others is to be seen
@@ -71,7 +73,7 @@ class KVCache(NamedTuple):
 
     def _fits(self, target):
         """True, or a tensor that says whether there is room, where a graph or a compiler has yet to compute it."""
-        max_length, filled = ops.shape(self.key)[2], _known(self.length)
+        max_length, filled = size_of(self.key, 2), _known(self.length)
         known = isinstance(target, int) and isinstance(max_length, int)
         if known and (filled or 0) + target > max_length:
             raise ValueError(
@@ -109,7 +111,7 @@ class GrowingCache(NamedTuple):
     @property
     def length(self):
         """How many positions there are: an integer, or a scalar tensor where a graph does not know it."""
-        return ops.shape(self.key)[2]
+        return size_of(self.key, 2)
 
     @property
     def tokens(self):
@@ -119,7 +121,7 @@ class GrowingCache(NamedTuple):
     def append(self, key, value, mask=None):
         """The cache with more positions; with a mask, `(batch, target)`, a `MaskedCache`."""
         if mask is not None:
-            batch, length = ops.shape(self.key)[0], self.length
+            batch, length = size_of(self.key, 0), self.length
             return MaskedCache(self.key, self.value, ops.ones((batch, length), "bool")).append(key, value, mask)
         return GrowingCache(_longer(self.key, key), _longer(self.value, value))
 
@@ -140,7 +142,7 @@ class MaskedCache(NamedTuple):
     @property
     def length(self):
         """How many positions there are: an integer, or a scalar tensor where a graph does not know it."""
-        return ops.shape(self.key)[2]
+        return size_of(self.key, 2)
 
     @property
     def tokens(self):
@@ -150,7 +152,7 @@ class MaskedCache(NamedTuple):
     def append(self, key, value, mask=None):
         """The cache with more positions; without a mask all of them are tokens."""
         if mask is None:
-            mask = ops.ones((ops.shape(key)[0], ops.shape(key)[2]), "bool")
+            mask = ops.ones((size_of(key, 0), size_of(key, 2)), "bool")
         return MaskedCache(
             _longer(self.key, key), _longer(self.value, value), ops.concatenate([self.mask, mask], axis=1)
         )

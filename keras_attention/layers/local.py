@@ -14,6 +14,7 @@ from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.masks import combine_masks
 from keras_attention.layers.positions import token_count, token_positions
 from keras_attention.layers.products import wide
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.unroll import unroll
 
 
@@ -83,13 +84,13 @@ class LocalAttention(Attention):
     def start(self, memory, rows=None):
         if self.alignment == "predictive":
             return ()
-        return (ops.zeros((ops.shape(memory.value)[0] if rows is None else rows, 1), "int32"),)
+        return (ops.zeros((size_of(memory.value, 0) if rows is None else rows, 1), "int32"),)
 
     def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         query = self._cleaned_query(query, query_mask)
         dtype = wide(self.compute_dtype)
-        positions = ops.cast(_places(memory.mask, ops.shape(memory.key)[1]), dtype)
+        positions = ops.cast(_places(memory.mask, size_of(memory.key, 1)), dtype)
         distance = positions[:, None, :] - self._centers(query, memory, state, query_mask, dtype)
         near = ops.abs(distance) <= self.half_width
         weights = masked_softmax(self.score.compare(query, memory.key), combine_masks(near, mask))
@@ -97,17 +98,17 @@ class LocalAttention(Attention):
             bell = ops.exp(-ops.square(distance) / (2 * (self.half_width / 2) ** 2))
             weights = weights * ops.cast(bell, weights.dtype)
         summed = self.dropped(weights) if training else weights
-        state = state or self.start(memory, ops.shape(query)[0])
-        state = tuple(count + token_count(query_mask, ops.shape(query)[1]) for count in state)
+        state = state or self.start(memory, size_of(query, 0))
+        state = tuple(count + token_count(query_mask, size_of(query, 1)) for count in state)
         return AttentionRead(ops.matmul(summed, memory.value), weights, state)
 
     def _centers(self, query, memory, state, query_mask, dtype):
         """p_t, `(batch or 1, target, 1)`: positions in the source, whole for `"monotonic"`, real for `"predictive"`."""
         if self.alignment == "monotonic":
             offset = state[0][:, 0] if state else 0
-            return ops.cast(_places(query_mask, ops.shape(query)[1], offset), dtype)[:, :, None]
+            return ops.cast(_places(query_mask, size_of(query, 1), offset), dtype)[:, :, None]
         if memory.mask is None:
-            length = ops.cast(ops.shape(memory.key)[1], dtype)
+            length = ops.cast(size_of(memory.key, 1), dtype)
         else:
             length = ops.sum(ops.cast(memory.mask, dtype), axis=1)[:, None, None]
         return length * ops.cast(self.position(self.hidden(query)), dtype)
@@ -151,7 +152,7 @@ class LocationAttention(Attention):
     def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
         mask = self._read_mask(query, memory, query_mask, attention_mask)
         scores = self.location(self._cleaned_query(query, query_mask))  # batch, target, max_length
-        positions = _places(memory.mask, ops.shape(memory.value)[1])[:, None, :]
+        positions = _places(memory.mask, size_of(memory.value, 1))[:, None, :]
         rows = ops.minimum(positions, self.max_length - 1)
         scores = ops.take_along_axis(scores, ops.broadcast_to(rows, self._pairs(scores, rows)), axis=-1)
         mask = combine_masks(positions < self.max_length, mask)
@@ -160,7 +161,7 @@ class LocationAttention(Attention):
     @staticmethod
     def _pairs(scores, rows):
         """`(batch, target, source)`."""
-        return (*ops.shape(scores)[:2], ops.shape(rows)[2])
+        return (*ops.shape(scores)[:2], size_of(rows, 2))
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -220,11 +221,11 @@ class MonotonicAttention(Attention):
 
     def start(self, memory, rows=None):
         """All on the first token: `(rows, source)`."""
-        positions = _places(memory.mask, ops.shape(memory.value)[1])
+        positions = _places(memory.mask, size_of(memory.value, 1))
         first = positions == 0 if memory.mask is None else ops.logical_and(positions == 0, memory.mask)
         first = ops.cast(first, wide(self.compute_dtype))
-        batch = ops.shape(memory.value)[0]
-        first = ops.broadcast_to(first, (batch, ops.shape(first)[1]))
+        batch = size_of(memory.value, 0)
+        first = ops.broadcast_to(first, (batch, size_of(first, 1)))
         return (first if rows is None else repeated(first, rows // batch),)
 
     def read(self, query, memory, state=(), query_mask=None, attention_mask=None, training=False):
@@ -236,7 +237,7 @@ class MonotonicAttention(Attention):
             noise = keras.random.normal(ops.shape(scores), dtype=wide(self.compute_dtype), seed=self._noise_seed)
             scores = scores + self.noise * noise
         (given,) = state or self.start(memory)
-        previous = ops.broadcast_to(ops.cast(given, scores.dtype), (ops.shape(scores)[0], ops.shape(scores)[2]))
+        previous = ops.broadcast_to(ops.cast(given, scores.dtype), (size_of(scores, 0), size_of(scores, 2)))
         weights, last = self._expected(scores, mask, previous)
         weights = ops.cast(weights, self.compute_dtype)
         # Of the dtype that it came in, which Keras may have cast to that of computation: a loop insists on it.
@@ -280,7 +281,7 @@ def _spans(going_on):
     """The chance to go on over the 1, 2, 4, ... positions before each one: a list of `(batch, target, source)`."""
     source = going_on.shape[-1]  # None, or a symbol of JAX, where it is unknown
     longest = source if isinstance(source, int) else LONGEST_SPAN
-    place = ops.arange(ops.shape(going_on)[-1])
+    place = ops.arange(size_of(going_on, -1))
     spans, length = [], 1
     while length < longest:
         before = spans[-1] if spans else going_on

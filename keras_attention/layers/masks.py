@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_attention.layers.sizes import size_of
+
 
 def padding_mask(ids, pad=0):
     """Which positions of a batch of ids hold a token.
@@ -134,8 +136,8 @@ def cleaned(tensor, mask):
     """
     if mask is None:
         return tensor
-    mask = mask[(..., *[None] * (len(tensor.shape) - 2))]
-    return ops.where(mask, tensor, ops.zeros((), tensor.dtype))
+    axes = tuple(range(2, len(tensor.shape)))
+    return ops.where(ops.expand_dims(mask, axes), tensor, ops.zeros((), tensor.dtype))
 
 
 def counted_from_here(values):
@@ -250,14 +252,14 @@ class Pattern(NamedTuple):
         offset = self.offset
         if len(getattr(offset, "shape", ())):
             offset = offset[:, None]
-        return ops.reshape(offset + queries, (-1, 1, ops.shape(queries)[0], 1))
+        return ops.reshape(offset + queries, (-1, 1, size_of(queries, 0), 1))
 
     def _distance(self, queries, keys):
         """From each key to each query, in tokens: `(batch or 1, 1, target, source)`."""
         if self.places is None:
             return self._rows(queries) - keys
         query, key = (
-            ops.take(places, ops.minimum(indices, ops.shape(places)[1] - 1), axis=1)  # blocks may reach beyond the end
+            ops.take(places, ops.minimum(indices, size_of(places, 1) - 1), axis=1)  # blocks may reach beyond the end
             for places, indices in zip(self.places, (queries, keys), strict=True)
         )
         return query[:, None, :, None] - key[:, None, None, :]

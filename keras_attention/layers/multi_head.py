@@ -11,6 +11,7 @@ from keras_attention.layers.core import AttentionOutput, AttentionRead, Memory
 from keras_attention.layers.folding import align
 from keras_attention.layers.masks import Pattern, as_bool, check_mask, cleaned, combine_masks
 from keras_attention.layers.positions import rotary, token_count, token_positions
+from keras_attention.layers.sizes import size_of
 
 
 @keras.saving.register_keras_serializable(package="keras_attention")
@@ -119,9 +120,14 @@ class MultiHeadAttention(AttendingHeads):
 
     def start(self, memory, rows=None):
         """How many queries were read: nothing yet, for each row; of layers to which it matters where a query stands."""
-        if self.positions is None and self.sliding_window is None:
+        if not self._counts:
             return ()
-        return (ops.zeros((ops.shape(memory.value)[0] if rows is None else rows, 1), "int32"),)
+        return (ops.zeros((size_of(memory.value, 0) if rows is None else rows, 1), "int32"),)
+
+    @property
+    def _counts(self):
+        """Whether it matters where a query stands."""
+        return self.positions is not None or self.sliding_window is not None
 
     def context_dim(self, query_shape, value_shape, key_shape=None):
         return self.compute_output_shape(query_shape, value_shape, key_shape)[-1]
@@ -171,8 +177,10 @@ class MultiHeadAttention(AttendingHeads):
 
     def _after(self, query, memory, state, query_mask):
         """The state after some queries."""
-        state = state or self.start(memory, ops.shape(query)[0])
-        return tuple(count + token_count(query_mask, ops.shape(query)[1]) for count in state)
+        if not self._counts:
+            return ()
+        state = state or self.start(memory, size_of(query, 0))
+        return tuple(count + token_count(query_mask, size_of(query, 1)) for count in state)
 
     def _read_from(
         self,
@@ -192,7 +200,7 @@ class MultiHeadAttention(AttendingHeads):
         self._refuse_weights_of_flash_attention(return_attention_scores)
         query_mask, mask = self._given_masks(query, memory, query_mask, attention_mask)
         query = cleaned(query, combine_masks(query_mask, _alive(mask, axes=(1, 3))))
-        mask = combine_masks(None if query_mask is None else query_mask[:, None, :, None], mask)
+        mask = combine_masks(None if query_mask is None else ops.expand_dims(query_mask, (1, 3)), mask)
         places = self._places(query, memory, query_mask, tokens)
         pattern = Pattern(use_causal_mask, self.sliding_window, self._slopes, offset, places)
         heads = self._heads(self._query_dense, query, self._norms[:1], query_mask, tokens)
@@ -301,8 +309,8 @@ class MultiHeadAttention(AttendingHeads):
         if not counts or (query_mask is None and memory.mask is None):
             return None
         places = (
-            token_positions(query_mask, ops.shape(query)[1], tokens),
-            token_positions(memory.mask, ops.shape(memory.key)[2]),
+            token_positions(query_mask, size_of(query, 1), tokens),
+            token_positions(memory.mask, size_of(memory.key, 2)),
         )
         return tuple(place if len(place.shape) == 2 else place[None] for place in places)
 
@@ -312,7 +320,7 @@ class MultiHeadAttention(AttendingHeads):
         for norm in norms:
             heads = norm(heads)
         if offset is not None and self.positions == "rotary":
-            heads = rotary(heads, token_positions(mask, ops.shape(heads)[2], offset))
+            heads = rotary(heads, token_positions(mask, size_of(heads, 2), offset))
         return heads
 
     def _shared(self, tensor):

@@ -12,6 +12,7 @@ from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Layer, serialized
 from keras_attention.layers.masks import check_mask, cleaned, counted_from_here
 from keras_attention.layers.scores import get_score
+from keras_attention.layers.sizes import size_of
 
 QUERIES = ("learned", "last")
 ADDITIVE = ("additive", "concat")
@@ -149,7 +150,7 @@ class AttentionPooling(Layer):
         if self.query == "last":
             return last_token(sequence, mask)
         query = ops.cast(self.learned_query, self.compute_dtype)
-        return ops.broadcast_to(query, (ops.shape(sequence)[0], 1, query.shape[0]))
+        return ops.broadcast_to(query, (size_of(sequence, 0), 1, query.shape[0]))
 
     def compute_mask(self, inputs, previous_mask=None):
         """None: one vector a sequence has no padding."""

@@ -14,6 +14,7 @@ from keras import ops
 from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import check_mask
 from keras_attention.layers.products import wide
+from keras_attention.layers.sizes import size_of
 
 LAYOUTS = ("interleaved", "concatenated")
 TIMESCALES = ("vaswani", "tensor2tensor")
@@ -199,7 +200,7 @@ class LearnedPositions(Layer):
                 f"at offset {offset}. Use a larger max_length, or PositionalEncoding, which has no limit."
             )
         mask = _checked(self, inputs, mask, inputs_mask)
-        positions = ops.minimum(token_positions(mask, ops.shape(inputs)[1], offset), self.max_length - 1)
+        positions = ops.minimum(token_positions(mask, size_of(inputs, 1), offset), self.max_length - 1)
         return inputs + ops.cast(ops.take(self.table, positions, axis=0), inputs.dtype)
 
     def compute_output_shape(self, inputs_shape):
@@ -296,7 +297,7 @@ def _checked(layer, inputs, mask, inputs_mask):
 
 def _looked_up(encoding, inputs, offset, mask):
     """An encoding of each position, computed once for all rows where they have one offset."""
-    length = ops.shape(inputs)[1]
+    length = size_of(inputs, 1)
     if mask is None or len(ops.convert_to_tensor(offset).shape):
         return encoding(token_positions(mask, length, offset))
     return ops.take(encoding(positions_from(length, offset)), token_positions(mask, length), axis=0)

@@ -111,15 +111,17 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         >>> output.context.shape, int(cache.length)
         (TensorShape([1, 1, 5]), 1)
         """
-        new = self.prepare(inputs, value_mask=mask, offset=cache.tokens)
+        causal = inputs.shape[1] != 1  # one query is the last position: nothing stands after it
+        tokens = cache.tokens if self._counts else 0
+        new = self.prepare(inputs, value_mask=mask, offset=tokens)
         grown = cache.append(new.key, new.value, mask)
         output = self._read_from(
-            cache.tokens,
-            cache.length,
+            tokens,
+            cache.length if causal or self._counts else 0,
             inputs,
             Memory(grown.key, grown.value, grown.mask),
             query_mask=mask,
-            use_causal_mask=inputs.shape[1] != 1,  # one query is the last position: nothing stands after it
+            use_causal_mask=causal,
             return_attention_scores=return_attention_scores,
             training=training,
         )

@@ -3,11 +3,10 @@
 import inspect
 
 import keras
-from keras import ops
 
 from keras_attention.layers.feed_forward import FeedForward, Residual, get_activation, serialize_activation
 from keras_attention.layers.layer import InitializedLayer, derived_seed, quantize_parts
-from keras_attention.layers.masks import check_mask
+from keras_attention.layers.masks import check_mask, cleaned
 from keras_attention.layers.multi_head import MultiHeadAttention
 from keras_attention.layers.self_attention import MultiHeadSelfAttention
 
@@ -90,7 +89,7 @@ class _Block(InitializedLayer):
     def _tokens(self, inputs, mask):
         """The inputs with zeros for padding: NaN there would reach gradients, in which it is multiplied by zero."""
         check_mask(mask, type(self).__name__, "mask", "(batch, length)", inputs.shape[:2])
-        return inputs if mask is None else ops.where(mask[..., None], inputs, ops.zeros((), inputs.dtype))
+        return cleaned(inputs, mask)
 
     def _weights_spec(self, queries, keys):
         return keras.KerasTensor(

@@ -9,6 +9,7 @@ from keras_attention.layers.layer import Layer, deserialized, serialized
 from keras_attention.layers.masks import check_mask, cleaned
 from keras_attention.layers.products import wide
 from keras_attention.layers.recurrent import RecurrentCell, get_recurrent_cell
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.unroll import unroll
 
 MEMORIES = ("constant", "learned")
@@ -188,7 +189,7 @@ class TuringMachineCell(RecurrentCell):
         else:
             memory = ops.full((self.slots, self.width), _CONSTANT, "float32")
         first = (ops.tanh(self.first_read), focus[: self.read_heads], focus[self.read_heads :], memory)
-        batch_size = ops.shape(given[0])[0]
+        batch_size = size_of(given[0], 0)
         flat = (ops.reshape(ops.cast(tensor, self.compute_dtype), (1, -1)) for tensor in first)
         return given + tuple(ops.repeat(tensor, batch_size, axis=0) for tensor in flat)
 
@@ -321,7 +322,7 @@ class TuringMachine(Layer):
 
     def call(self, inputs, initial_state=None, mask=None):
         check_mask(mask, "TuringMachine", "mask", "(batch, time)", inputs.shape[:2])
-        state = self.cell.initial_state(ops.shape(inputs)[0]) if initial_state is None else tuple(initial_state)
+        state = self.cell.initial_state(size_of(inputs, 0)) if initial_state is None else tuple(initial_state)
 
         def step(projected, state):
             output, state = self.cell.step(projected, state)

@@ -10,6 +10,7 @@ from keras import ops, tree
 from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.layer import deserialized, serialized
 from keras_attention.layers.masks import padding_mask
+from keras_attention.layers.sizes import size_of
 from keras_attention.models.parts import Encoder, encoded
 
 
@@ -229,6 +230,6 @@ class LanguageModel(DecodingModel):
         return self if decoder is self.decoder else LanguageModel(decoder, dtype=self.dtype_policy)
 
     def call(self, inputs, training=False):
-        memory, state = self.begin(ops.shape(inputs)[0])
+        memory, state = self.begin(size_of(inputs, 0))
         mask = padding_mask(inputs)
         return self.decode(inputs, memory, state, mask=mask, training=training, return_attention_scores=False).logits

@@ -6,6 +6,7 @@ from keras import ops
 from keras_attention.layers.attention import Attention
 from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.masks import counted_from_here
+from keras_attention.layers.sizes import size_of
 
 TYINGS = ("adjacent", "layerwise")
 
@@ -178,7 +179,7 @@ class MemoryNetwork(ChecksInputs, keras.Model):
             query = self.activation(kept + context[:, 0])
             weights.append(of_hop)
         logits = ops.matmul(query, ops.transpose(ops.cast(self.of_answer, query.dtype)))
-        return logits, ops.concatenate(weights, axis=1)[..., : ops.shape(story)[1]]
+        return logits, ops.concatenate(weights, axis=1)[..., : size_of(story, 1)]
 
     def _with_empty_places(self, sides, mask):
         """The memory with a place of zeros, which may be read, for each that the sentences leave."""

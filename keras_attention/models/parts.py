@@ -18,6 +18,7 @@ from keras.src.backend import get_keras_mask
 from keras_attention.layers.layer import Layer
 from keras_attention.layers.masks import cleaned, padding_mask
 from keras_attention.layers.products import wide
+from keras_attention.layers.sizes import size_of
 
 
 class EncoderOutput(NamedTuple):
@@ -118,7 +119,7 @@ def encoded(encoder, source, mask=None, training=False):
     if len(outputs.shape) > 3:
         sizes = outputs.shape[1:-1]
         positions = -1 if None in sizes else math.prod(sizes)
-        outputs = ops.reshape(outputs, (ops.shape(outputs)[0], positions, outputs.shape[-1]))
+        outputs = ops.reshape(outputs, (size_of(outputs, 0), positions, outputs.shape[-1]))
     if not states:
         return EncoderOutput(outputs, mask, mean_summary(outputs, mask))
     count = len(states) // 2 if isinstance(encoder, keras.layers.Bidirectional) else len(states)

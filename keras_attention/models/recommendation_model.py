@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.layers.checked_inputs import ChecksInputs
 from keras_attention.layers.masks import counted_from_here
+from keras_attention.layers.sizes import size_of
 
 _BARRED = -1e9
 
@@ -127,7 +128,7 @@ class ByProduct(RecommendationModel):
 
     def attend(self, inputs, training=False):
         vectors, weights, mask = self._vectors(inputs, training)
-        at = ops.max(ops.where(mask, ops.arange(ops.shape(mask)[1]), 0), axis=1)
+        at = ops.max(ops.where(mask, ops.arange(size_of(mask, 1)), 0), axis=1)
         last = ops.take_along_axis(vectors, at[:, None, None], axis=1)[:, 0]
         scores = ops.matmul(last, ops.transpose(ops.cast(self.items, last.dtype)))
         return ops.cast(scores, "float32") + ops.cast(self.bias, "float32"), self._weights_at(weights, at)

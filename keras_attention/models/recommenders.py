@@ -9,6 +9,7 @@ from keras_attention.layers.layer import Dropout
 from keras_attention.layers.masks import cleaned, counted_from_here
 from keras_attention.layers.normalization import LayerNormalization
 from keras_attention.layers.scores import ReducedRankScore
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.transformer import EncoderBlock
 from keras_attention.models.recommendation_model import ByProduct, RecommendationModel
 
@@ -267,8 +268,8 @@ class DeepInterestNetwork(RecommendationModel):
         return self._compared(inputs, ops.arange(self.vocabulary_size)[None], training)
 
     def _of_candidates(self, inputs, following, negatives, training):
-        batch = ops.shape(following)[0]
-        negatives = ops.broadcast_to(ops.cast(negatives, "int32")[None], (batch, ops.shape(negatives)[0]))
+        batch = size_of(following, 0)
+        negatives = ops.broadcast_to(ops.cast(negatives, "int32")[None], (batch, size_of(negatives, 0)))
         return self._compared(inputs, ops.concatenate([following, negatives], axis=1), training)[0][:, None]
 
     def _compared(self, inputs, candidates, training):
@@ -276,7 +277,7 @@ class DeepInterestNetwork(RecommendationModel):
         history, mask = self._kept(inputs["history"])
         value = self.drop(self._rows(self.items, history), training=training)
         asked = self._rows(self.items, candidates)
-        asked = ops.broadcast_to(asked, (ops.shape(history)[0], *ops.shape(asked)[1:]))
+        asked = ops.broadcast_to(asked, (size_of(history, 0), *ops.shape(asked)[1:]))
         context, weights = self.attention(asked, value, value_mask=mask, training=training)
         outputs = ops.concatenate([asked, context, asked * context], axis=-1)
         for layer in self.hidden:

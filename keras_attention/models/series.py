@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.products import wide
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.unroll import unroll
 from keras_attention.models.base import DecodingModel
 from keras_attention.models.parts import EncoderOutput, encoded
@@ -217,7 +218,7 @@ def _last(targets, mask):
     """The last observed value, `(batch, 1, targets)`."""
     if mask is None:
         return targets[:, -1:]
-    places = ops.cast(mask, "int32") * (1 + ops.arange(ops.shape(mask)[1], dtype="int32"))
+    places = ops.cast(mask, "int32") * (1 + ops.arange(size_of(mask, 1), dtype="int32"))
     place = ops.maximum(ops.max(places, axis=1) - 1, 0)
     return ops.take_along_axis(targets, place[:, None, None], axis=1)
 

@@ -113,12 +113,11 @@ class TextToText(TextTask):
             text without a token becomes an empty one.
         """
         vocabulary = self.target_tokenizer.vocabulary
-        source_tokens = self.source_tokenizer.tokenize(text)
-        source_length = tf.cast(source_tokens.row_lengths(), tf.int32)
-        source_tokens, source = self._read(source_tokens)
+        read = self._encoded(text)
         if prefix is not None:
             prefix = self.target_tokenizer.encode(prefix).to_tensor(vocabulary.pad_id)
-        found = self._found(source, prefix)
+        found = self._found(read, prefix)
+        source_length = read["source_length"]
         empty = source_length[:, None] == 0
         ids = tf.where(empty[:, :, None], vocabulary.end_id, found.ids)
         log_probs = tf.where(empty & tf.math.is_finite(found.log_probs), 0.0, found.log_probs)
@@ -130,7 +129,26 @@ class TextToText(TextTask):
         results = self._results(ids, texts, log_probs, found.finished | empty, weights)
         if self._only_text:
             return {name: results[name] for name in _OF_TEXT if name in results}
-        return results | {"source_tokens": padded(source_tokens, ""), "source_length": source_length}
+        return results | {name: read[name] for name in ("source_tokens", "source_length")}
+
+    @functools.cached_property
+    def _encoded(self):
+        """What comes before the search: a function of strings, once in a graph however often it is called there."""
+
+        def encoded(text):
+            tokens = self.source_tokenizer.tokenize(text)
+            source_length = tf.cast(tokens.row_lengths(), tf.int32)
+            tokens, source = self._read(tokens)
+            memory, state = self.model.encode(source)
+            return {
+                "source_tokens": padded(tokens, ""),
+                "source_length": source_length,
+                "source": source,
+                "memory": memory,
+                "state": state,
+            }
+
+        return tf.function(encoded, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 
     def _read(self, tokens):
         """The tokens of sources that are read, ragged, and their ids, padded."""
@@ -138,10 +156,10 @@ class TextToText(TextTask):
             tokens = self.source_tokenizer.cut(tokens, self.max_source_length)
         return tokens, padded(self.source_tokenizer.ids(tokens), self.source_tokenizer.vocabulary.pad_id)
 
-    def _found(self, source, prefix):
-        """What the search finds, among all tokens or those of the shortlist."""
+    def _found(self, read, prefix):
+        """What the search finds for what `_encoded` gave, among all tokens or those of the shortlist."""
         vocabulary = self.target_tokenizer.vocabulary
-        memory, state = self.model.encode(source)
+        source, memory, state = (read[name] for name in ("source", "memory", "state"))
         if self.shortlist is None:
             return self._search(self._step, memory, state, vocabulary.start_id, prefix)
         rules = self.strategy.rules
@@ -190,7 +208,7 @@ class TextToText(TextTask):
 
     def _changed(self, **attributes):
         changed = copy.copy(self)
-        for made in ("_compiled", "_scored"):  # for what has changed
+        for made in ("_compiled", "_scored", "_encoded"):  # for what has changed
             vars(changed).pop(made, None)
         vars(changed).update(attributes)
         return changed
@@ -209,7 +227,9 @@ class TextToText(TextTask):
     @property
     def signatures(self):
         """Of an export: `compute`, and `text_only`, which gives no tokens and computes no weights."""
-        return super().signatures | {TEXT_ONLY: self._changed(_only_text=True).compute}
+        only_text = self._changed(_only_text=True)
+        only_text._encoded = self._encoded
+        return super().signatures | {TEXT_ONLY: only_text.compute}
 
     def score(self, pairs, batch_size=64):
         """The log-probability that the model gives to each target, its end included.

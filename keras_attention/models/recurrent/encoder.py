@@ -6,6 +6,7 @@ from keras import ops
 from keras_attention.layers.layer import Dropout, deserialized, serialized
 from keras_attention.layers.masks import cleaned
 from keras_attention.layers.recurrent import copies, get_recurrent_cell, run_recurrence
+from keras_attention.layers.sizes import size_of
 from keras_attention.models.parts import Encoder, EncoderOutput
 
 BIDIRECTIONAL = (True, False, "first")
@@ -139,7 +140,7 @@ class RecurrentEncoder(Encoder):
             begin += directions
 
     def _run(self, cell, inputs, mask, reverse):
-        state = cell.initial_state(ops.shape(inputs)[0])
+        state = cell.initial_state(size_of(inputs, 0))
         return run_recurrence(cell, cell.project(inputs), state, mask, reverse)
 
     def get_config(self):

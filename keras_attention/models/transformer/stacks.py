@@ -7,6 +7,7 @@ from keras import ops, tree
 
 from keras_attention.layers.dense import PositionsDense, multiply
 from keras_attention.layers.layer import serialized
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary, tied_columns
 from keras_attention.models.transformer.stack import Stack
@@ -174,7 +175,7 @@ class TransformerDecoder(Stack, Decoder):
     def start(self, summary, memory):
         """The state before the first target step: one empty cache a block."""
         tensor = memory[0].value if self.has_source else tree.flatten(summary)[0]
-        return tuple(block.allocate(ops.shape(tensor)[0]) for block in self.blocks)
+        return tuple(block.allocate(size_of(tensor, 0)) for block in self.blocks)
 
     def call(
         self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1, columns=None
