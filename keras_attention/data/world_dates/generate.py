@@ -19,6 +19,7 @@ from keras_attention.data.world_dates.surroundings import (
     in_other_characters,
     mistyped,
     with_iso_time,
+    with_numbers,
     with_time,
     with_words,
     with_zone,
@@ -270,8 +271,11 @@ def _date(generator, locale):
         text = with_time(generator, text)
     elif timed < 0.13 and write not in (*_TIMED, writers.by_words):
         text = with_zone(generator, text)
-    if generator.random() < 0.12:
+    around = generator.random()
+    if around < 0.12:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
+    elif around < 0.15:
+        text = with_numbers(generator, text)
     text = cased(generator, text)
     # A letter makes another number of a number in words.
     if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:

@@ -237,6 +237,8 @@ def impossible(generator, identifier, date):
         month = generator.choice((2, 2, 2, 4, 6, 9, 11))
         last = calendar.monthrange(year, month)[1]
         day = generator.randint(last + 1, 31)
+        if month == 2 and generator.random() < 0.05:  # years that four divides, and that have no such day all the same
+            year, day = generator.choice((1700, 1800, 1900, 2100)), 29
     elif kind < 0.7:
         month, day = generator.randint(1, 12), generator.choice((0, 32, 33, 34, 35, 36, 38, 40, 45, 50, 56, 61, 77, 99))
     else:
@@ -252,9 +254,11 @@ def impossible(generator, identifier, date):
     separator = generator.choice("/.-- ")
     if generator.random() < 0.25 and month > 12 and day > 12:
         return separator.join((str(month), str(day), f"{year % 100:02d}")) if year % 100 > 12 else "13/13/13"
-    if month == 0 or month > 12 or generator.random() < 0.5:
-        return separator.join((f"{year:04d}", f"{month:02d}", f"{day:02d}"))
-    return separator.join((f"{day:02d}", f"{month:02d}", f"{year:04d}"))
+    pad = generator.choice(("02d", "02d", "d"))
+    day, month, year = format(day, pad), format(month, pad), f"{year:04d}"
+    if int(month) == 0 or int(month) > 12 or generator.random() < 0.5:
+        return (separator if pad == "d" or generator.random() < 0.8 else "").join((year, month, day))
+    return separator.join((day, month, year) if generator.random() < 0.6 else (month, day, year))
 
 
 def relative(generator, identifier, date):

@@ -20,6 +20,15 @@ _BEFORE = ("Date: {}", "date {}", "Due: {}", "due {}", "DOB: {}", "born {}", "Bo
 _MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "date={}", "date: '{}'", "Date({})", "/{}/", "/blog/{}/",
            "https://example.com/{}/title", "file_{}.txt", "IMG_{}.jpg", "backup-{}.tar.gz", "report-{}.csv", "log.{}",
            "Screenshot {}", "<time datetime=\"{}\">", "@{}", "`{}`", "**{}**", "_{}_", "?d={}", "{}&", "D:{}", "\\{}\\")  # fmt: skip
+# With numbers of their own, which cannot be taken for a part of a date whose month is a word.
+_COUNTED = ("Room {n}, {t}", "No. {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
+            "{n} items shipped {t}", "{n} comments | {t}", "{t}, {n} comments", "{t} ({n})", "{t} - {n} min read", "Age {n}, born {t}",
+            "Flight BA{n}{m} {t}", "{n} Main Street, {t}", "call 555-{m}{n}{m}{n} on {t}", "{n} of {m}: {t}", "page {n}, {t}",
+            "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}")  # fmt: skip
+# Likewise, around a date whose year has four digits.
+_LOGGED = ("id={n}&date={t}", "{n}.{m}.{n} - {t}", "v{n}.{m} ({t})", "version {n}.{m}.{n} {t}", "[{t}] INFO {n}", "{t} ERROR foo", "{t},{n}.{m},foo",
+           "foo;{t};bar", "-rw-r--r-- {n} root root {m}{n}{m} {t} file", "commit ab{n}c{m}{n} {t}", "{t} host sshd[{m}{n}]:", "{{\"id\": {n}, \"date\": \"{t}\"}}",
+           "row {n}: {t}", "{t}\t{n}.{m}", "user{n} {t}", "#{m}{n}{m} {t}", "Order {m}{n}{m}{n}{m} on {t}")  # fmt: skip
 _BEHIND = ("{} (updated)", "{} by admin", "{} - present", "{} onwards", "{} edition", "{} meeting", "{} at noon", "{} um",
            "{} г.", "{} года", "{} р.", "{} Uhr", "{} kl.", "{} in London", "{}, London", "{} issue", "{} report",
            "{} (Monday)", "{} gegen Mittag", "{} UTC", "{} GMT", "{} r.", "{} AD", "{} CE", "{} n. Chr.")  # fmt: skip
@@ -77,6 +86,8 @@ def time_of_day(generator):
 def with_time(generator, text):
     """The date with a time behind it, or before."""
     time = time_of_day(generator)
+    if generator.random() < 0.04 and re.search(r"\d{4}", text):  # beside a year of two digits it would be the year
+        time = f"{generator.randrange(24):02d}{generator.randrange(60):02d}"
     if generator.random() < 0.06:
         time = generator.choice(("{a} - {b}", "{a}-{b}", "{a} to {b}", "from {a} to {b}", "{a}–{b}")).format(
             a=time, b=time_of_day(generator)
@@ -96,6 +107,17 @@ def with_iso_time(generator, text):
     seconds = "" if generator.random() < 0.2 else f"{colon}{second:02d}{fraction}"
     between = generator.choice(("T", "T", "T", "t", " ", *(("-", "_", "") if not colon else ("_",))))
     return f"{text}{between}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
+
+
+def with_numbers(generator, text):
+    """The date with numbers near it that are no part of it, such as of a page, where they cannot be taken for one."""
+    forms = ()
+    if re.search(r"\d{4}", text):
+        forms = _COUNTED + _LOGGED if re.search(r"[^\W\d_]{3}", text) else _LOGGED
+    if not forms:
+        return text
+    numbers = {"n": generator.randrange(1, 60), "m": generator.randrange(1, 60), "y": generator.randrange(1950, 2060)}
+    return generator.choice(forms).format(t=text, **numbers)
 
 
 def with_zone(generator, text):
