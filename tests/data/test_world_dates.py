@@ -136,6 +136,14 @@ def test_the_oracle_of_the_next_test_sees_dates():
     assert not dates_in("31/02/2024")
 
 
+@pytest.mark.parametrize("date", [datetime.date.min, datetime.date.max], ids=str)
+def test_every_locale_writes_the_first_and_the_last_year(date):
+    generator = random.Random(0)
+    for identifier in all_locales():
+        for pattern in writers._skeletons(identifier):
+            writers.by_babel(generator, identifier, date, [pattern])
+
+
 def test_what_is_impossible_is_no_date():
     generator = random.Random(1)
     for _ in range(4000):

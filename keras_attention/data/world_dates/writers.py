@@ -80,7 +80,7 @@ def by_another_pattern(generator, identifier, date):
 def _skeletons(identifier):
     skeletons = locale_of(identifier).datetime_skeletons
     return [
-        skeletons[name].pattern
+        skeletons[name].pattern.replace("Y", "y")  # that of the ISO week, in one locale
         for name in ("yMMMd", "yMMMEd", "yMd", "yMEd", "GyMMMd", "GyMMMEd", "GyMd", "yMMMMd", "yMMMMEEEEd")
         if name in skeletons
     ]
