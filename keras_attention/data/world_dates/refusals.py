@@ -240,7 +240,10 @@ def impossible(generator, identifier, date):
         if month == 2 and generator.random() < 0.05:  # years that four divides, and that have no such day all the same
             year, day = generator.choice((1700, 1800, 1900, 2100)), 29
     elif kind < 0.7:
-        month, day = generator.randint(1, 12), generator.choice((0, 32, 33, 34, 35, 36, 38, 40, 45, 50, 56, 61, 77, 99))
+        month, day = (
+            generator.randint(1, 12),
+            generator.choice((0, 0, 0, 32, 33, 34, 35, 36, 38, 40, 45, 50, 56, 61, 77, 99)),
+        )
     else:
         month, day = (
             generator.choice((0, 13, 14, 15, 16, 17, 18, 19, 20, 24, 28, 30, 31, 50)),
