@@ -7,9 +7,12 @@ import pandas
 import pytest
 
 from keras_attention import TextToText, cli, load
+from keras_attention.data.world_dates import locale_hints
 from keras_attention.dates import to_datetime
 from keras_attention.export import saved_model
 from keras_attention.pretrained import DATES
+from keras_attention.recipes import world_dates
+from keras_attention.tasks import DateReader
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +33,18 @@ KNOWN = {
     "le 14 juillet 1989": "1989-07-14",
     "令和6年3月5日": "2024-03-05",
     "29 February 2024": "2024-02-29",
+    "2024-03-05_10-30-15": "2024-03-05",
+    "2024:03:05 10:30:15": "2024-03-05",
+    "2024-03-05+01:00": "2024-03-05",
+    "13.08.2013 22.00.15": "2013-08-13",
+    "9999-12-31": "9999-12-31",
+    "1/1/0001 12:00:00 AM": "0001-01-01",
+    "October 12, 1492": "1492-10-12",
+    "Room 12, 5 March 2024": "2024-03-05",
 }
 NONE = ["hello", "//", "538400", "12 Main Street", "31 February 2020", "13/13/13", "tomorrow", "", "29 February 2023"]
+NONE += ["5-7 March 2024", "March 5-7, 2024", "March 5 and 6, 2024", "2024-W10-2", "2024-065", "Q1 2024", "Easter 2024"]
+NONE += ["end of March 2024", "15 March 44 BC", "Sept 31st, 2023", "20240631", "6/31/2024", "29.02.1900"]
 
 
 def test_dates_of_all_scripts_are_read(reader):
@@ -55,6 +68,12 @@ def test_every_day_of_a_leap_year_is_read_in_iso(reader):
     days = [datetime.date(2024, 1, 1) + datetime.timedelta(days=number) for number in range(366)]
     texts = [day.isoformat() for day in days]
     assert [reading.text for reading in reader(texts)] == texts
+
+
+def test_a_training_begins_with_it_where_it_is_asked_to(reader):
+    model, sources, targets = world_dates._begin(DATES, [], {})
+    begun = DateReader(model, sources, targets, locale_hints())
+    assert [reading.text for reading in begun(list(KNOWN))] == [reading.text for reading in reader(list(KNOWN))]
 
 
 def test_command_line_needs_no_model(capsys):
