@@ -112,8 +112,7 @@ def _write(task, place, staging):
         archive.add_endpoint(name, _in_order(compute, specs), input_signature=list(specs.values()))
         # Traced here, and kept, since what writes it would trace it twice.
         setattr(archive._tf_trackable, name, getattr(archive._tf_trackable, name).get_concrete_function())
-    # Nobody trains an export, so that it needs no functions of gradients.
-    archive.write_out(str(place), tf.saved_model.SaveOptions(experimental_custom_gradients=False), verbose=False)
+    archive.write_out(str(place), verbose=False)
     forget_place(place, files)
     if hints:
         write_defaults(place, {name: (value, hints[name].dtype) for name, value in exported.defaults.items()})
