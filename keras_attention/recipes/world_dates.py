@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 import keras
@@ -124,15 +125,22 @@ def _begin(start, pairs, model_arguments):
 
 
 def _exported(folder):
-    """The same of an export, which has vocabularies, and the weights by the names of the model's variables."""
+    """The same of an export, which has vocabularies, and weights in the order of the names of the model's variables."""
     sources, targets = (Vocabulary.load(folder / f"assets/{side}_vocabulary.txt") for side in ("source", "target"))
     model = DateConverter(len(sources), len(targets), **SIZES)
     model({"source": np.ones((1, 1), "int32"), "target": np.ones((1, 1), "int32")})
     loaded = tf.saved_model.load(str(folder))  # its variables live as long as it does
-    weights = {each.name.removesuffix(":0"): each.numpy() for each in loaded.signatures[SIGNATURE].variables}
-    for variable in model.trainable_variables:
-        variable.assign(weights[variable.path])
+    saved = sorted(loaded.signatures[SIGNATURE].variables, key=lambda each: _numbered(each.name.removesuffix(":0")))
+    variables = sorted(model.trainable_variables, key=lambda each: _numbered(each.path))
+    for variable, weights in zip(variables, saved, strict=True):
+        variable.assign(weights.numpy())
     return model, CharacterTokenizer(sources, NORMALIZATION), CharacterTokenizer(targets)
+
+
+def _numbered(path):
+    """A key that has names in the order in which layers of one name were made, whatever was made before."""
+    parts = (re.fullmatch(r"(.*?)(?:_(\d+))?", part) for part in path.split("/"))
+    return [(part[1], int(part[2] or 0)) for part in parts]
 
 
 def _temperature(reader, pairs):
