@@ -144,6 +144,13 @@ def test_every_locale_writes_the_first_and_the_last_year(date):
             writers.by_babel(generator, identifier, date, [pattern])
 
 
+def test_no_year_is_also_that_of_another_calendar():
+    generator = random.Random(0)
+    years = {generate._random_date(generator).year for _ in range(60_000)}
+    assert years & set(range(1000, 1280)) and years & set(range(2644, 5600))
+    assert not years & {year for others in generate._OF_OTHER_CALENDARS for year in others}
+
+
 def test_what_is_impossible_is_no_date():
     generator = random.Random(1)
     for _ in range(4000):

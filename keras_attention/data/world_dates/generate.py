@@ -245,8 +245,9 @@ def _random_date(generator):
     years = next(years for end, years in ends if kind < end)
     if generator.random() < 0.03:  # a leap day, of which there are few
         leap = [year for year in range(years[0], years[1] + 1) if calendar.isleap(year)]
-        return datetime.date(generator.choice(leap), 2, 29)
-    date = _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
+        date = datetime.date(generator.choice(leap), 2, 29)
+    else:
+        date = _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
     return _random_date(generator) if any(date.year in years for years in _OF_OTHER_CALENDARS) else date
 
 
