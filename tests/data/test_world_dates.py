@@ -4,6 +4,7 @@ import datetime
 import itertools
 import random
 import re
+import string
 import unicodedata
 
 import pytest
@@ -12,13 +13,16 @@ from keras_attention.data.world_dates import (
     HELD_OUT,
     all_locales,
     babel_dates,
+    eras,
     generate,
     generate_world_dates,
     hint_of,
     learned_locales,
     locale_hints,
+    phrases,
     refusals,
     split_of,
+    surroundings,
     writers,
 )
 from keras_attention.data.world_dates.locales import (
@@ -195,12 +199,40 @@ def test_no_refusal_is_a_date_of_three_numbers(kind):
     ],
 )
 def test_eras_of_japan_begin_and_end_on_their_days(date, expected):
-    assert writers.japanese_year(datetime.date(*date)) == expected
+    assert eras.japanese_year(datetime.date(*date)) == expected
+
+
+@pytest.mark.parametrize("language", sorted(phrases.PHRASES))
+def test_phrases_of_a_language_say_day_month_and_year(language):
+    date = datetime.date(2024, 3, 25)
+    for phrase in phrases.PHRASES[language]:
+        fields = {name for _, name, _, _ in string.Formatter().parse(phrase) if name}
+        assert fields in [set(kinds) for kinds in itertools.product("do", "mn", "yb")], phrase
+    generator = random.Random(0)
+    for _ in range(40):
+        text, two_digits = phrases.by_phrase(generator, language, date)
+        assert "25" in text and ("2024" in text or "2567" in text) and not two_digits, text
+
+
+def test_years_of_an_era_by_its_letter():
+    generator = random.Random(0)
+    found = {eras.by_era_letter(generator, "ja", datetime.date(2013, 8, 13))[0] for _ in range(300)}
+    assert {"H25.8.13", "平成25/8/13", "H25年08月13日"} <= found
+    assert eras.by_era_letter(generator, "ja", datetime.date(1850, 1, 1)) is None
+
+
+def test_numbers_near_a_date_have_words_or_marks_between():
+    for form in (*surroundings._COUNTED, *surroundings._COUNTED_WORDS):
+        assert form.count("{t}") == 1 and not re.search(r"(?<!\S){[nm]} ?{t}|{t} ?{[nm]}", form), form
+    generator = random.Random(0)
+    found = [surroundings.with_numbers(generator, "5 May 2024", lambda count: "x " * count) for _ in range(300)]
+    assert all("5 May 2024" in text for text in found) and any("x x" in text for text in found)
+    assert surroundings.with_numbers(generator, "25/3/24", str) == "25/3/24"
 
 
 def test_other_ways_to_count():
-    assert [writers._han(number) for number in (3, 10, 11, 20, 31)] == ["三", "十", "十一", "二十", "三十一"]
-    text, _ = writers.by_buddhist_year(random.Random(0), "th", datetime.date(2024, 3, 5))
+    assert [eras._han(number) for number in (3, 10, 11, 20, 31)] == ["三", "十", "十一", "二十", "三十一"]
+    text, _ = eras.by_buddhist_year(random.Random(0), "th", datetime.date(2024, 3, 5))
     assert "2567" in text or in_digits("2567", digits_of("th")) in text
     assert writers.english_ordinal(11) == "11th"
     assert [writers.english_ordinal(number) for number in (1, 2, 3, 13, 21, 22)] == [

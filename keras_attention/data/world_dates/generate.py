@@ -10,9 +10,10 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 
-from keras_attention.data.world_dates import writers
+from keras_attention.data.world_dates import eras, writers
 from keras_attention.data.world_dates.intervals import interval
 from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
+from keras_attention.data.world_dates.phrases import by_phrase
 from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, impossible, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
@@ -45,12 +46,14 @@ _WRITERS = (
     (0.02, writers.by_eight_digits),
     (0.05, writers.by_iso),
     (0.2, writers.by_name),
+    (0.05, by_phrase),
     (0.05, writers.by_words),
     (0.02, writers.by_clock),
     (0.02, writers.by_stamp),
     (0.01, writers.by_roman_month),
-    (0.02, writers.by_han),
-    (0.01, writers.by_buddhist_year),
+    (0.02, eras.by_han),
+    (0.008, eras.by_era_letter),
+    (0.01, eras.by_buddhist_year),
 )
 # Words that a date may stand among; those of the refusals that are names of months do not.
 _PLAIN_WORDS = [word for word in WORDS if word not in ("march", "may", "august", "june", "mars", "mai")]
@@ -68,7 +71,7 @@ _SENTINELS = (datetime.date.max, datetime.date.min, datetime.date(1900, 1, 1), d
 # Numbers with a year of four digits, whichever it is.
 _PADDED = (writers.by_numbers, writers.by_iso)
 # These write numbers alone, so that a mistyped word or another script is not theirs.
-_OWN_SCRIPT = {writers.by_han, writers.by_buddhist_year}
+_OWN_SCRIPT = {eras.by_han, eras.by_era_letter, eras.by_buddhist_year}
 # What computers write has a time of its own.
 _TIMED = {writers.by_clock, writers.by_stamp}
 
@@ -275,8 +278,8 @@ def _date(generator, locale):
     around = generator.random()
     if around < 0.12:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
-    elif around < 0.15:
-        text = with_numbers(generator, text)
+    elif around < 0.17:
+        text = with_numbers(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
     # A letter makes another number of a number in words.
     if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:

@@ -221,6 +221,7 @@ def numbers(generator, identifier, date):
             lambda: f"{n(100, 1000)}-{n(10, 100)}-{n(10000):04d}",
             lambda: f"{n(10)}-{n(10000)}-{n(10000):04d}-{n(10)}",
             lambda: f"{n(1, 13)}/{n(1, 32)}",
+            lambda: f"{n(1900, 2100)}{generator.choice(',.;')}{n(1, 32)}",
             lambda: f"{n(13, 100)}:{n(60, 100)}",
             lambda: f"{n(10**11, 10**13)}",
             lambda: f"{n(2200, 10000)}{n(13, 100)}{n(32, 100)}",

@@ -24,7 +24,14 @@ _MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "dat
 _COUNTED = ("Room {n}, {t}", "No. {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
             "{n} items shipped {t}", "{n} comments | {t}", "{t}, {n} comments", "{t} ({n})", "{t} - {n} min read", "Age {n}, born {t}",
             "Flight BA{n}{m} {t}", "{n} Main Street, {t}", "call 555-{m}{n}{m}{n} on {t}", "{n} of {m}: {t}", "page {n}, {t}",
-            "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}")  # fmt: skip
+            "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}",
+           "Copyright {y} {s}. {t}", "{s} {n} stars - {t}", "{t} - {n} stars", "{n}. {t}", "{n}: {t}", "{s}, {n} years old, {t}",
+           "{t} (v{n}.{m})", "{t} -- {n}", "({n}) {t}", "[{n}] {t}", "{t} by {n} users", "{t} +{n}")  # fmt: skip
+# The same with words, `{s}`, between.
+_COUNTED_WORDS = ("{n} {s}, {t}", "{s} {n}, {t}", "{n} {s} - {t}", "{s} {n} - {t}", "{s} {n} | {t}", "{n} {s} | {t}", "{s} {n}: {t}",
+                  "{n} {s} {t}", "{s} {n} {s} {t}", "{s} {n} {s}, {t}", "{n}. {s} {t}", "{n}. {s}, {t}", "{s} ({n}) {t}", "{s} #{n} {t}",
+                  "{t} - {n} {s}", "{t}, {n} {s}", "{t} {s} {n}", "{t}, {s} {n}", "{t} | {s} {n}", "{t}: {n} {s}", "{t} ({n} {s})",
+                  "{s} {n}.{m} {s} {t}", "{s} {n}, {s} {m}, {t}", "{s}, {t}, {n} {s}", "{s} {t} ({n})")  # fmt: skip
 # Likewise, around a date whose year has four digits.
 _LOGGED = ("id={n}&date={t}", "{n}.{m}.{n} - {t}", "v{n}.{m} ({t})", "version {n}.{m}.{n} {t}", "[{t}] INFO {n}", "{t} ERROR foo", "{t},{n}.{m},foo",
            "foo;{t};bar", "-rw-r--r-- {n} root root {m}{n}{m} {t} file", "commit ab{n}c{m}{n} {t}", "{t} host sshd[{m}{n}]:", "{{\"id\": {n}, \"date\": \"{t}\"}}",
@@ -109,15 +116,22 @@ def with_iso_time(generator, text):
     return f"{text}{between}{hour:02d}{colon}{minute:02d}{seconds}{zone}"
 
 
-def with_numbers(generator, text):
-    """The date with numbers near it that are no part of it, such as of a page, where they cannot be taken for one."""
+def with_numbers(generator, text, sentence):
+    """The date with numbers near it that are no part of it, such as of a page, where they cannot be taken for one.
+
+    Args:
+        generator: random numbers.
+        text: the date.
+        sentence: `sentence(count)` gives words that are none of the date's.
+    """
     forms = ()
     if re.search(r"\d{4}", text):
-        forms = _COUNTED + _LOGGED if re.search(r"[^\W\d_]{3}", text) else _LOGGED
+        named = re.search(r"[^\W\d_]{3}", text)
+        forms = generator.choice((_COUNTED, _COUNTED_WORDS, _COUNTED_WORDS, _LOGGED)) if named else _LOGGED
     if not forms:
         return text
     numbers = {"n": generator.randrange(1, 60), "m": generator.randrange(1, 60), "y": generator.randrange(1950, 2060)}
-    return generator.choice(forms).format(t=text, **numbers)
+    return generator.choice(forms).format(t=text, s=sentence(generator.choice((1, 1, 2, 2, 3))), **numbers)
 
 
 def with_zone(generator, text):

@@ -13,8 +13,6 @@ from babel.dates import format_date
 
 from keras_attention.data.world_dates.locales import (
     abbreviations,
-    digits_of,
-    in_digits,
     locale_of,
     month_names,
     order_of,
@@ -33,6 +31,11 @@ _MORE = ("EEE, d MMM y", "EEEE d MMMM y", "EEE d MMM yy", "d. MMMM y", "d MMM yy
          "EEEE, MMMM d, y", "MMM d y", "dd/MM/yy", "dd.MM.y", "y/MM/dd", "MMMM dd, y", "EEE MMM d y")  # fmt: skip
 _SEPARATORS = ("/", "/", "/", ".", ".", "-", "-", " ", ". ", " / ", " - ", "．", "／", "－", "，", "⁄", "·", "_", ", ",
                "\\", "|", "—", "–", ":", "//", "--", " . ", "~", "*")  # fmt: skip
+# What is written in English beside the names of CLDR.
+_MORE_WEEKDAYS = (
+    ("Mo", "Tues", "Weds", "Thurs", "Fr", "Sa", "Su"),
+    ("Mond", "Tue", "Wednes", "Thur", "Frid", "Satur", "Sund"),
+)
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 # How the languages write a day as an ordinal number.
 _ORDINALS = {
@@ -147,8 +150,8 @@ def by_name(generator, identifier, date):
     language = locale_of(identifier).language
     day = str(date.day) if generator.random() < 0.75 else f"{date.day:02d}"
     if generator.random() < 0.35:
-        if language == "en":
-            day = english_ordinal(date.day)
+        if language == "en":  # `22th` is written, too
+            day = english_ordinal(date.day) if generator.random() < 0.95 else f"{date.day}th"
         elif language in _ORDINALS:
             day = _ORDINALS[language](date.day)
     forms = ["{d} {m} {y}", "{d} {m} {y}", "{m} {d}, {y}", "{m} {d} {y}", "{y} {m} {d}", "{d}-{m}-{y}", "{d}/{m}/{y}",
@@ -187,6 +190,11 @@ def by_clock(generator, identifier, date):
     if not months or not weekdays:
         return None
     hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
+    time = f"{hour:02d}:{minute:02d}:{second:02d}"
+    if generator.random() < 0.25:
+        time = generator.choice(
+            (f"{hour:02d}:{minute:02d}", f"{hour % 12 or 12}:{minute:02d} PM", f"{time}.{second:03d}")
+        )
     zone = generator.choice(("", "", " UTC", " GMT", " CET", " EST", " +0200", " PDT", " BRT"))
     form = generator.choice(("{w} {m} {d} {c}{z} {y}", "{w} {m} {d:>2} {c}{z} {y}", "{m} {d} {c}{z} {y}", "{w} {d} {m} {c}{z} {y}",
                              "{m} {d}, {c}{z}, {y}", "{d:02}/{m}/{y}:{c}{z}", "[{d:02}/{m}/{y}:{c} +0000]",
@@ -194,7 +202,7 @@ def by_clock(generator, identifier, date):
                              "{w} {m} {d:02} {y} {c} GMT-0400 (EDT)", "{w}, {d:02} {m} {y} {c} GMT", "{w} {m} {d} {c} {y}{z}",
                              "{m} {d} {y} {c}{z}", "{d:02}{m}{y}:{c}", "{d:02}-{m}-{y} {c}", "{y} {m} {d} {c}{z}"))  # fmt: skip
     text = form.format(
-        w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=f"{hour:02d}:{minute:02d}:{second:02d}", z=zone,
+        w=weekdays[-1].rstrip("."), m=months[-1].rstrip("."), d=date.day, c=time, z=zone,
         y=date.year,
     )  # fmt: skip
     return text, False
@@ -230,10 +238,13 @@ def by_stamp(generator, identifier, date):
 def with_weekday(generator, identifier, date, text):
     """The text with a weekday before or behind it, sometimes a wrong one."""
     number = date.weekday() if generator.random() < 0.85 else generator.randrange(7)
-    forms = weekday_names(identifier)[number]
+    foreign = generator.random() < 0.04  # the weekday in English
+    forms = weekday_names("en" if foreign else identifier)[number]
     if not forms:
         return text
     name = generator.choice(forms)
+    if locale_of(identifier).language == "en" and generator.random() < 0.15:
+        name = generator.choice(_MORE_WEEKDAYS)[number]
     if name.endswith(".") and generator.random() < 0.6:
         name = name[:-1]
     form = generator.choice(("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})"))
@@ -282,51 +293,3 @@ def by_roman_month(generator, identifier, date):
     separator = generator.choice((".", ". ", " ", "/", "-"))
     month = _ROMAN[date.month - 1]
     return separator.join((str(date.day), month, str(date.year))), False
-
-
-_HAN = "〇一二三四五六七八九"
-
-
-def _han(number):
-    """A number below a hundred as it is counted: 二十一."""
-    tens, ones = divmod(number, 10)
-    return ("" if tens == 0 else "十" if tens == 1 else _HAN[tens] + "十") + (_HAN[ones] if ones else "")
-
-
-def by_han(generator, identifier, date):
-    """`二〇二四年三月五日`, and years of an era: `令和6年3月5日`, `民國113年3月5日`."""
-    marks = generator.choice((("年", "月", "日"), ("年", "月", "日"), ("年", "月", "号"), ("年", "月", "號")))
-    of_era = japanese_year(date)
-    kind = generator.random()
-    if kind < 0.35:
-        year, month, day = "".join(_HAN[int(digit)] for digit in f"{date.year:04d}"), _han(date.month), _han(date.day)
-    elif kind < 0.75 and of_era is not None:
-        era, number = of_era
-        year = era + ("元" if number == 1 and generator.random() < 0.7 else str(number))
-        month, day = date.month, date.day
-    elif kind < 0.9 and 1945 < date.year < 2200:
-        year, month, day = f"{generator.choice(('民國', '民国', '中華民國'))}{date.year - 1911}", date.month, date.day
-    else:
-        year, month, day = date.year, date.month, date.day
-    between = generator.choice(("", "", "", " "))
-    return between.join((f"{year}{marks[0]}", f"{month}{marks[1]}", f"{day}{marks[2]}")), False
-
-
-def japanese_year(date):
-    """Era and year of a date in Japan since 1873, until 2199: `("令和", 6)`; None before and after."""
-    if date.year > 2199:
-        return None
-    eras = (("令和", (2019, 5, 1)), ("平成", (1989, 1, 8)), ("昭和", (1926, 12, 25)), ("大正", (1912, 7, 30)),
-            ("明治", (1873, 1, 1)))  # fmt: skip
-    for era, begin in eras:
-        if (date.year, date.month, date.day) >= begin:
-            return era, date.year - (1867 if era == "明治" else begin[0] - 1)
-    return None
-
-
-def by_buddhist_year(generator, identifier, date):
-    """In Thai, with the year since Buddha: `5 มีนาคม 2567`, `5 มี.ค. พ.ศ. 2567`."""
-    name = generator.choice(month_names("th")[date.month])
-    era = generator.choice(("", "", "พ.ศ. ", "พ.ศ.", "พุทธศักราช "))
-    text = f"{date.day} {name} {era}{date.year + 543}"
-    return (in_digits(text, digits_of("th")) if generator.random() < 0.3 else text), False
