@@ -108,10 +108,11 @@ def _write(task, place, staging):
     hints = {name: exported.optional_specs[name] for name in exported.defaults}
     specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in (exported.input_specs | hints).items()}
 
-    for name, compute in exported.signatures.items():
-        archive.add_endpoint(name, _in_order(compute, specs), input_signature=list(specs.values()))
-        # Traced here, and kept, since what writes it would trace it twice.
-        setattr(archive._tf_trackable, name, getattr(archive._tf_trackable, name).get_concrete_function())
+    with exported.tracing():
+        for name, compute in exported.signatures.items():
+            archive.add_endpoint(name, _in_order(compute, specs), input_signature=list(specs.values()))
+            # Traced here, and kept, since what writes it would trace it twice.
+            setattr(archive._tf_trackable, name, getattr(archive._tf_trackable, name).get_concrete_function())
     archive.write_out(str(place), verbose=False)
     forget_place(place, files)
     if hints:

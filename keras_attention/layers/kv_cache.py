@@ -101,7 +101,8 @@ class GrowingCache(NamedTuple):
     @classmethod
     def allocate(cls, batch, kv_heads, key_dim, value_dim, dtype):
         """An empty cache."""
-        return cls(ops.zeros((batch, kv_heads, 0, key_dim), dtype), ops.zeros((batch, kv_heads, 0, value_dim), dtype))
+        key = ops.zeros((batch, kv_heads, 0, key_dim), dtype)
+        return cls(key, key if value_dim == key_dim else ops.zeros((batch, kv_heads, 0, value_dim), dtype))
 
     @property
     def mask(self):

@@ -26,6 +26,7 @@ from keras_attention.export.defaults import filled
 from keras_attention.export.saved_model import export_saved_model
 from keras_attention.export.saved_task import SavedTask, task_of
 from keras_attention.export.signature import SIGNATURE
+from keras_attention.models.transformer.alike import alike_traced_once
 from keras_attention.pretrained import DATES
 
 TASK = "task.json"
@@ -92,6 +93,8 @@ class Task:
     def signatures(self):
         """The functions of an export by name, each with the inputs of `compute`."""
         return {SIGNATURE: self.compute}
+
+    tracing = staticmethod(alike_traced_once)  # a context in which an export traces them
 
     @property
     def settings(self):

@@ -44,12 +44,21 @@ class FramedTokenizer(Tokenizer):
         lengths = tokens.row_lengths()
         is_long = lengths > length
         kept = tf.where(is_long, tf.cast(max(0, length - len(self.behind)), lengths.dtype), lengths)
-        begun = tf.ragged.boolean_mask(tokens, tf.ragged.range(lengths) < kept[:, None])
-        return tf.concat([begun, tokens_where(is_long, self.behind)], axis=1)
+        numbers = tf.range(tf.size(tokens.flat_values, tokens.row_splits.dtype))
+        rows = tf.searchsorted(tokens.row_splits, numbers, side="right") - 1
+        is_kept = numbers < tf.gather(tokens.row_starts() + kept, rows)
+        some = tf.gather(tokens.flat_values, tf.where(is_kept)[:, 0])
+        begun = tf.RaggedTensor.from_row_lengths(some, kept, validate=False)
+        return tf.concat([begun, *tokens_where(is_long, self.behind)], axis=1)
 
 
 def tokens_where(condition, tokens):
-    """The tokens in each row in which a condition, bool `(batch,)`, holds: a ragged `(batch, tokens or none)`."""
-    rows = tf.cast(condition, tf.int64)
-    repeated = tf.tile(tf.constant(tokens, tf.string, [len(tokens)]), [tf.reduce_sum(tf.cast(condition, tf.int32))])
-    return tf.RaggedTensor.from_row_lengths(repeated, rows * len(tokens))
+    """The tokens in each row in which a condition, bool `(batch,)`, holds.
+
+    A list of a ragged `(batch, tokens or none)`, for `tf.concat`; empty without
+    tokens.
+    """
+    if not tokens:
+        return []
+    repeated = tf.tile(tf.constant(tokens, tf.string), [tf.math.count_nonzero(condition, dtype=tf.int32)])
+    return [tf.RaggedTensor.from_row_lengths(repeated, tf.cast(condition, tf.int64) * len(tokens), validate=False)]

@@ -99,10 +99,10 @@ class PatternTokenizer(FramedTokenizer):
         tokens = tf_text.regex_split(text, f"(?s){self.pattern}|.", keep_delim_regex_pattern=f"(?s){self.pattern}")
         some = tokens.row_lengths() > 0
         if self.length is None:
-            return tf.concat([tokens_where(some, self.before), tokens, tokens_where(some, self.behind)], axis=1)
+            return tf.concat([*tokens_where(some, self.before), tokens, *tokens_where(some, self.behind)], axis=1)
         missing = tf.maximum(tf.cast(self.length, tf.int64) - tokens.row_lengths(), 0)
         filled = tf.RaggedTensor.from_row_lengths(
-            tf.repeat(self.fill, tf.reduce_sum(tf.where(some, missing, 0))), tf.where(some, missing, 0)
+            tf.repeat(self.fill, tf.reduce_sum(tf.where(some, missing, 0))), tf.where(some, missing, 0), validate=False
         )
         return tf.concat([tokens, filled], axis=1)
 

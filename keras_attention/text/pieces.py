@@ -71,10 +71,14 @@ class PieceTokenizer(FramedTokenizer):
             code = tf.strings.regex_replace(text, f"(?s)({_CODE}).*|.*", r"\1", replace_global=False)
             text = tf.strings.regex_replace(text, _CODE, "", replace_global=False)
         pieces = tf_text.SentencepieceTokenizer(self.model, out_type=tf.string).tokenize(text)
-        some, has_code = pieces.row_lengths() > 0, code != ""
-        given = tf.RaggedTensor.from_row_lengths(code[some & has_code], tf.cast(some & has_code, tf.int64))
-        before, behind = tokens_where(some & ~has_code, self.before), tokens_where(some, self.behind)
-        return tf.concat([given, before, pieces, behind], axis=1)
+        some = pieces.row_lengths() > 0
+        begin = []
+        if self.codes:
+            has_code = some & (code != "")
+            given = tf.gather(code, tf.where(has_code)[:, 0])
+            begin.append(tf.RaggedTensor.from_row_lengths(given, tf.cast(has_code, tf.int64), validate=False))
+        before = tokens_where(some & (code == ""), self.before)
+        return tf.concat([*begin, *before, pieces, *tokens_where(some, self.behind)], axis=1)
 
     def detokenize(self, ids):
         texts = tf.where(self.vocabulary.before_end(ids), tf.gather(tf.constant(self.added_texts), ids), "")

@@ -10,6 +10,7 @@ from keras_attention.layers.layer import serialized
 from keras_attention.layers.sizes import size_of
 from keras_attention.layers.transformer import DecoderBlock, EncoderBlock
 from keras_attention.models.parts import Decoder, DecoderOutput, Encoder, EncoderOutput, mean_summary, tied_columns
+from keras_attention.models.transformer.alike import call_alike
 from keras_attention.models.transformer.stack import Stack
 
 
@@ -63,7 +64,7 @@ class TransformerEncoder(Stack, Encoder):
         mask = self.mask_of(source, mask)
         outputs = self.embed(source, mask=mask, training=training)
         for block in self.blocks:
-            outputs = block(outputs, mask=mask, training=training)
+            outputs = call_alike(block, "__call__", outputs, mask=mask, training=training)
         if self.final_norm is not None:
             outputs = self.final_norm(outputs)
         return EncoderOutput(outputs, mask, mean_summary(outputs, mask))
@@ -170,12 +171,13 @@ class TransformerDecoder(Stack, Decoder):
                 "TransformerDecoder: with cross_attention=False it reads no source. Received one of shape "
                 f"{tuple(value.shape)}. Leave cross_attention=True, or use the decoder in a LanguageModel."
             )
-        return tuple(block.prepare(value, value_mask) for block in self.blocks)
+        return tuple(call_alike(block, "prepare", value, value_mask=value_mask) for block in self.blocks)
 
     def start(self, summary, memory):
         """The state before the first target step: one empty cache a block."""
         tensor = memory[0].value if self.has_source else tree.flatten(summary)[0]
-        return tuple(block.allocate(size_of(tensor, 0)) for block in self.blocks)
+        batch = size_of(tensor, 0)
+        return tuple(block.allocate(batch) for block in self.blocks)
 
     def call(
         self, target, memory, state, mask=None, training=False, return_attention_scores=True, sharers=1, columns=None
@@ -183,7 +185,9 @@ class TransformerDecoder(Stack, Decoder):
         outputs = self.embed(target, offset=state[0].tokens, mask=mask, training=training)
         caches, weights = [], []
         for block, block_memory, cache in zip(self.blocks, memory, state, strict=True):
-            outputs, block_weights, cache = block.extend(
+            outputs, block_weights, cache = call_alike(
+                block,
+                "extend",
                 outputs,
                 block_memory,
                 cache,
