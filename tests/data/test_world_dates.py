@@ -202,6 +202,16 @@ def test_eras_of_japan_begin_and_end_on_their_days(date, expected):
     assert eras.japanese_year(datetime.date(*date)) == expected
 
 
+def test_dates_of_other_calendars_have_years_that_no_date_has():
+    generator, kinds = random.Random(0), set()
+    for _ in range(600):
+        text = refusals.of_another_calendar(generator, "en", datetime.date(2024, 3, 5))
+        year = next(number for number in re.findall(r"\d+", text) if len(number) == 4)
+        assert any(int(year) in years for years in generate._OF_OTHER_CALENDARS), text
+        kinds.add((int(year) // 1000, year.isascii(), any(letter.isalpha() for letter in text)))
+    assert {(1, False, False), (1, False, True), (2, False, False), (2, True, False), (5, True, True)} <= kinds
+
+
 @pytest.mark.parametrize("language", sorted(phrases.PHRASES))
 def test_phrases_of_a_language_say_day_month_and_year(language):
     date = datetime.date(2024, 3, 25)

@@ -278,7 +278,7 @@ def _date(generator, locale):
     around = generator.random()
     if around < 0.12:
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
-    elif around < 0.17:
+    elif around < 0.2:
         text = with_numbers(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
     # A letter makes another number of a number in words.

@@ -3,7 +3,7 @@
 import calendar
 
 from keras_attention.data.world_dates.intervals import before_christ, interval, part, week_or_quarter
-from keras_attention.data.world_dates.locales import month_names
+from keras_attention.data.world_dates.locales import ZEROS, in_digits, month_names
 from keras_attention.data.world_dates.surroundings import time_of_day
 from keras_attention.data.world_dates.writers import english_ordinal
 
@@ -272,17 +272,29 @@ def relative(generator, identifier, date):
 
 
 def of_another_calendar(generator, identifier, date):
-    """A date of a calendar that is not answered: Islamic, Persian, Hebrew."""
-    months, years, eras = generator.choice(
+    """A date of a calendar that is not answered: Islamic, Persian, Hebrew, and of the Buddhist one in numbers alone."""
+    months, years, eras, system = generator.choice(
         (
-            (_HIJRI, (1300, 1460), ("", "", " هـ", " AH", " H")),
-            (_JALALI, (1280, 1420), ("", "", " ه.ش", " AP", " SH")),
-            (_HEBREW, (5600, 5800), ("", "", " AM")),
+            (_HIJRI, (1300, 1460), ("", "", " هـ", " AH", " H"), "arab"),
+            (_JALALI, (1280, 1420), ("", "", " ه.ش", " AP", " SH"), "arabext"),
+            (_HEBREW, (5600, 5800), ("", "", " AM"), None),
+            (None, (2443, 2643), ("",), "thai"),
         )
     )
-    day, year = generator.randint(1, 29), generator.randint(*years)
-    form = generator.choice(("{d} {m} {y}{e}", "{d} {m} {y}{e}", "{m} {d}, {y}{e}", "{y} {m} {d}", "{y}/{n}/{d}{e}", "{d}/{n}/{y}{e}"))  # fmt: skip
-    return form.format(d=day, m=generator.choice(months), y=year, e=generator.choice(eras), n=generator.randint(1, 12))
+    forms = ("{y}/{n}/{d}{e}", "{d}/{n}/{y}{e}", "{y}-{n}-{d}{e}", "{y}/{n:02}/{d:02}{e}", "{y}-{n:02}-{d:02}", "{d:02}/{n:02}/{y}",
+             "{d}.{n}.{y}", "{d}-{n}-{y}{e}", "{y}.{n}.{d}")  # fmt: skip
+    if months is not None and generator.random() < 0.6:
+        forms = ("{d} {m} {y}{e}", "{d} {m} {y}{e}", "{m} {d}, {y}{e}", "{y} {m} {d}")
+    text = generator.choice(forms).format(
+        d=generator.randint(1, 30),
+        m=generator.choice(months or [""]),
+        y=generator.randint(*years),
+        e=generator.choice(eras),
+        n=generator.randint(1, 12),
+    )
+    if system is None or generator.random() < 0.5:
+        return text
+    return in_digits(text, [chr(ord(ZEROS[system]) + number) for number in range(10)])
 
 
 def several(generator, identifier, date, write):
@@ -306,5 +318,6 @@ REFUSALS = (
     week_or_quarter,
     before_christ,
     relative,
+    of_another_calendar,
     of_another_calendar,
 )
