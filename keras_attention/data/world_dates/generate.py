@@ -325,11 +325,10 @@ def _hinted(generator, locale, text, answer):
 
 
 def _order_in(text, answer):
-    """Whether the day stands before the month, True, or behind it, False, in numbers; None where none tells."""
+    """Whether the day stands before the month, True, or behind it, False, in the first numbers that tell; else None."""
     if answer == REFUSAL:
         return None
     month, day = map(int, answer.split("-")[1:])
     numbers = [int(number) for number in re.findall(r"\d+", text)]
-    pairs = set(itertools.pairwise(numbers))
-    orders = {order for order, pair in ((True, (day, month)), (False, (month, day))) if pair in pairs}
-    return orders.pop() if len(orders) == 1 else None
+    told = (pair == (day, month) for pair in itertools.pairwise(numbers) if pair in ((day, month), (month, day)))
+    return None if day == month else next(told, None)
