@@ -315,6 +315,7 @@ REFUSALS = (
     impossible,
     part,
     interval,
+    interval,
     week_or_quarter,
     before_christ,
     relative,
