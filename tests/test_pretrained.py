@@ -41,8 +41,14 @@ KNOWN = {
     "1/1/0001 12:00:00 AM": "0001-01-01",
     "October 12, 1492": "1492-10-12",
     "Room 12, 5 March 2024": "2024-03-05",
+    "10 Downing Street, 5 March 2024": "2024-03-05",
+    "ngày 5 tháng 3 năm 2024": "2024-03-05",
+    "R6.3.5": "2024-03-05",
+    "Mar 5 10:30 2024": "2024-03-05",
 }
 NONE = ["hello", "//", "538400", "12 Main Street", "31 February 2020", "13/13/13", "tomorrow", "", "29 February 2023"]
+# Of the Persian, the Islamic and the Buddhist calendar.
+NONE += ["۱۴۰۲/۱۲/۱۵", "1402/12/15", "١٤٤٥/٠٩/١٥", "๕/๓/๒๕๖๗", "2567-03-05"]  # noqa: RUF001
 NONE += ["5-7 March 2024", "March 5-7, 2024", "March 5 and 6, 2024", "2024-W10-2", "2024-065", "Q1 2024", "Easter 2024"]
 NONE += ["end of March 2024", "15 March 44 BC", "Sept 31st, 2023", "20240631", "6/31/2024", "29.02.1900"]
 
