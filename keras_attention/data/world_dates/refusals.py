@@ -3,7 +3,7 @@
 import calendar
 
 from keras_attention.data.world_dates.intervals import before_christ, interval, part, week_or_quarter
-from keras_attention.data.world_dates.locales import ZEROS, in_digits, month_names
+from keras_attention.data.world_dates.locales import digits_of, in_digits, month_names
 from keras_attention.data.world_dates.surroundings import time_of_day
 from keras_attention.data.world_dates.writers import english_ordinal
 
@@ -273,12 +273,12 @@ def relative(generator, identifier, date):
 
 def of_another_calendar(generator, identifier, date):
     """A date of a calendar that is not answered: Islamic, Persian, Hebrew, and of the Buddhist one in numbers alone."""
-    months, years, eras, system = generator.choice(
+    months, years, eras, language = generator.choice(
         (
-            (_HIJRI, (1300, 1460), ("", "", " هـ", " AH", " H"), "arab"),
-            (_JALALI, (1280, 1420), ("", "", " ه.ش", " AP", " SH"), "arabext"),
-            (_HEBREW, (5600, 5800), ("", "", " AM"), None),
-            (None, (2443, 2643), ("",), "thai"),
+            (_HIJRI, (1300, 1460), ("", "", " هـ", " AH", " H"), "ar"),
+            (_JALALI, (1280, 1420), ("", "", " ه.ش", " AP", " SH"), "fa"),
+            (_HEBREW, (5600, 5800), ("", "", " AM"), "he"),
+            (None, (2443, 2643), ("",), "th"),
         )
     )
     forms = ("{y}/{n}/{d}{e}", "{d}/{n}/{y}{e}", "{y}-{n}-{d}{e}", "{y}/{n:02}/{d:02}{e}", "{y}-{n:02}-{d:02}", "{d:02}/{n:02}/{y}",
@@ -292,9 +292,8 @@ def of_another_calendar(generator, identifier, date):
         e=generator.choice(eras),
         n=generator.randint(1, 12),
     )
-    if system is None or generator.random() < 0.5:
-        return text
-    return in_digits(text, [chr(ord(ZEROS[system]) + number) for number in range(10)])
+    digits = digits_of(language)
+    return text if digits is None or generator.random() < 0.5 else in_digits(text, digits)
 
 
 def several(generator, identifier, date, write):
