@@ -11,6 +11,9 @@ DAY_FIRST, MONTH_FIRST, LANGUAGE, LANGUAGE_END = "\ue000", "\ue001", "\ue002", "
 # What a converter says where there is no date.
 REFUSAL = "?"
 
+# Characters that are read of a text with its marks; what stands behind them is not.
+LONGEST = 256
+
 NOT_KNOWN = -1
 # A year of two digits is one of the hundred years from here on, if nothing else is said.
 TWO_DIGITS_FROM = 1950

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_attention.data.token_batches import TokenBatches
 from keras_attention.data.world_dates import generate_world_dates, learned_locales, locale_hints
-from keras_attention.date_reading import date_of
+from keras_attention.date_reading import LONGEST, date_of
 from keras_attention.export.saved_task import newest
 from keras_attention.export.signature import SIGNATURE
 from keras_attention.models import DateConverter
@@ -26,7 +26,7 @@ from keras_attention.training.objectives import ExactMatch, MaskedCrossentropy
 from keras_attention.training.runs import begun, fit_rounds, keep_best
 
 SIZES = {"units": 128, "encoder_units": 128, "embedding_dim": 48}
-NORMALIZATION, LONGEST = "NFKC_Casefold", 84
+NORMALIZATION = "NFKC_Casefold"
 
 
 def train_world_dates(

@@ -11,6 +11,7 @@ from keras_attention.date_reading import (
     DAY_FIRST,
     LANGUAGE,
     LANGUAGE_END,
+    LONGEST,
     MONTH_FIRST,
     NOT_KNOWN,
     REFUSAL,
@@ -66,7 +67,13 @@ class DateReader(ReadsDates, TextToText):
         temperature=1.0,
     ):
         super().__init__(
-            model, source_tokenizer, target_tokenizer, strategy, max_length=10, max_source_length=90, constraint=VALID
+            model,
+            source_tokenizer,
+            target_tokenizer,
+            strategy,
+            max_length=10,
+            max_source_length=LONGEST,
+            constraint=VALID,
         )
         self.locales = locales
         self.temperature = temperature

@@ -6,9 +6,11 @@ import random
 import re
 import string
 import unicodedata
+from urllib.parse import unquote
 
 import pytest
 
+from keras_attention import date_reading
 from keras_attention.data.world_dates import (
     HELD_OUT,
     all_locales,
@@ -240,6 +242,33 @@ def test_numbers_near_a_date_have_words_or_marks_between():
     assert surroundings.with_numbers(generator, "25/3/24", str) == "25/3/24"
 
 
+def test_a_date_in_a_long_text_has_no_numbers_beside_it():
+    generator = random.Random(0)
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen"
+    for date in ("5 May 2024", "5/3/24"):
+        texts = [
+            surroundings.in_a_long_text(generator, date, lambda count: " ".join(words.split()[:count]))
+            for _ in range(300)
+        ]
+        for text in texts:
+            before, behind = text.split(date)
+            assert not re.search(r"\d\W*$", before) and not re.match(r"\W*\d", behind), text
+        assert any(re.search(r"\d", text.replace(date, "")) for text in texts)
+        years = [number for text in texts for number in re.findall(r"\b\d\d?\b|\b\d{4}\b", text.replace(date, ""))]
+        assert bool(years) == (date == "5 May 2024")  # a date without a year would be given one
+
+
+def test_some_texts_are_long_with_a_date_and_without(pairs):
+    long = [(text, answer) for text, answer in pairs if len(text) > 100]
+    assert 0.01 < len(long) / len(pairs) < 0.05 and max(len(text) for text, _ in long) < date_reading.LONGEST
+    assert 0.1 < sum(answer == "?" for _, answer in long) / len(long) < 0.5
+
+
+def test_months_that_people_write_beside_those_of_cldr():
+    assert "tháng mười" in month_names("vi")[10] and "Maerz" in month_names("de_AT")[3]
+    assert "" not in month_names("id")[1] and "Nopember" in month_names("id")[11]
+
+
 def test_other_ways_to_count():
     assert [eras._han(number) for number in (3, 10, 11, 20, 31)] == ["三", "十", "十一", "二十", "三十一"]
     text, _ = eras.by_buddhist_year(random.Random(0), "th", datetime.date(2024, 3, 5))
@@ -292,7 +321,7 @@ def test_numbers_stay_apart_where_spaces_go():
     generator = random.Random(0)
     for _ in range(3000):
         text = in_other_characters(generator, "en", "5 3 2024 at 10:30")
-        numbers = [int(number) for number in re.findall(r"\d+", unicodedata.normalize("NFKC", text))]
+        numbers = [int(number) for number in re.findall(r"\d+", unicodedata.normalize("NFKC", unquote(text)))]
         assert numbers == [5, 3, 2024, 10, 30], text
 
 

@@ -17,7 +17,9 @@ from keras_attention.data.world_dates.phrases import by_phrase
 from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, impossible, several
 from keras_attention.data.world_dates.surroundings import (
     cased,
+    in_a_long_text,
     in_other_characters,
+    long_text,
     mistyped,
     with_iso_time,
     with_numbers,
@@ -25,16 +27,23 @@ from keras_attention.data.world_dates.surroundings import (
     with_words,
     with_zone,
 )
-from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONTH_FIRST, REFUSAL
+from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, LONGEST, MONTH_FIRST, REFUSAL
 
 # The languages that most people speak, first and second language together (Ethnologue 2024), as CLDR calls them.
 LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
              "ko", "it")  # fmt: skip
 
+# Those of many people who write dates on computers, of whose locales there are few among all.
+_MORE_LANGUAGES = ("pl", "uk", "nl", "th", "fa", "cs", "el", "hu", "sv", "ro", "he", "da", "fi", "nb", "no", "bg", "sk", "hr",
+                   "sr", "sl", "lt", "lv", "et", "ca", "eu", "gl", "ms", "fil", "ka", "hy", "az", "kk", "uz", "mn", "is",
+                   "sq", "mk", "be", "af", "sw", "ne", "si", "km", "my", "gu", "ml", "kn", "pa")  # fmt: skip
+
 # Locales that are left out of a training by default, so that it can be measured on them: three languages as a whole, and
 # countries of languages that are known.
 HELD_OUT = ("ast", "ast_ES", "gv", "gv_IM", "lb", "lb_LU", "ar_QA", "de_LI", "en_MY", "es_PY", "ff_Latn_LR", "fr_WF",
             "pt_MZ", "ru_KZ", "se_SE", "sw_UG")  # fmt: skip
+# For a hint, and for characters that normalization makes two of.
+_ROOM = 16
 # A text belongs to one of these by its characters: one in fifty to each of the last two.
 SPLITS = ("train", "validation", "test")
 
@@ -157,8 +166,8 @@ def generate_world_dates(
     """Pairs of a text and its answer, as people of all locales may write it.
 
     A locale is drawn of those of the twenty most spoken languages (half of the
-    texts, one in ten English, half of these of the United States) or of all
-    alike, then a date and a way to write it; then perhaps a weekday, sometimes
+    texts, one in ten English, half of these of the United States), of 48 more
+    (one in five) or of all alike, then a date and a way to write it; then perhaps a weekday, sometimes
     wrong, a time, words of the language and of none around it, digits of the
     script, missing accents, and in one of 25 a mistyped letter. Years are those
     from 1 to 9999, nearly all of them from 1950 to 2049, and none that other
@@ -188,7 +197,7 @@ def generate_world_dates(
     generator = random.Random(seed)
     locales = all_locales() if locales is None else tuple(locales)
     by_language = _locales_by_language(locales)
-    spoken = [language for language in LANGUAGES if language in by_language]
+    spoken, more = ([name for name in names if name in by_language] for names in (LANGUAGES, _MORE_LANGUAGES))
     pairs = []
     while len(pairs) < count:
         kind = generator.random()
@@ -197,13 +206,15 @@ def generate_world_dates(
             locale = "en_US" if american else generator.choice(by_language["en"])
         elif kind < 0.5 and spoken:
             locale = generator.choice(by_language[generator.choice(spoken)])
+        elif kind < 0.7 and more:
+            locale = generator.choice(by_language[generator.choice(more)])
         else:
             locale = generator.choice(locales)
         pair = _no_date(generator, locale) if generator.random() < refusals else _date(generator, locale)
         if pair is None:
             continue
         text, answer, locale = pair
-        if split_of(text) != split or len(text) > 80:
+        if split_of(text) != split or len(text) > LONGEST - _ROOM:
             continue
         if locale is not None and generator.random() < hints:
             text = _hinted(generator, locale, text, answer)
@@ -280,6 +291,8 @@ def _date(generator, locale):
         text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
     elif around < 0.2:
         text = with_numbers(generator, text, lambda count: _sentence(generator, locale, count))
+    elif around < 0.24:
+        text = in_a_long_text(generator, text, lambda count: _sentence(generator, locale, count))
     text = cased(generator, text)
     # A letter makes another number of a number in words.
     if write not in (*_OWN_SCRIPT, writers.by_words) and generator.random() < 0.04:
@@ -303,7 +316,9 @@ def _no_date(generator, locale):
 
         text = several(generator, locale, date, write)
     elif generator.random() < 0.08:
-        text = _sentence(generator, locale, generator.randint(1, 6))
+        long = generator.random() < 0.3
+        text = _sentence(generator, locale, generator.randint(1, 30 if long else 6))
+        text = long_text(generator, text, "") if long else text
         if generator.random() < 0.4:
             text = f"{generator.randrange(10 ** generator.randint(1, 6))} {text}"
     else:
@@ -312,7 +327,8 @@ def _no_date(generator, locale):
         if refusal in (impossible, interval) and generator.random() < 0.08:
             text = with_time(generator, text)
     if generator.random() < 0.1:
-        text = with_words(generator, text, lambda count: _sentence(generator, locale, count))
+        around = in_a_long_text if generator.random() < 0.3 else with_words
+        text = around(generator, text, lambda count: _sentence(generator, locale, count))
     return cased(generator, text), REFUSAL, locale
 
 

@@ -38,6 +38,14 @@ _MORE_DIGITS = {
     "lo": "laoo", "ml": "mlym", "my": "mymr", "or": "orya", "ta": "tamldec", "te": "telu", "th": "thai", "dz": "tibt",
 }  # fmt: skip
 
+# What people write beside the names of CLDR: months from January.
+_MORE_MONTHS = {
+    "vi": ("tháng một", "tháng hai", "tháng ba", "tháng tư", "tháng năm", "tháng sáu", "tháng bảy", "tháng tám", "tháng chín",
+           "tháng mười", "tháng mười một", "tháng mười hai"),
+    "de": ("Jaenner", "Feber", "Maerz"),
+    "id": ("", "Pebruari", "", "", "", "", "", "", "", "", "Nopember"),
+}  # fmt: skip
+
 
 @functools.cache
 def locale_of(identifier):
@@ -54,7 +62,11 @@ def all_locales():
 @functools.cache
 def month_names(identifier):
     """Forms of the name of each month, from 1: a dict of lists; one that is a number is none."""
-    return _names(locale_of(identifier).months, range(1, 13))
+    names = _names(locale_of(identifier).months, range(1, 13))
+    for month, name in enumerate(_MORE_MONTHS.get(locale_of(identifier).language, ()), 1):
+        if name and name not in names[month]:
+            names[month].append(name)
+    return names
 
 
 @functools.cache

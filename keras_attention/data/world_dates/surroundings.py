@@ -1,6 +1,7 @@
 """What stands around a date: times, words, brackets; and how it is mistyped."""
 
 import re
+import urllib.parse
 
 from keras_attention.data.world_dates.locales import accents_may_go, digits_of, in_digits, without_accents
 
@@ -21,7 +22,7 @@ _MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "dat
            "https://example.com/{}/title", "file_{}.txt", "IMG_{}.jpg", "backup-{}.tar.gz", "report-{}.csv", "log.{}",
            "Screenshot {}", "<time datetime=\"{}\">", "@{}", "`{}`", "**{}**", "_{}_", "?d={}", "{}&", "D:{}", "\\{}\\")  # fmt: skip
 # With numbers of their own, which cannot be taken for a part of a date whose month is a word.
-_COUNTED = ("Room {n}, {t}", "No. {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
+_COUNTED = ("Vol. {n}, {t}", "Vol. {n} - {t}", "Issue {n} ({t})", "Ep. {n} – {t}", "S{n}E{m} {t}", "Day {n}: {t}", "Room {n}, {t}", "No. {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
             "{n} items shipped {t}", "{n} comments | {t}", "{t}, {n} comments", "{t} ({n})", "{t} - {n} min read", "Age {n}, born {t}",
             "Flight BA{n}{m} {t}", "{n} Main Street, {t}", "call 555-{m}{n}{m}{n} on {t}", "{n} of {m}: {t}", "page {n}, {t}",
             "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}",
@@ -81,7 +82,8 @@ def time_of_day(generator):
                                  "下午{h}点", "午前{h}時{m:02d}分", "오전 {h}:{m:02d}", "{h} giờ {m:02d}", "{h}:{m:02d} น.", "{h}:{m:02d} uur")).format(h=hour, m=minute, s=second)  # fmt: skip
     elif kind < 0.965:  # with another mark than a colon
         mark = generator.choice("..--h_")
-        text = mark.join((f"{hour:02d}", f"{minute:02d}", *([f"{second:02d}"] if mark != "h" else [])))
+        pad = generator.choice(("02d", "02d", "d"))
+        text = mark.join(format(part, pad) for part in (hour, minute, second)[: 2 if mark == "h" else 3])
         if mark == "." and generator.random() < 0.2:
             text += f".{generator.randrange(10**6):06d}"
         return text
@@ -170,6 +172,34 @@ def with_words(generator, text, sentence):
     return form.format(b=before, t=text, e=behind).strip(" ,:|")
 
 
+def in_a_long_text(generator, text, sentence):
+    """The date in a sentence or more, with numbers in them, but none beside it.
+
+    Args:
+        generator: random numbers.
+        text: the date.
+        sentence: `sentence(count)` gives words that may stand before or behind it.
+    """
+    before, behind = (long_text(generator, sentence(generator.randint(0, 18)), text) for _ in range(2))
+    form = generator.choice(("{b} {t} {e}",) * 4 + ("{b}, {t}, {e}", "{b} ({t}) {e}", "{b} {t}. {e}", "{b}: {t}, {e}"))
+    return form.format(b=before, t=text, e=behind).strip(" ,:")
+
+
+def long_text(generator, words, date=""):
+    """Words with marks between some, and between others numbers that cannot be a part of the date beside them."""
+    words = words.split(" ")
+    for place in range(len(words) - 1, 0, -1):
+        kind = generator.random()
+        if kind < 0.06:
+            some = [generator.randrange(100, 1000), generator.randrange(10_000, 1_000_000)]
+            if re.search(r"\d{4}", date):
+                some += [generator.randrange(1900, 2100), generator.randrange(100)]
+            words.insert(place, str(generator.choice(some)))
+        elif kind < 0.2:
+            words[place - 1] += generator.choice((",", ",", ",", ".", ".", ":", ";", " -", "?"))
+    return " ".join(words)
+
+
 def cased(generator, text):
     """The text in another case, one time in three."""
     return generator.choice((str, str, str, str, str.upper, str.lower, str.lower, str.title))(text)
@@ -183,10 +213,12 @@ def in_other_characters(generator, identifier, text):
         text = in_digits(text, digits)
     elif kind < 0.015:
         text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
-    if accents_may_go(identifier) and generator.random() < 0.08:
+    if accents_may_go(identifier) and generator.random() < 0.2:
         text = without_accents(text)
     if generator.random() < 0.03:
         text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "&nbsp;", "\n")))
+    elif generator.random() < 0.01 and text.isascii():
+        text = generator.choice((urllib.parse.quote_plus, urllib.parse.quote))(text, safe="")
     elif generator.random() < 0.01:  # not between numbers, which would become others
         text = re.sub(r"(?<=[^\W\d_]) (?=\d)|(?<=\d) (?=[^\W\d_])", "", text)
     return text

@@ -220,6 +220,11 @@ def by_stamp(generator, identifier, date):
             f"{date.day:02d}{hour:02d}{minute:02d}{generator.choice(('Z', 'Z ', ''))}{name}{date.year % 100:02d}",
             True,
         )
+    if generator.random() < 0.06:
+        form = generator.choice(("datetime.date({y}, {m}, {d})", "datetime.datetime({y}, {m}, {d}, {h}, {n})", "date({y},{m},{d})",
+                                 "datetime({y}, {m}, {d}, {h}, {n}, {s})", "LocalDate.of({y}, {m}, {d})",
+                                 "[{y}, {m}, {d}]", "({y}, {m}, {d})"))  # fmt: skip
+        return form.format(y=date.year, m=date.month, d=date.day, h=hour, n=minute, s=second), False
     if generator.random() < 0.3 and date.year >= 1900:
         day, mark = f"{date.year:04d}{date:%m%d}", generator.choice(("", "", "", "-", ":"))
         between = generator.choice(("", "", "_", "-", " ", "T", "."))
