@@ -3,7 +3,8 @@
 from keras_attention.data.world_dates.locales import locale_of, month_names
 from keras_attention.data.world_dates.writers import english_ordinal
 
-# By language; `{d}` is the day, `{m}` the month's name and `{n}` its number, `{y}` the year, `{o}` an English ordinal.
+# By language; `{d}` is the day, `{m}` the month's name and `{n}` its number, `{y}` the year, `{o}` an English ordinal,
+# `{s}` the last two digits of the year, `{b}` the Buddhist one.
 PHRASES = {
     "ar": ("{d} من {m} {y}", "{d} {m} عام {y}", "{d} {m} لعام {y}", "يوم {d} {m} {y}", "{d} شهر {m} سنة {y}", "{d} {m} سنة {y}",
            "{d} {m} {y} م", "{d}/{n}/{y}م", "في {d} {m} {y}"),
@@ -43,7 +44,8 @@ PHRASES = {
     "ka": ("{y} წლის {d} {m}", "{d} {m} {y} წ."),
     "kk": ("{y} ж. {d} {m}", "{y} жылғы {d} {m}"),
     "ko": ("{y}년도 {n}월 {d}일", "{y}년 {n}월{d}일", "{y}년{n}월{d}일", "{y}. {n}. {d}.", "{y}.{n}.{d}.", "{y}년 {n:02}월 {d:02}일", "서기 {y}년 {n}월 {d}일",
-           "{y}년 {n}월 {d}일자", "{y}-{n}-{d}일", "{y}년 {n}/{d}"),
+           "{y}년 {n}월 {d}일자", "{y}-{n}-{d}일", "{y}년 {n}/{d}", "{s}년 {n}월 {d}일", "{s}년 {n}월 {d}일", "'{s}년 {n}월 {d}일", "'{s}. {n}. {d}.",
+           "{s}년{n}월{d}일"),
     "lt": ("{y} m. {m} {d} d.", "{y} m {m} {d}", "{y} metų {m} {d} diena"),
     "lv": ("{y}. gada {d}. {m}", "{y}.gada {d}.{m}", "{d}. {m} {y}. gadā"),
     "mk": ("{d} {m} {y} година", "{d}-ти {m} {y}"),
@@ -74,7 +76,8 @@ PHRASES = {
     "uz": ("{y}-yil {d}-{m}", "{d}-{m} {y}-yil", "{y} yil {d} {m}"),
     "vi": ("ngày {d} tháng {n} năm {y}", "ngày {d} tháng {n}, {y}", "{d} tháng {n} năm {y}", "ngày {d}/{n}/{y}", "ngày {d}-{n}-{y}", "ngày {d:02} tháng {n:02} năm {y}",
            "{d} tháng {n}, {y}", "ngày {d} {m} năm {y}", "{d}/{n} năm {y}", "ngày {d} th{n} {y}"),
-    "zh": ("{y}年{n}月{d}号", "{y} 年 {n} 月 {d} 日", "公元{y}年{n}月{d}日", "{y}年{n:02}月{d:02}日", "{y}年 {n}月 {d}日", "西元{y}年{n}月{d}日", "{y}年{n}月{d}", "于{y}年{n}月{d}日"),
+    "zh": ("{y}年{n}月{d}号", "{y} 年 {n} 月 {d} 日", "公元{y}年{n}月{d}日", "{y}年{n:02}月{d:02}日", "{y}年 {n}月 {d}日", "西元{y}年{n}月{d}日", "{y}年{n}月{d}", "于{y}年{n}月{d}日", "{s}年{n}月{d}日", "{s}年{n:02}月{d:02}日",
+           "{s}年{n}月{d}号"),
 }  # fmt: skip
 # The same language by another name of CLDR, or one that says it alike.
 PHRASES |= {"nb": PHRASES["no"], "nn": PHRASES["no"], "bs": PHRASES["hr"], "yue": PHRASES["zh"], "ast": PHRASES["es"]}
@@ -90,8 +93,9 @@ def by_phrase(generator, identifier, date):
         phrases = [phrase for phrase in phrases if "{m}" not in phrase]
         if not phrases:
             return None
-    text = generator.choice(phrases).format(
+    phrase = generator.choice(phrases)
+    text = phrase.format(
         d=date.day, m=generator.choice(names or [""]), n=date.month, y=date.year, b=date.year + 543,
-        o=english_ordinal(date.day),
+        o=english_ordinal(date.day), s=f"{date.year % 100:02d}",
     )  # fmt: skip
-    return text, False
+    return text, "{s}" in phrase

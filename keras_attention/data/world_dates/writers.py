@@ -102,14 +102,14 @@ def by_numbers(generator, identifier, date):
         order = "ymd"
     elif date.day > 12 and generator.random() < 0.3:
         order = generator.choice(("dmy", "mdy"))
-    short = order != "ymd" and generator.random() < 0.3
+    short = generator.random() < (0.08 if order == "ymd" else 0.3)
     separator = "/" if identifier == "en_US" and generator.random() < 0.8 else generator.choice(_SEPARATORS)
     if separator in "_:" and short:
         separator = "-"
     pad = generator.choice(("02d", "02d", "d"))
     year = f"{date.year % 100:02d}" if short else f"{date.year:04d}"
-    if short and generator.random() < 0.1:
-        year = generator.choice("'’") + year
+    if short and (order == "ymd" or generator.random() < 0.1):  # without its mark a year is not known in front
+        year = generator.choice("'’‘") + year
     parts = {"d": format(date.day, pad), "m": format(date.month, pad), "y": year}
     if not short and date.day > 12 and generator.random() < 0.03:
         order = "ydm"
