@@ -6,13 +6,14 @@ breadth first; a `tf.while_loop` with one iteration at a time is.
 
 import tensorflow as tf
 
-from keras_attention.layers.collected import collected, one_by_one, sizes
+from keras_attention.layers.collected import collected, one_by_one
 from keras_attention.layers.core import MASKED_SCORE
+from keras_attention.layers.sizes import all_sizes, size_of
 
 
 def sizes_of_blocks(query, key, whole_below, block):
     """How many queries, and how many keys, are in a block: all, for a source of fewer keys than `whole_below`."""
-    lengths = [sizes(tensor)[2] for tensor in (query, key)]
+    lengths = [size_of(tensor, 2) for tensor in (query, key)]
     if isinstance(lengths[1], int):
         whole = lengths[1] < whole_below
         return [
@@ -32,7 +33,7 @@ class Blocks:
     """
 
     def __init__(self, query, key, key_mask, attention_mask, pattern, dropout, seed, rows, columns):
-        self.target, self.source = sizes(query)[2], sizes(key)[2]
+        self.target, self.source = size_of(query, 2), size_of(key, 2)
         self.rows, self.columns = rows, columns
         self.row_blocks, self.column_blocks = -(-self.target // rows), -(-self.source // columns)
         self.pattern = pattern
@@ -54,7 +55,7 @@ class Blocks:
     def forward(self, query, key, value):
         """The context, and for each query the logarithm of its sum of exponentials."""
         queries, keys, values = self._split(query, self.rows), *(self._split(x, self.columns) for x in (key, value))
-        dtype, row_sizes = query.dtype, sizes(queries)[1:4]
+        dtype, row_sizes = query.dtype, all_sizes(queries)[1:4]
         shapes = [[*row_sizes, value.shape[-1]], [*row_sizes, 1], [*row_sizes, 1]]
         known = [tf.TensorShape([size if isinstance(size, int) else None for size in shape]) for shape in shapes]
 
@@ -79,7 +80,7 @@ class Blocks:
             normalizer = highest + tf.math.log(tf.where(total > 0, total, tf.ones_like(total)))
             return tf.math.divide_no_nan(context, total), normalizer
 
-        contexts, normalizers = collected(row, sizes(queries)[0], shapes[:2], dtype)
+        contexts, normalizers = collected(row, size_of(queries, 0), shapes[:2], dtype)
         return self._join(contexts, self.target, query.shape), self._join(normalizers, self.target, query.shape)
 
     def backward(self, query, key, value, context, normalizer, upstream):
@@ -214,14 +215,14 @@ class Blocks:
 
     def _split(self, tensor, size):
         """`(batch, heads, length, dim)` to `(blocks, batch, heads, block, dim)`, filled up with zeros."""
-        batch, heads, length, dim = sizes(tensor)
+        batch, heads, length, dim = all_sizes(tensor)
         count = -(-length // size)
         padded = tf.pad(tensor, [[0, 0], [0, 0], [0, count * size - length], [0, 0]])
         return tf.transpose(tf.reshape(padded, [batch, heads, count, size, dim]), [2, 0, 1, 3, 4])
 
     def _join(self, split, length, shape):
         """The reverse of `_split`, with the static shape of what it was split from."""
-        count, batch, heads, block, dim = sizes(split)
+        count, batch, heads, block, dim = all_sizes(split)
         joined = tf.reshape(tf.transpose(split, [1, 2, 0, 3, 4]), [batch, heads, count * block, dim])[:, :, :length]
         joined.set_shape([*shape[:3], split.shape[4]])
         return joined

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from keras_attention.layers.collected import collected, one_by_one, sizes
+from keras_attention.layers.collected import collected, one_by_one
 from keras_attention.layers.core import attend
+from keras_attention.layers.sizes import all_sizes, size_of
 
 
 class Chunks:
@@ -27,9 +28,9 @@ class Chunks:
         def part(i):
             return self._part(i, self.queries[i], prepared, value, parameters)
 
-        rows = [sizes(self.query)[0], self.size]
-        shapes = [[*rows, value.shape[2]], [*rows, sizes(prepared)[1]]]
-        outputs = collected(part, sizes(self.queries)[0], shapes, self.query.dtype)
+        rows = [size_of(self.query, 0), self.size]
+        shapes = [[*rows, value.shape[2]], [*rows, size_of(prepared, 1)]]
+        outputs = collected(part, size_of(self.queries, 0), shapes, self.query.dtype)
         return tuple(_join(output, self.query) for output in outputs)
 
     def backward(self, prepared, value, parameters, upstreams):
@@ -45,7 +46,7 @@ class Chunks:
             first, *others = tape.gradient(list(outputs), sources, upstream, tf.UnconnectedGradients.ZERO)
             return i + 1, record.write(i, first), *(one + other for one, other in zip(totals, others, strict=True))
 
-        count = sizes(self.queries)[0]
+        count = size_of(self.queries, 0)
         record = tf.TensorArray(self.query.dtype, count, infer_shape=False)
         zeros = [tf.zeros_like(tensor) for tensor in (prepared, value, *parameters)]
         _, record, *others = one_by_one(lambda i, *_: i < count, part, (0, record, *zeros))
@@ -64,7 +65,7 @@ class Chunks:
 
 def _split(tensor, chunk):
     """`(batch, target, dim)` to `(chunks, batch, chunk, dim)`, filled up with zeros."""
-    batch, target, dim = sizes(tensor)
+    batch, target, dim = all_sizes(tensor)
     count = -(-target // chunk)
     # An empty list of chunks would not know its shape.
     count = max(count, 1) if isinstance(count, int) else tf.maximum(count, 1)
@@ -74,6 +75,6 @@ def _split(tensor, chunk):
 
 def _join(split, whole):
     """The reverse of `_split`, as long as `whole`."""
-    count, batch, chunk, dim = sizes(split) if split.shape.rank else tf.unstack(tf.shape(split), num=4)
+    count, batch, chunk, dim = all_sizes(split) if split.shape.rank else tf.unstack(tf.shape(split), num=4)
     joined = tf.reshape(tf.transpose(split, [1, 0, 2, 3]), [batch, count * chunk, dim])
-    return joined[:, : sizes(whole)[1]]
+    return joined[:, : size_of(whole, 1)]

@@ -35,12 +35,6 @@ def one_by_one(condition, body, start, shapes=None):
     return tf.while_loop(condition, body, start, shape_invariants=shapes, parallel_iterations=1)
 
 
-def sizes(tensor):
-    """The sizes of a tensor: integers, or scalar tensors where a graph does not know them."""
-    dynamic = tf.unstack(tf.shape(tensor), num=len(tensor.shape))
-    return [size if known is None else known for known, size in zip(tensor.shape, dynamic, strict=True)]
-
-
 def _run(part, count, stacks, write, known):
     def body(i, stacks):
         return i + 1, [write(stack, i, result) for stack, result in zip(stacks, part(i), strict=True)]

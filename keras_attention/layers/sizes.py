@@ -19,6 +19,14 @@ def size_of(tensor, axis):
     return ops.shape(tensor)[axis] if known is None else known
 
 
+def all_sizes(tensor):
+    """The sizes of a tensor of TensorFlow: integers, or scalar tensors where a graph does not know them."""
+    import tensorflow as tf
+
+    dynamic = tf.unstack(tf.shape(tensor), num=len(tensor.shape))
+    return [size if known is None else known for known, size in zip(tensor.shape, dynamic, strict=True)]
+
+
 def sizes_of(tensor, count, more):
     """The shape of a tensor's first `count` axes and `more` behind them, for `ops.reshape`.
 
