@@ -22,7 +22,7 @@ _MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "dat
            "https://example.com/{}/title", "file_{}.txt", "IMG_{}.jpg", "backup-{}.tar.gz", "report-{}.csv", "log.{}",
            "Screenshot {}", "<time datetime=\"{}\">", "@{}", "`{}`", "**{}**", "_{}_", "?d={}", "{}&", "D:{}", "\\{}\\")  # fmt: skip
 # With numbers of their own, which cannot be taken for a part of a date whose month is a word.
-_COUNTED = ("Vol. {n}, {t}", "Vol. {n} - {t}", "Issue {n} ({t})", "Ep. {n} – {t}", "S{n}E{m} {t}", "Day {n}: {t}", "Room {n}, {t}", "No. {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
+_COUNTED = ("Vol. {n}, {t}", "Vol {n}, {t}", "No {n}, {t}", "No. {n}, {t}", "Chapter {n}, {t}", "Part {n}, {t}", "p. {n}, {t}", "Vol. {n} - {t}", "Issue {n} ({t})", "Ep. {n} – {t}", "S{n}E{m} {t}", "Day {n}: {t}", "Room {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
             "{n} items shipped {t}", "{n} comments | {t}", "{t}, {n} comments", "{t} ({n})", "{t} - {n} min read", "Age {n}, born {t}",
             "Flight BA{n}{m} {t}", "{n} Main Street, {t}", "call 555-{m}{n}{m}{n} on {t}", "{n} of {m}: {t}", "page {n}, {t}",
             "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}",
@@ -193,7 +193,9 @@ def long_text(generator, words, date=""):
         if kind < 0.06:
             some = [generator.randrange(100, 1000), generator.randrange(10_000, 1_000_000)]
             if re.search(r"\d{4}", date):
-                some += [generator.randrange(1900, 2100), generator.randrange(100)]
+                four = generator.randrange(1000, 10_000)
+                some += [generator.randrange(1900, 2100), generator.randrange(100), f"{four}-{generator.randrange(10_000):04d}",
+                         f"#{four}", f"{four}%", f"{four / 100:.2f}", f"{four:,}.00"]  # fmt: skip
             words.insert(place, str(generator.choice(some)))
         elif kind < 0.2:
             words[place - 1] += generator.choice((",", ",", ",", ".", ".", ":", ";", " -", "?"))

@@ -211,11 +211,13 @@ def by_clock(generator, identifier, date):
 def by_stamp(generator, identifier, date):
     """As programs name files and log: `2024-03-05_10-30-15`, `2024:03:05 10:30:15`, `051030ZMAR24`."""
     hour, minute, second = generator.randrange(24), generator.randrange(60), generator.randrange(60)
-    if generator.random() < 0.1 and 1950 <= date.year < 2050:
+    if generator.random() < 0.16 and 1950 <= date.year < 2050:
         name = calendar.month_abbr[date.month].upper()
         if generator.random() < 0.6:  # Oracle's
-            time = f"{hour % 12 or 12:02d}.{minute:02d}.{second:02d}.{generator.randrange(10**6):06d}"
-            return f"{date.day:02d}-{name}-{date.year % 100:02d} {time} {generator.choice(('AM', 'PM'))}", True
+            digits = generator.choice((3, 6, 9))
+            time = f"{hour % 12 or 12:02d}.{minute:02d}.{second:02d}.{generator.randrange(10**digits):0{digits}d}"
+            zone = generator.choice(("", "", " +00:00", " UTC", " -05:00"))
+            return f"{date.day:02d}-{name}-{date.year % 100:02d} {time} {generator.choice(('AM', 'PM'))}{zone}", True
         return (
             f"{date.day:02d}{hour:02d}{minute:02d}{generator.choice(('Z', 'Z ', ''))}{name}{date.year % 100:02d}",
             True,
