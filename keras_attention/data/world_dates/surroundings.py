@@ -22,7 +22,7 @@ _MARKUP = ("<b>{}</b>", "<td>{}</td>", "<p>{}</p>", "{{\"date\": \"{}\"}}", "dat
            "https://example.com/{}/title", "file_{}.txt", "IMG_{}.jpg", "backup-{}.tar.gz", "report-{}.csv", "log.{}",
            "Screenshot {}", "<time datetime=\"{}\">", "@{}", "`{}`", "**{}**", "_{}_", "?d={}", "{}&", "D:{}", "\\{}\\")  # fmt: skip
 # With numbers of their own, which cannot be taken for a part of a date whose month is a word.
-_COUNTED = ("Vol. {n}, {t}", "Vol {n}, {t}", "No {n}, {t}", "No. {n}, {t}", "Chapter {n}, {t}", "Part {n}, {t}", "p. {n}, {t}", "Vol. {n} - {t}", "Issue {n} ({t})", "Ep. {n} – {t}", "S{n}E{m} {t}", "Day {n}: {t}", "Room {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
+_COUNTED = ("Vol. {n}, {t}", "Vol {n}, {t}", "No {n}, {t}", "No. {n}, {t}", "Chapter {n}, {t}", "Part {n}, {t}", "p. {n}, {t}", "{n} days ago - {t}", "{n} hours ago, {t}", "Vol. {n} - {t}", "Issue {n} ({t})", "Ep. {n} – {t}", "S{n}E{m} {t}", "Day {n}: {t}", "Room {n}, {t}", "Nr. {n} - {t}", "{n}) {t}", "#{n} {t}", "#{n}: {t}", "Vol. {n}, No. {m}, {t}", "Chapter {n}: {t}",
             "{n} items shipped {t}", "{n} comments | {t}", "{t}, {n} comments", "{t} ({n})", "{t} - {n} min read", "Age {n}, born {t}",
             "Flight BA{n}{m} {t}", "{n} Main Street, {t}", "call 555-{m}{n}{m}{n} on {t}", "{n} of {m}: {t}", "page {n}, {t}",
             "{t}, page {n}", "{t} [{n}]", "(c) {y} {t}", "Copyright {y}, updated {t}", "© {y} Foo. {t}", "FY{y}: {t}",
@@ -75,7 +75,7 @@ def time_of_day(generator):
             " ", generator.choice(("", " "))
         )
     elif kind < 0.93:
-        return generator.choice(("{h} Uhr", "{h}h{m:02d}", "{h}.{m:02d}", "{h}時{m:02d}分", "{h}시 {m:02d}분", "{h}点{m:02d}分",
+        return generator.choice(("{h} Uhr", "{h} Uhr {m:02d}", "{h}u{m:02d}", "{h} heures {m:02d}", "{h} ч. {m:02d} мин.", "{h}h{m:02d}", "{h}.{m:02d}", "{h}時{m:02d}分", "{h}시 {m:02d}분", "{h}点{m:02d}分",
                                  "kl. {h}.{m:02d}", "{h} h", "{h}:{m:02d} Uhr", "{h}:{m:02d} hs", "{h}h{m:02d}m", "{h}:{m:02d} hrs", "{h:02d}{m:02d} hours",
                                  "{h}:{m:02d} o'clock", "{h:02d}:{m:02d} ч", "午後{h}時", "오후 {h}시", "{h}:{m:02d}:00 GMT+0100 (CET)",
                                  "{h} h {m:02d} min", "{h} h {m:02d}", "{h}h{m:02d}m{s:02d}s", "{h:02d}:{m:02d}:{s:02d}:123", "{h:02d}{m:02d}hrs", "{h:02d}{m:02d}Z", "{h} noon", "noon", "midnight", "12 midnight", "{h} o'clock",
@@ -219,7 +219,7 @@ def in_other_characters(generator, identifier, text):
         text = without_accents(text)
     if generator.random() < 0.03:
         text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "&nbsp;", "\n")))
-    elif generator.random() < 0.01 and text.isascii():
+    elif generator.random() < 0.02 and text.isascii():
         text = generator.choice((urllib.parse.quote_plus, urllib.parse.quote))(text, safe="")
     elif generator.random() < 0.01:  # not between numbers, which would become others
         text = re.sub(r"(?<=[^\W\d_]) (?=\d)|(?<=\d) (?=[^\W\d_])", "", text)
