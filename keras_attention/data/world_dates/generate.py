@@ -167,13 +167,13 @@ def generate_world_dates(
 
     A locale is drawn of those of the twenty most spoken languages (half of the
     texts, one in ten English, half of these of the United States), of 48 more
-    (one in five) or of all alike, then a date and a way to write it; then perhaps a weekday, sometimes
-    wrong, a time, words of the language and of none around it, digits of the
-    script, missing accents, and in one of 25 a mistyped letter. Years are those
-    from 1 to 9999, nearly all of them from 1950 to 2049, and none that other
-    calendars write, too. What is no date is refused: words, numbers, parts of
-    dates, weeks and quarters, days before Christ, impossible and relative ones,
-    those of calendars that are not known, intervals, and two dates.
+    (one in five) or of all alike, then a date and a way to write it; then perhaps
+    a weekday, sometimes wrong, a time, words of the language and of none around
+    it, up to 240 characters, digits of the script, missing accents, and in one of
+    25 a mistyped letter. Years are those from 1 to 9999, nearly all from 1950 to
+    2049, none of other calendars. What is no date is refused: words, numbers,
+    parts of dates, weeks and quarters, days before Christ, impossible and
+    relative ones, those of calendars that are not known, intervals, two dates.
 
     Args:
         count: number of pairs.
@@ -318,7 +318,7 @@ def _no_date(generator, locale):
     elif generator.random() < 0.08:
         long = generator.random() < 0.3
         text = _sentence(generator, locale, generator.randint(1, 30 if long else 6))
-        text = long_text(generator, text, "") if long else text
+        text = long_text(generator, text) if long else text
         if generator.random() < 0.4:
             text = f"{generator.randrange(10 ** generator.randint(1, 6))} {text}"
     else:

@@ -38,12 +38,12 @@ _MORE_DIGITS = {
     "lo": "laoo", "ml": "mlym", "my": "mymr", "or": "orya", "ta": "tamldec", "te": "telu", "th": "thai", "dz": "tibt",
 }  # fmt: skip
 
-# What people write beside the names of CLDR: months from January.
+# What people of a language write for a month beside the names of CLDR.
 _MORE_MONTHS = {
-    "vi": ("tháng một", "tháng hai", "tháng ba", "tháng tư", "tháng năm", "tháng sáu", "tháng bảy", "tháng tám", "tháng chín",
-           "tháng mười", "tháng mười một", "tháng mười hai"),
-    "de": ("Jaenner", "Feber", "Maerz"),
-    "id": ("", "Pebruari", "", "", "", "", "", "", "", "", "Nopember"),
+    "vi": dict(enumerate(("tháng một", "tháng hai", "tháng ba", "tháng tư", "tháng năm", "tháng sáu", "tháng bảy", "tháng tám",
+                          "tháng chín", "tháng mười", "tháng mười một", "tháng mười hai"), 1)),
+    "de": {1: "Jaenner", 2: "Feber", 3: "Maerz"},
+    "id": {2: "Pebruari", 11: "Nopember"},
 }  # fmt: skip
 
 
@@ -63,8 +63,8 @@ def all_locales():
 def month_names(identifier):
     """Forms of the name of each month, from 1: a dict of lists; one that is a number is none."""
     names = _names(locale_of(identifier).months, range(1, 13))
-    for month, name in enumerate(_MORE_MONTHS.get(locale_of(identifier).language, ()), 1):
-        if name and name not in names[month]:
+    for month, name in _MORE_MONTHS.get(locale_of(identifier).language, {}).items():
+        if name not in names[month]:
             names[month].append(name)
     return names
 
