@@ -45,6 +45,12 @@ KNOWN = {
     "ngày 5 tháng 3 năm 2024": "2024-03-05",
     "R6.3.5": "2024-03-05",
     "Mar 5 10:30 2024": "2024-03-05",
+    "5. březen 2024": "2024-03-05",
+    "15%20May%202014": "2014-05-15",
+    "'24.3.13": "2024-03-13",
+    "24년 3월 13일": "2024-03-13",
+    "The committee met on Tuesday and agreed that the next session will take place on 14 October 2021 in the main hall "
+    "of the university": "2021-10-14",
 }
 NONE = ["hello", "//", "538400", "12 Main Street", "31 February 2020", "13/13/13", "tomorrow", "", "29 February 2023"]
 # Of the Persian, the Islamic and the Buddhist calendar.
