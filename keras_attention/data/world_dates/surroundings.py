@@ -44,7 +44,7 @@ _ZONES = ("", "", "", "Z", " UTC", " GMT", " EST", " PST", "+00:00", "+02:00", "
           " (UTC)", " GMT+2", "+0530", " PDT", " MSK", "-0700", " EDT", " BST", " IST", " CEST", " AEST", " UTC+3",
           " GMT+0200", " GMT-05:00", " (GMT+1)", " GMT+0200 (CEST)", " Eastern Time", " America/New_York")  # fmt: skip
 # Where a time stands.
-_TIME_BEHIND = ("{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t}, {c}", "{t} - {c}", "{t} at {c}",
+_TIME_BEHIND = ("[{t}, {c}]", "[{t}, {c}]", "[{t} {c}]", "({t}, {c})", "[{t}, {c}] John: hello", "{t}, {c} - ", "{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t} {c}", "{t}, {c}", "{t} - {c}", "{t} at {c}",
                 "{t} @ {c}", "{t} um {c}", "{t} à {c}", "{t} a las {c}", "{t} в {c}", "{t}  {c}", "{t} ({c})",
                 "{t} | {c}", "{t} às {c}", "{t} alle {c}", "{t} kl {c}", "{t},{c}", "{t}, at {c}", "{t} de {c}",
                 "{t}; {c}", "{t}/ {c}", "{t} – {c}", "{t} · {c}", "{t} • {c}", "{t} om {c}", "{t} o {c}",

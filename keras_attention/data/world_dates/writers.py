@@ -30,7 +30,7 @@ _MORE = ("EEE, d MMM y", "EEEE d MMMM y", "EEE d MMM yy", "d. MMMM y", "d MMM yy
          "y MMMM d", "d-MMM-y", "d-MMM-yy", "dd-MMM-y", "d/MMM/y", "dMMMy", "ddMMMyy", "y-MMM-dd", "MMM-d-y", "d.MMM.y",
          "EEEE, MMMM d, y", "MMM d y", "dd/MM/yy", "dd.MM.y", "y/MM/dd", "MMMM dd, y", "EEE MMM d y")  # fmt: skip
 _SEPARATORS = ("/", "/", "/", ".", ".", "-", "-", " ", ". ", " / ", " - ", "．", "／", "－", "，", "⁄", "·", "_", ", ",
-               "\\", "|", "—", "–", ":", "//", "--", " . ", "~", "*")  # fmt: skip
+               "\\", "|", "—", "–", ":", "//", "--", " . ", "~", "*", " | ", " | ", " · ", " • ", " – ", " / ", " - ")  # fmt: skip
 # What is written in English beside the names of CLDR.
 _MORE_WEEKDAYS = (
     ("Mo", "Tues", "Weds", "Thurs", "Fr", "Sa", "Su"),
@@ -224,8 +224,7 @@ def by_stamp(generator, identifier, date):
         )
     if generator.random() < 0.06:
         form = generator.choice(("datetime.date({y}, {m}, {d})", "datetime.datetime({y}, {m}, {d}, {h}, {n})", "date({y},{m},{d})",
-                                 "datetime({y}, {m}, {d}, {h}, {n}, {s})", "LocalDate.of({y}, {m}, {d})",
-                                 "[{y}, {m}, {d}]", "({y}, {m}, {d})"))  # fmt: skip
+                                 "datetime({y}, {m}, {d}, {h}, {n}, {s})", "LocalDate.of({y}, {m}, {d})"))  # fmt: skip
         return form.format(y=date.year, m=date.month, d=date.day, h=hour, n=minute, s=second), False
     if generator.random() < 0.3 and date.year >= 1900:
         day, mark = f"{date.year:04d}{date:%m%d}", generator.choice(("", "", "", "-", ":"))
