@@ -53,7 +53,7 @@ def pytest_collection_finish():
     """What is there when the tests begin stays, and is not searched for garbage again: a tenth of the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(100_000, 10, 10)
 
 
 @pytest.hookimpl(tryfirst=True)
