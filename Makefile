@@ -73,23 +73,23 @@ clean:
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable .
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 $(VENV)/installed-serve: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --no-compile --editable ".[serve]"
+	$(BIN)/python -m pip install --quiet --editable ".[serve]"
 	touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --no-compile --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
 $(VENV)/installed-backends: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable ".[test,backends]"
+	$(BIN)/python -m pip install --quiet --editable ".[test,backends]"
 	touch $(VENV)/installed $(VENV)/installed-test $@
 
 $(VENV)/installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $(VENV)/installed $@

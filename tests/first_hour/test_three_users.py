@@ -62,7 +62,7 @@ def check(terminal):
 def ask(address, text):
     """What `curl` would send, and what it would show."""
     content = json.dumps({"instances": [text]}).encode()
-    with urllib.request.urlopen(f"{address}/v1/models/mine:predict", content, timeout=60) as answer:
+    with urllib.request.urlopen(f"{address}/v1/models/mine:predict", content, timeout=600) as answer:
         return json.load(answer)["predictions"][0]
 
 
@@ -106,5 +106,5 @@ def test_saved_model_becomes_a_page_and_an_answer_to_curl(terminal, trained, unc
         answer = ask(address, "3 May 1979")
         assert answer["text"] == "1979-05-03"
         assert len(answer["weights"]) == 10
-        wait_until(lambda: b"gradio" in urllib.request.urlopen(f"{address}/", timeout=60).read())
+        wait_until(lambda: b"gradio" in urllib.request.urlopen(f"{address}/", timeout=600).read())
     check(terminal)

@@ -121,7 +121,7 @@ def listening(server, **options):
     services.stop(None).wait()
 
 
-def wait_until(true, seconds=60):
+def wait_until(true, seconds=600):
     """Returns when something holds; fails if it does not come to hold."""
     end = time.monotonic() + seconds
     while not true():
