@@ -50,7 +50,7 @@ SHARED = ("trained", "corpus")
 
 
 def pytest_collection_finish():
-    """What is there when the tests begin stays, and is not searched for garbage again: a tenth of the time."""
+    """What is there when the tests begin stays, and is not searched for garbage again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 10, 10)
