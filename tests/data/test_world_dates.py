@@ -159,6 +159,33 @@ def test_no_year_is_also_that_of_another_calendar():
     assert not years & {year for others in generate._OF_OTHER_CALENDARS for year in others}
 
 
+def test_languages_that_are_not_widely_read_are_learned_alike_whatever_their_number_of_locales():
+    locales = [name for name in all_locales() if name.split("_")[0] in ("ff", "ee")]
+    assert sum(name.startswith("ff") for name in locales) > 20
+    pairs = generate_world_dates(2000, locales=locales, hints=1.0)
+    hinted = re.findall("\ue002(.*?)\ue003", "".join(text for text, _ in pairs))
+    few, many = hinted.count("ee"), hinted.count("ff")
+    assert few + many > 500 and 0.4 < few / (few + many) < 0.6
+
+
+def test_the_last_days_of_a_month_are_seldom_no_date_where_its_name_is_seldom_learned():
+    generator, found = random.Random(0), {}
+    for language in ("en", "de", "ee", "sg"):
+        texts = [refusals.impossible(generator, language, datetime.date(2023, 5, 9)) for _ in range(3000)]
+        found[language] = sum(
+            bool(re.search(r"[^\W\d_]{3}", text) and re.search(r"\b(29|30|31)\D", text)) for text in texts
+        )
+    assert 4 * max(found["ee"], found["sg"]) < min(found["en"], found["de"])
+    assert found["ee"] > 50
+
+
+def test_a_day_that_is_told_by_another_is_no_date():
+    texts = {refusals.relative(random.Random(seed), "en", datetime.date(2024, 3, 5)) for seed in range(2000)}
+    told = {text for text in texts if "2024" in text}
+    assert 0.05 < len(told) / len(texts) < 0.5
+    assert all(re.search("after|before|from|nach|lendemain|après|después|antes", text) for text in told), told
+
+
 def test_what_is_impossible_is_no_date():
     generator = random.Random(1)
     for _ in range(4000):

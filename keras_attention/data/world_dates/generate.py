@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 from keras_attention.data.world_dates import eras, writers
 from keras_attention.data.world_dates.intervals import interval
-from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
+from keras_attention.data.world_dates.locales import (
+    LANGUAGES,
+    MORE_LANGUAGES,
+    all_locales,
+    day_first_in,
+    locale_of,
+    months_by_name,
+)
 from keras_attention.data.world_dates.phrases import by_phrase
 from keras_attention.data.world_dates.refusals import REFUSALS, WORDS, impossible, several
 from keras_attention.data.world_dates.surroundings import (
@@ -28,15 +35,6 @@ from keras_attention.data.world_dates.surroundings import (
     with_zone,
 )
 from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, LONGEST, MONTH_FIRST, REFUSAL
-
-# The languages that most people speak, first and second language together (Ethnologue 2024), as CLDR calls them.
-LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
-             "ko", "it")  # fmt: skip
-
-# Those of many people who write dates on computers, of whose locales there are few among all.
-_MORE_LANGUAGES = ("pl", "uk", "nl", "th", "fa", "cs", "el", "hu", "sv", "ro", "he", "da", "fi", "nb", "no", "bg", "sk", "hr",
-                   "sr", "sl", "lt", "lv", "et", "ca", "eu", "gl", "ms", "fil", "ka", "hy", "az", "kk", "uz", "mn", "is",
-                   "sq", "mk", "be", "af", "sw", "ne", "si", "km", "my", "gu", "ml", "kn", "pa")  # fmt: skip
 
 # Locales that are left out of a training by default, so that it can be measured on them: three languages as a whole, and
 # countries of languages that are known.
@@ -165,9 +163,9 @@ def generate_world_dates(
 ):
     """Pairs of a text and its answer, as people of all locales may write it.
 
-    A locale is drawn of those of the twenty most spoken languages (half of the
-    texts, one in ten English, half of these of the United States), of 48 more
-    (one in five) or of all alike, then a date and a way to write it; then perhaps
+    A language is drawn of the twenty most spoken (four texts in ten, one in ten
+    English, half of these of the United States), of 50 more (one in six) or of
+    all alike, then a locale of it, a date and a way to write it; then perhaps
     a weekday, sometimes wrong, a time, words of the language and of none around
     it, up to 240 characters, digits of the script, missing accents, and in one of
     25 a mistyped letter. Years are those from 1 to 9999, nearly all from 1950 to
@@ -197,19 +195,20 @@ def generate_world_dates(
     generator = random.Random(seed)
     locales = all_locales() if locales is None else tuple(locales)
     by_language = _locales_by_language(locales)
-    spoken, more = ([name for name in names if name in by_language] for names in (LANGUAGES, _MORE_LANGUAGES))
+    spoken, more = ([name for name in names if name in by_language] for names in (LANGUAGES, MORE_LANGUAGES))
+    languages = list(by_language)
     pairs = []
     while len(pairs) < count:
         kind = generator.random()
         if kind < 0.1 and "en" in by_language:
             american = "en_US" in locales and generator.random() < 0.5  # as many as of all other countries together
             locale = "en_US" if american else generator.choice(by_language["en"])
-        elif kind < 0.5 and spoken:
+        elif kind < 0.42 and spoken:
             locale = generator.choice(by_language[generator.choice(spoken)])
-        elif kind < 0.7 and more:
+        elif kind < 0.58 and more:
             locale = generator.choice(by_language[generator.choice(more)])
         else:
-            locale = generator.choice(locales)
+            locale = generator.choice(by_language[generator.choice(languages)])
         pair = _no_date(generator, locale) if generator.random() < refusals else _date(generator, locale)
         if pair is None:
             continue

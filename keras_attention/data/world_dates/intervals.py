@@ -54,7 +54,7 @@ def interval(generator, identifier, date):
         days = [f"{day}." for day in days]
     between = generator.choice(("-", "-", "–", " - ", " – ", "/", " and ", " & ", " to ", ", ", " or ", "-", " bis ", " au ", " al ",
                                 " a ", " y ", " et ", " und ", " e ", "~", "～", "至", " до ", "—", " through ", "+", " / "))  # fmt: skip
-    form = generator.choice(("{a}{b}{c} {m} {y}",) * 4 + ("{m} {a}{b}{c}, {y}",) * 4 + ("{m} {a}{b}{c} {y}", "between {a} and {c} {m} {y}", "the day after {a} {m} {y}", "{c} days before {m} {a}, {y}",
+    form = generator.choice(("{a}{b}{c} {m} {y}",) * 4 + ("{m} {a}{b}{c}, {y}",) * 4 + ("{m} {a}{b}{c} {y}", "between {a} and {c} {m} {y}",
                              "from {a} to {c} {m} {y}", "{m} {a}{b}{m} {c}, {y}", "{a} {m}{b}{c} {m} {y}", "{a} {m}{b}{c} {n} {y}",
                              "{m} {a}{b}{n} {c}, {y}", "{m}{b}{n} {y}", "du {a} au {c} {m} {y}", "del {a} al {c} de {m} de {y}",
                              "vom {a} bis {c} {m} {y}", "с {a} по {c} {m} {y}", "{y} {m} {a}{b}{c}", "{a}{b}{c}/{o}/{y}", "{a}{b}{c}.{o:02d}.{y}",

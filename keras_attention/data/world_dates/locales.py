@@ -6,6 +6,14 @@ import unicodedata
 
 from babel import Locale, localedata
 
+# The languages that most people speak, first and second language together (Ethnologue 2024), as CLDR calls them.
+LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
+             "ko", "it")  # fmt: skip
+
+# Those of many people who write dates on computers, of which there are few among all languages.
+MORE_LANGUAGES = ("pl", "uk", "nl", "th", "fa", "cs", "el", "hu", "sv", "ro", "he", "da", "fi", "nb", "no", "bg", "sk", "hr",
+                  "sr", "sl", "lt", "lv", "et", "ca", "eu", "gl", "ms", "fil", "ka", "hy", "az", "kk", "uz", "mn", "is",
+                  "sq", "mk", "be", "af", "sw", "ne", "si", "km", "my", "gu", "ml", "kn", "pa", "am", "or")  # fmt: skip
 # The digit zero of CLDR's numbering systems that count as ASCII does.
 ZEROS = {
     "arab": "٠",

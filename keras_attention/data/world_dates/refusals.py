@@ -3,7 +3,14 @@
 import calendar
 
 from keras_attention.data.world_dates.intervals import before_christ, interval, part, week_or_quarter
-from keras_attention.data.world_dates.locales import digits_of, in_digits, month_names
+from keras_attention.data.world_dates.locales import (
+    LANGUAGES,
+    MORE_LANGUAGES,
+    digits_of,
+    in_digits,
+    locale_of,
+    month_names,
+)
 from keras_attention.data.world_dates.surroundings import time_of_day
 from keras_attention.data.world_dates.writers import english_ordinal
 
@@ -160,6 +167,10 @@ ontem|há {n} dias|oggi|domani|ieri|{n} giorni fa|vandaag|gisteren|{n} dagen gel
 kemarin|i dag|i morgen|i går|idag|igår|tänään|huomenna|eilen|dnes|zítra|včera|σήμερα|αύριο|χθες|ma|holnap|tegnap""".replace(
     "\n", " "
 ).split("|")
+# A day that is told by another.
+_FROM_A_DATE = ("the day after {t}", "the day before {t}", "day after {t}", "{n} days after {t}", "{n} days before {t}", "{n} days from {t}",
+                "{n} weeks after {t}", "a week before {t}", "am Tag nach dem {t}", "{n} Tage nach dem {t}", "le lendemain du {t}",
+                "{n} jours après le {t}", "el día después del {t}", "{n} días antes del {t}")  # fmt: skip
 _HIJRI = ("محرم", "صفر", "ربيع الأول", "ربيع الآخر", "جمادى الأولى", "جمادى الآخرة", "رجب", "شعبان", "رمضان", "شوال",
           "ذو القعدة", "ذو الحجة", "Muharram", "Safar", "Rajab", "Shaban", "Ramadan", "Shawwal", "Dhu al-Hijjah",
           "Ramazan", "Zilhicce", "Rabi al-Awwal")  # fmt: skip
@@ -251,10 +262,10 @@ def impossible(generator, identifier, date):
             generator.randint(13, 31),
         )
     forms = month_names(identifier).get(month)
-    if forms and generator.random() < 0.6:
-        name = generator.choice(forms)
-        ordinal = english_ordinal(day) if generator.random() < 0.3 else day
-        return generator.choice(_DAY_OF_A_MONTH).format(d=day, o=ordinal, m=name, y=year)
+    # Of a language of which little is learned, `31 ngberere` would otherwise as well be no date as one.
+    widely_read = locale_of(identifier).language in (*LANGUAGES, *MORE_LANGUAGES)
+    if forms and generator.random() < (0.6 if widely_read or not 0 < day < 32 else 0.1):
+        return _named(generator, day, generator.choice(forms), year)
     separator = generator.choice("/.-- ")
     if generator.random() < 0.25 and month > 12 and day > 12:
         return separator.join((str(month), str(day), f"{year % 100:02d}")) if year % 100 > 12 else "13/13/13"
@@ -265,9 +276,19 @@ def impossible(generator, identifier, date):
     return separator.join((day, month, year) if generator.random() < 0.6 else (month, day, year))
 
 
+def _named(generator, day, month, year):
+    """A day of a month that is a word."""
+    ordinal = english_ordinal(day) if generator.random() < 0.3 else day
+    return generator.choice(_DAY_OF_A_MONTH).format(d=day, o=ordinal, m=month, y=year)
+
+
 def relative(generator, identifier, date):
-    """`tomorrow`, `vor 3 Tagen`, with or without a time; and what CLDR calls such days in the locale."""
-    text = generator.choice(_RELATIVE).format(n=generator.randint(1, 30)).strip()
+    """`tomorrow`, `vor 3 Tagen`, with or without a time; `the day after 5 March 2024`."""
+    number, names = generator.randint(1, 30), month_names(identifier)[date.month]
+    if names and generator.random() < 0.12:
+        text = _named(generator, date.day, generator.choice(names), date.year)
+        return generator.choice(_FROM_A_DATE).format(n=number, t=text)
+    text = generator.choice(_RELATIVE).format(n=number).strip()
     return f"{text} {time_of_day(generator)}" if generator.random() < 0.15 else text
 
 
@@ -309,7 +330,6 @@ REFUSALS = (
     letters,
     numbers,
     numbers,
-    impossible,
     impossible,
     impossible,
     part,
