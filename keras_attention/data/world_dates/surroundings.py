@@ -215,7 +215,7 @@ def in_other_characters(generator, identifier, text):
         text = in_digits(text, digits)
     elif kind < 0.015:
         text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
-    if accents_may_go(identifier) and generator.random() < 0.2:
+    if accents_may_go(identifier) and generator.random() < 0.35:
         text = without_accents(text)
     if generator.random() < 0.03:
         text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "&nbsp;", "\n")))
