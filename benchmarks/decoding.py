@@ -144,9 +144,10 @@ def ctranslate2(width, batch, texts, tokenizer, sizes):
     from keras_attention import TextToText
     from keras_attention.engines import export_ctranslate2
 
-    folder = pathlib.Path(tempfile.mkdtemp()) / "model"
-    export_ctranslate2(TextToText(model(sizes), tokenizer, tokenizer, max_length=STEPS), folder, examples=texts[:2])
-    translator = ct2.Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1, inter_threads=1)
+    with tempfile.TemporaryDirectory() as place:
+        folder = pathlib.Path(place) / "model"
+        export_ctranslate2(TextToText(model(sizes), tokenizer, tokenizer, max_length=STEPS), folder, examples=texts[:2])
+        translator = ct2.Translator(str(folder), device="cpu", compute_type="float32", intra_threads=1, inter_threads=1)
     tokens = {
         text: [token.decode() for token in row]
         for text, row in zip(texts, tokenizer.tokenize(tf.constant(texts)).to_list(), strict=True)
