@@ -110,7 +110,9 @@ class TokenBatches:
 
     def once(self):
         """Each pair once, in the order of their lengths: to measure on."""
-        return self._batches(lambda: ((self._columns, rows) for rows in self._plan(np.arange(len(self._rows)))))
+        batches = self._batches(lambda: ((self._columns, rows) for rows in self._plan(np.arange(len(self._rows)))))
+        # Keras, which is not told how many there are, warns that the data ran out.
+        return batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
 
     def _epoch(self, epoch):
         """The ids of all pairs and the rows of each batch: pairs of one shape dealt out anew, the batches shuffled."""

@@ -366,7 +366,9 @@ def test_order_differs_between_epochs_and_seeds():
 
 
 def test_pairs_to_measure_on_come_once():
-    assert sorted(pairs_in(TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50).once())) == lengths_of(CORPUS)
+    batches = TokenBatches(CORPUS, TOKENIZER, TOKENIZER, tokens=50)
+    assert sorted(pairs_in(batches.once())) == lengths_of(CORPUS)
+    assert batches.once().cardinality() == batches.steps_per_epoch > 1
 
 
 def test_long_unequal_and_empty_pairs_are_left_out():
