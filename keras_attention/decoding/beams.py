@@ -53,17 +53,20 @@ def back_track(ids, parents, times, slots, end, pad):
         and the beam that it was before it.
     """
 
-    def earlier(carry, step):
-        after, _ = carry
-        time, ids_t, parents_t = step
-        grows = time < times
-        beam = tf.where(grows, tf.gather(parents_t, after, batch_dims=1), slots)
-        token = tf.where(grows, tf.gather(ids_t, after, batch_dims=1), tf.where(time == times, end, pad))
-        return shaped_like(first, (beam, token))
+    times, slots = times[None], slots[None]
+    time = tf.range(tf.shape(ids)[0])[:, None, None]
+    # The beam before each step, of every beam after it; once a hypothesis has ended it is that in which it ended.
+    before = tf.where((time < times)[..., None], parents[:, :, None, :], slots[..., None])
 
-    first = (slots, tf.zeros_like(slots))
-    beams, tokens = tf.scan(earlier, (tf.range(tf.shape(ids)[0]), ids, parents), first, reverse=True)
-    return tokens, beams
+    def twice_as_many(steps, before):
+        """The beam before each step, of every beam after twice as many steps, or the last."""
+        later = tf.gather(before[:-steps], before[steps:], batch_dims=3)
+        return 2 * steps, tf.ensure_shape(tf.concat([later, before[-steps:]], axis=0), before.shape)
+
+    _, before = tf.while_loop(lambda steps, before: steps < tf.shape(before)[0], twice_as_many, (1, before))
+    beams = before[..., 0]
+    tokens = tf.gather(ids, tf.concat([beams[1:], slots], axis=0), batch_dims=2)
+    return tf.where(time < times, tokens, tf.where(time == times, end, pad)), beams
 
 
 def growing(structure):

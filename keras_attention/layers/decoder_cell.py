@@ -7,11 +7,11 @@ output, state, weights = cell.read(inputs, memory, state)   any number of steps,
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from keras_attention.layers.attention_layer import AttentionLayer
 from keras_attention.layers.core import AttentionRead
+from keras_attention.layers.dense import PositionsDense
 from keras_attention.layers.layer import Layer, deserialized, serialized
 from keras_attention.layers.recurrent import get_recurrent_cell
 from keras_attention.layers.sizes import size_of
@@ -155,7 +155,7 @@ class DecoderCell(Layer):
 
     def _dense(self, name, units, input_dim, **kwargs):
         """A built linear map without bias, in the cell's dtype."""
-        dense = keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy, name=name, **kwargs)
+        dense = PositionsDense(units, use_bias=False, dtype=self.dtype_policy, name=name, **kwargs)
         dense.build((None, input_dim))
         return dense
 

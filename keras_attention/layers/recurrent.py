@@ -9,7 +9,9 @@ name by name, so they load into each other.
 import keras
 from keras import ops
 
+from keras_attention.layers.dense import multiply
 from keras_attention.layers.layer import Layer, Rematerialized
+from keras_attention.layers.sizes import size_of
 from keras_attention.layers.unroll import unroll
 
 
@@ -141,10 +143,8 @@ class GRUCell(Rematerialized, _HoistedCell, keras.layers.GRUCell):
 
     def project(self, inputs):
         """The input's part of all gates: `(..., input_dim)` to `(..., 3 * units)`."""
-        projected = ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel))
-        if not self.use_bias:
-            return projected
-        return projected + (self._weight(self.bias)[0] if self.reset_after else self._weight(self.bias))
+        bias = self.bias[0] if self.use_bias and self.reset_after else self.bias
+        return multiply(ops.cast(inputs, self.compute_dtype), self.kernel, bias, self.compute_dtype)
 
     def step(self, projected, state):
         """One step: `(batch, 3 * units)` and the state to the output and the next state."""
@@ -198,8 +198,7 @@ class LSTMCell(Rematerialized, _HoistedCell, keras.layers.LSTMCell):
 
     def project(self, inputs):
         """The input's part of all gates: `(..., input_dim)` to `(..., 4 * units)`."""
-        projected = ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel))
-        return projected + self._weight(self.bias) if self.use_bias else projected
+        return multiply(ops.cast(inputs, self.compute_dtype), self.kernel, self.bias, self.compute_dtype)
 
     def step(self, projected, state):
         """One step: `(batch, 4 * units)` and the state to the output and the next state."""
@@ -236,7 +235,7 @@ class FeedForwardCell(RecurrentCell):
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
     def project(self, inputs):
-        return ops.matmul(ops.cast(inputs, self.compute_dtype), self._weight(self.kernel)) + self._weight(self.bias)
+        return multiply(ops.cast(inputs, self.compute_dtype), self.kernel, self.bias, self.compute_dtype)
 
     def step(self, projected, state):
         h = ops.tanh(projected)
@@ -301,13 +300,52 @@ def run_recurrence(cell, projected, state, mask=None, reverse=False):
     Returns:
         `(outputs, state)`: `(batch, time, units)` and the last state.
     """
+    return unroll(*_masked_run(cell, projected, mask), state, reverse)
+
+
+def run_both_ways(cells, inputs, mask=None):
+    """Steps one cell through inputs from the first to the last, and another from the last to the first.
+
+    Both step in one loop, so that what a loop itself costs is there once.
+
+    Args:
+        cells: two built cells as `run_recurrence` takes them.
+        inputs: `(batch, time, dim)`.
+        mask: see `run_recurrence`.
+
+    Returns:
+        What two calls of `run_recurrence` would, from states of zeros: a list of
+        `(outputs, state)`.
+    """
+    ways = (False, True)
+
+    def turned(tensor, backward):
+        return ops.flip(tensor, axis=1) if backward and tensor is not None else tensor
+
+    runs = [
+        _masked_run(cell, cell.project(turned(inputs, backward)), turned(mask, backward))
+        for cell, backward in zip(cells, ways, strict=True)
+    ]
+
+    def step(inputs_t, states):
+        found = [step(*each) for (step, _), *each in zip(runs, inputs_t, states, strict=True)]
+        return tuple(zip(*found, strict=True))
+
+    states = tuple(cell.initial_state(size_of(inputs, 0)) for cell in cells)
+    outputs, states = unroll(step, tuple(read for _, read in runs), states)
+    return [(turned(each, backward), state) for each, state, backward in zip(outputs, states, ways, strict=True)]
+
+
+def _masked_run(cell, projected, mask):
+    """A step, and what it reads: the state of a row stands still where the mask is False."""
     if mask is None:
-        return unroll(cell.step, projected, state, reverse)
+        return cell.step, projected
 
     def step(inputs_t, state):
         projected_t, live = inputs_t
         output, new_state = cell.step(projected_t, state)
+        is_state = output is new_state[0]
         state = tuple(ops.where(live, new, old) for new, old in zip(new_state, state, strict=True))
-        return ops.where(live, output, state[0]), state
+        return (state[0] if is_state else ops.where(live, output, state[0])), state
 
-    return unroll(step, (projected, mask[:, :, None]), state, reverse)
+    return step, (projected, mask[:, :, None])

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from keras_attention.layers import GRUCell, LSTMCell, get_recurrent_cell, run_recurrence, unroll
+from keras_attention.layers import GRUCell, LSTMCell, RecurrentCell, get_recurrent_cell, run_recurrence, unroll
+from keras_attention.layers.recurrent import run_both_ways
 
 BATCH, TIME, DIM, UNITS = 2, 7, 3, 5
 PEERS = {
@@ -75,6 +76,50 @@ def test_cell_runs_in_keras_own_rnn(name):
     rnn.build(INPUTS.shape)
     rnn.set_weights(keras_layer.get_weights())
     assert_allclose(rnn(INPUTS), expected, atol=1e-6)
+
+
+class Counting(RecurrentCell):
+    """A cell whose output is none of its state."""
+
+    state_count = 2
+
+    def project(self, inputs):
+        return inputs[..., :1] + keras.ops.zeros((self.units,))
+
+    def step(self, projected, state):
+        total, count = state
+        return projected - count, (total + projected, count + 1)
+
+
+def test_an_output_that_is_none_of_the_state_stays_what_it_is_under_a_mask():
+    cell = Counting(UNITS)
+    outputs, _ = run_recurrence(cell, cell.project(INPUTS), cell.initial_state(BATCH), MASK)
+    expected = INPUTS[..., :1] - np.arange(TIME)[:, None]
+    assert_allclose(outputs[MASK], np.repeat(expected, UNITS, -1)[MASK], atol=1e-6)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", [GRUCell, LSTMCell, Counting])
+def test_both_ways_in_one_loop_are_those_of_two(kind, masked, in_graph):
+    cells = [kind(UNITS), kind(UNITS)]
+    for cell in cells:
+        cell.build((None, DIM))
+    mask = MASK if masked else None
+
+    def run(inputs):
+        apart = [
+            run_recurrence(cell, cell.project(inputs), cell.initial_state(BATCH), mask, reverse=bool(index))
+            for index, cell in enumerate(cells)
+        ]
+        return apart, run_both_ways(cells, inputs, mask)
+
+    if in_graph:
+        run = tf.function(run, input_signature=[tf.TensorSpec([None, None, DIM])])
+    apart, together = run(INPUTS)
+    assert not np.allclose(apart[0][0], apart[1][0])
+    for received, wanted in zip(keras.tree.flatten(together), keras.tree.flatten(apart), strict=True):
+        assert_allclose(received, wanted, atol=1e-6)
 
 
 def test_dropout_in_the_cell_is_refused_and_not_ignored():

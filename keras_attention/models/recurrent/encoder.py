@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attention.layers.layer import Dropout, deserialized, serialized
 from keras_attention.layers.masks import cleaned
-from keras_attention.layers.recurrent import copies, get_recurrent_cell, run_recurrence
+from keras_attention.layers.recurrent import copies, get_recurrent_cell, run_both_ways, run_recurrence
 from keras_attention.layers.sizes import size_of
 from keras_attention.models.parts import Encoder, EncoderOutput
 
@@ -118,7 +118,7 @@ class RecurrentEncoder(Encoder):
         for layer, (_, cells) in enumerate(self._cells_by_layer()):
             outputs = self.input_dropout(outputs, training=training)
             inputs = outputs
-            runs = [self._run(cell, inputs, mask, reverse=bool(index)) for index, cell in enumerate(cells)]
+            runs = run_both_ways(cells, inputs, mask) if len(cells) == 2 else [self._run(*cells, inputs, mask)]
             outputs = ops.concatenate([outputs for outputs, _ in runs], axis=-1) if len(runs) > 1 else runs[0][0]
             if self.residual and layer > 0 and outputs.shape[-1] == inputs.shape[-1]:
                 outputs = outputs + inputs
@@ -139,9 +139,8 @@ class RecurrentEncoder(Encoder):
             yield directions, self.cells[begin : begin + directions]
             begin += directions
 
-    def _run(self, cell, inputs, mask, reverse):
-        state = cell.initial_state(size_of(inputs, 0))
-        return run_recurrence(cell, cell.project(inputs), state, mask, reverse)
+    def _run(self, cell, inputs, mask):
+        return run_recurrence(cell, cell.project(inputs), cell.initial_state(size_of(inputs, 0)), mask)
 
     def get_config(self):
         return super().get_config() | {
