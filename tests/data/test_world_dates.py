@@ -179,6 +179,11 @@ def test_the_last_days_of_a_month_are_seldom_no_date_where_its_name_is_seldom_le
     assert found["ee"] > 50
 
 
+def test_what_is_shortened_is_written_without_its_dot_too():
+    found = {in_other_characters(random.Random(seed), "pt", "15. de out. 2014, 9 a.m. (v1.2)") for seed in range(300)}
+    assert {"15. de out. 2014, 9 a.m. (v1.2)", "15. de out 2014, 9 a.m (v1.2)"} <= found
+
+
 def test_a_day_that_is_told_by_another_is_no_date():
     texts = {refusals.relative(random.Random(seed), "en", datetime.date(2024, 3, 5)) for seed in range(2000)}
     told = {text for text in texts if "2024" in text}

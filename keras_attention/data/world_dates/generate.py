@@ -46,7 +46,7 @@ _ROOM = 16
 SPLITS = ("train", "validation", "test")
 
 _WRITERS = (
-    (0.31, writers.by_babel),
+    (0.3, writers.by_babel),
     (0.08, writers.by_another_pattern),
     (0.06, writers.by_skeleton),
     (0.16, writers.by_numbers),
@@ -54,7 +54,7 @@ _WRITERS = (
     (0.05, writers.by_iso),
     (0.2, writers.by_name),
     (0.05, by_phrase),
-    (0.05, writers.by_words),
+    (0.06, writers.by_words),
     (0.02, writers.by_clock),
     (0.02, writers.by_stamp),
     (0.01, writers.by_roman_month),

@@ -208,7 +208,7 @@ def cased(generator, text):
 
 
 def in_other_characters(generator, identifier, text):
-    """Digits of the locale's script, full width, missing accents, odd spaces."""
+    """Digits of the locale's script, full width, missing accents and dots of what is shortened, odd spaces."""
     kind = generator.random()
     digits = digits_of(identifier)
     if digits and kind < 0.5:
@@ -217,6 +217,8 @@ def in_other_characters(generator, identifier, text):
         text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
     if accents_may_go(identifier) and generator.random() < 0.35:
         text = without_accents(text)
+    if generator.random() < 0.3:  # `15 out 2014` is October for many more people than write `out.`
+        text = re.sub(r"(?<=[^\W\d_])\.(?!\w)", "", text)
     if generator.random() < 0.03:
         text = text.replace(" ", generator.choice(("\u00a0", "  ", "\u202f", "_", "&nbsp;", "\n")))
     elif generator.random() < 0.02 and text.isascii():
