@@ -154,7 +154,6 @@ WORDS = [
     "hour",
     "minute",
     "birthday",
-    "anniversary",
     "deadline",
 ]
 _RELATIVE = """today|tomorrow|yesterday|now|in {n} days|{n} days ago|{n} weeks ago|next week|last month|next Monday|last
@@ -181,6 +180,10 @@ _HEBREW = ("תשרי", "חשוון", "כסלו", "טבת", "שבט", "אדר", "
            "Shevat", "Adar", "Nisan", "Iyar", "Sivan", "Tammuz", "Elul")  # fmt: skip
 _DAY_OF_A_MONTH = ("{d} {m} {y}", "{m} {d}, {y}", "{d}. {m} {y}", "{d}-{m}-{y}", "{d} de {m} de {y}", "{o} {m} {y}", "{m} {o}, {y}",
                    "{m} {o} {y}", "{m} {d} {y}", "{o} of {m} {y}", "{m}-{d}-{y}", "{y} {m} {d}")  # fmt: skip
+# Lists, sums, sizes, angles, colours, durations, sections, versions.
+_TOLD = ("{a}, {b} and {c}", "{a}, {b}, {h}", "[{a}, {h}, {b}]", "({a},{b})", "{a} + {b} = {h}", "{h} - {a} = {b}", "{a} x {b} x {c}", "{a} x {b} x {c} cm", "{a}x{b}x{c}", "{a}GB / {c}GB", "{a} MB of {c} MB",
+         "{a} kg, {b} cm", "{a}°{b}'{c}\"N", "{a}° {b}' {c}\" E", "rgb({a}, {b}, {c})", "PT{a}H{b}M", "{a}h {b}m {c}s", "{a}h{b}m", "§ {a} Abs. {b}", "Art. {a}, {b}", "Python {b}.{a}.{c}", "Version {b}.{a}.{c}",
+         "{w} {a} {w} {b} {w} {c}", "{a} {w}s, {b} {w}s", "{a} of {b} {w}s", "{h}.{h}.{b}.{a}:{y}", "{a}/{b}/{c} mm", "{h}/{a}R{b}", "{a} or {b} or {c}", "{a}% of {h}, {b}%")  # fmt: skip
 _MARKS = "/.-:,;#!?&*()[]{}<>|~+=%$€@_\"'"
 
 
@@ -202,6 +205,9 @@ def letters(generator, identifier, date):
 def numbers(generator, identifier, date):
     """Numbers that are no dates: of telephones, versions, amounts, addresses of the internet, seconds since 1970."""
     n = generator.randrange
+    if generator.random() < 0.35:
+        some = {"a": n(1, 100), "b": n(60), "c": n(10 ** n(1, 4)), "h": n(100, 1000), "y": n(1000, 10_000)}
+        return generator.choice(_TOLD).format(w=generator.choice(WORDS), **some)
     return generator.choice(
         (
             lambda: str(n(10 ** generator.randint(1, 7))),
@@ -328,6 +334,7 @@ REFUSALS = (
     words,
     words,
     letters,
+    numbers,
     numbers,
     numbers,
     impossible,
