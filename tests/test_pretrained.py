@@ -1,10 +1,13 @@
 """The reader of dates that comes with the package: what it answers, how large it is, what is said about it."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas
 import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from keras_attention import TextToText, cli, load
 from keras_attention.data.world_dates import locale_hints
@@ -116,6 +119,15 @@ def test_another_model_in_the_process_has_a_vocabulary_of_its_own(trained, tmp_p
     assert all(tables.encode() in (place / "saved_model.pb").read_bytes() for place in (version, DATES / "1"))
     assert load(version)("3 May 1979").text == "1979-05-03"
     assert reader("2024년 3월 5일").text == "2024-03-05"
+
+
+def test_its_probabilities_are_calibrated_as_its_card_says():
+    temperature = re.search(r"by a temperature of\s+(\d\.\d+)", (DATES / "MODEL_CARD.md").read_text())[1]
+    saved = SavedModel.FromString((DATES / "1/saved_model.pb").read_bytes())
+    nodes = [node for function in saved.meta_graphs[0].graph_def.library.function for node in function.node_def]
+    tensors = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    numbers = {f"{tf.make_ndarray(each):.3f}" for each in tensors if each.dtype == 1 and not each.tensor_shape.dim}
+    assert temperature in numbers
 
 
 def test_it_is_small_and_has_a_card():
