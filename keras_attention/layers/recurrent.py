@@ -317,15 +317,11 @@ def run_both_ways(cells, inputs, mask=None):
         What two calls of `run_recurrence` would, from states of zeros: a list of
         `(outputs, state)`.
     """
-    ways = (False, True)
 
-    def turned(tensor, backward):
-        return ops.flip(tensor, axis=1) if backward and tensor is not None else tensor
+    def turned(tensor, way):
+        return ops.flip(tensor, axis=1) if way and tensor is not None else tensor
 
-    runs = [
-        _masked_run(cell, cell.project(turned(inputs, backward)), turned(mask, backward))
-        for cell, backward in zip(cells, ways, strict=True)
-    ]
+    runs = [_masked_run(cell, cell.project(turned(inputs, way)), turned(mask, way)) for way, cell in enumerate(cells)]
 
     def step(inputs_t, states):
         found = [step(*each) for (step, _), *each in zip(runs, inputs_t, states, strict=True)]
@@ -333,7 +329,7 @@ def run_both_ways(cells, inputs, mask=None):
 
     states = tuple(cell.initial_state(size_of(inputs, 0)) for cell in cells)
     outputs, states = unroll(step, tuple(read for _, read in runs), states)
-    return [(turned(each, backward), state) for each, state, backward in zip(outputs, states, ways, strict=True)]
+    return [(turned(outputs[way], way), states[way]) for way in range(2)]
 
 
 def _masked_run(cell, projected, mask):
