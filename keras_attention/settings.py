@@ -92,8 +92,6 @@ class WorldDatesSettings(Settings):
         tokens: positions in a batch; see `TokenBatches`.
         learning_rate: peak learning rate of the schedule.
         round_updates: updates between two saves.
-        average: rounds around the best whose weights are averaged at the end. The
-            result is that mean or the best round, whichever is better.
         measured: pairs that are measured after each round.
         seed: random seed of data, weights and order.
     """
@@ -103,7 +101,6 @@ class WorldDatesSettings(Settings):
     tokens: int = _setting(6144, "batch size in tokens, padding included")
     learning_rate: float = _setting(2e-3, "peak learning rate")
     round_updates: int = _setting(500, "updates between two checkpoints")
-    average: int = _setting(8, "checkpoints around the best to average, if that is better")
     measured: int = _setting(4000, "number of validation pairs")
     seed: int = _setting(0, "random seed of data, weights and order")
 

@@ -78,7 +78,7 @@ def train_world_dates(
     optimizer = keras.optimizers.Adam(schedule, beta_2=0.98, global_clipnorm=1.0)
     model.compile(optimizer, MaskedCrossentropy(), weighted_metrics=[ExactMatch()])
     reader = DateReader(model, sources, targets, locale_hints())
-    checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", settings.average, "val_exact_match", "max")
+    checkpoints = Checkpoints(pathlib.Path(folder) / "checkpoints", keep=1, monitor="val_exact_match", mode="max")
     record = record_of(pairs, validation, reader.tokenizers, settings, model) | {
         "start": None if start is None else described_weights(model)
     }
@@ -95,9 +95,7 @@ def train_world_dates(
             verbose=verbose,
             validation_data=measured.once(),
         )
-        sentence = keep_best(
-            model, checkpoints, lambda: model.evaluate(measured.once(), verbose=0, return_dict=True)["exact_match"]
-        )
+        sentence = keep_best(model, checkpoints)
     reader.temperature = _temperature(
         reader, generate_world_dates(settings.measured, settings.seed + 1, locales, hints=0.0, split="validation")
     )

@@ -10,10 +10,11 @@ from babel import Locale, localedata
 LANGUAGES = ("en", "zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "mr", "te", "tr", "ta", "vi",
              "ko", "it")  # fmt: skip
 
-# Those of many people who write dates on computers, of which there are few among all languages.
+# More that many people write dates in.
 MORE_LANGUAGES = ("pl", "uk", "nl", "th", "fa", "cs", "el", "hu", "sv", "ro", "he", "da", "fi", "nb", "no", "bg", "sk", "hr",
                   "sr", "sl", "lt", "lv", "et", "ca", "eu", "gl", "ms", "fil", "ka", "hy", "az", "kk", "uz", "mn", "is",
                   "sq", "mk", "be", "af", "sw", "ne", "si", "km", "my", "gu", "ml", "kn", "pa", "am", "or")  # fmt: skip
+
 # The digit zero of CLDR's numbering systems that count as ASCII does.
 ZEROS = {
     "arab": "٠",
