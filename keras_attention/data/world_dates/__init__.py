@@ -7,11 +7,10 @@ from keras_attention.data.world_dates.generate import (
     all_locales,
     babel_dates,
     generate_world_dates,
-    hint_of,
     learned_locales,
-    locale_hints,
     split_of,
 )
+from keras_attention.data.world_dates.hints import hint_of, locale_hints
 
 __all__ = [
     "HELD_OUT",

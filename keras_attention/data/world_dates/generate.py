@@ -3,20 +3,18 @@
 import calendar
 import datetime
 import functools
-import itertools
 import random
-import re
 import unicodedata
 import zlib
 from collections.abc import Sequence
 
 from keras_attention.data.world_dates import eras, writers
+from keras_attention.data.world_dates.hints import hinted
 from keras_attention.data.world_dates.intervals import interval
 from keras_attention.data.world_dates.locales import (
     LANGUAGES,
     MORE_LANGUAGES,
     all_locales,
-    day_first_in,
     locale_of,
     months_by_name,
 )
@@ -34,7 +32,7 @@ from keras_attention.data.world_dates.surroundings import (
     with_words,
     with_zone,
 )
-from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, LONGEST, MONTH_FIRST, REFUSAL
+from keras_attention.date_reading import LONGEST, REFUSAL
 
 # Locales that are left out of a training by default, so that it can be measured on them: three languages as a whole, and
 # countries of languages that are known.
@@ -130,27 +128,9 @@ def _sentence(generator, locale, count):
     return " ".join(words)
 
 
-def hint_of(locale=None, day_first=None):
-    """The marks before a text of a locale, or of an order of day and month; both may be known.
-
-    Args:
-        locale: identifier; None is not known.
-        day_first: True, False; None is the locale's, or not known.
-    """
-    if day_first is None and locale is not None:
-        day_first = day_first_in(locale)
-    order = "" if day_first is None else DAY_FIRST if day_first else MONTH_FIRST
-    return order + ("" if locale is None else f"{LANGUAGE}{locale_of(locale).language}{LANGUAGE_END}")
-
-
 def answer_of(date, two_digits):
     """`2024-03-05`, or `24-03-05` of a year that is written with two digits."""
     return f"{date.year % 100:02d}-{date:%m-%d}" if two_digits else f"{date.year:04d}-{date:%m-%d}"
-
-
-def locale_hints():
-    """What is known of every locale: dict of `(language, day_first)` by identifier, as `DateReader` takes it."""
-    return {name: (locale_of(name).language, day_first_in(name)) for name in all_locales()}
 
 
 def generate_world_dates(
@@ -216,7 +196,7 @@ def generate_world_dates(
         if split_of(text) != split or len(text) > LONGEST - _ROOM:
             continue
         if locale is not None and generator.random() < hints:
-            text = _hinted(generator, locale, text, answer)
+            text = hinted(generator, locale, text, answer)
         pairs.append((text, answer))
     return pairs
 
@@ -329,21 +309,3 @@ def _no_date(generator, locale):
         around = in_a_long_text if generator.random() < 0.3 else with_words
         text = around(generator, text, lambda count: _sentence(generator, locale, count))
     return cased(generator, text), REFUSAL, locale
-
-
-def _hinted(generator, locale, text, answer):
-    """The text with a hint that is right: of the locale, or of the order of day and month."""
-    day_first, written = day_first_in(locale), _order_in(text, answer)
-    if written is not None and written != day_first:
-        return hint_of(day_first=written) + text
-    return hint_of(locale if generator.random() < 0.5 else None, day_first) + text
-
-
-def _order_in(text, answer):
-    """Whether the day stands before the month, True, or behind it, False, in the first numbers that tell; else None."""
-    if answer == REFUSAL:
-        return None
-    month, day = map(int, answer.split("-")[1:])
-    numbers = [int(number) for number in re.findall(r"\d+", text)]
-    told = (pair == (day, month) for pair in itertools.pairwise(numbers) if pair in ((day, month), (month, day)))
-    return None if day == month else next(told, None)
