@@ -19,6 +19,7 @@ from keras_attention.data.world_dates import (
     generate,
     generate_world_dates,
     hint_of,
+    hints,
     learned_locales,
     locale_hints,
     phrases,
@@ -179,6 +180,35 @@ def test_the_last_days_of_a_month_are_seldom_no_date_where_its_name_is_seldom_le
     assert found["ee"] > 50
 
 
+def test_the_last_days_of_a_month_are_dates_far_more_often_than_no_dates():
+    generator = random.Random(0)
+    dates = [generate._random_date(generator) for _ in range(20_000)]
+    last = sum((date + datetime.timedelta(days=1)).day == 1 for date in dates if date < datetime.date.max)
+    assert 0.1 < last / len(dates) < 0.16  # by chance 0.03
+    texts = [
+        (text, answer) for text, answer in generate_world_dates(30_000, seed=6, locales=["de", "en", "pt"], hints=0.0)
+        if re.search(r"\b31\b", text) and re.search(r"[^\W\d_]{3}", text)
+    ]  # fmt: skip
+    refused = sum(answer == "?" for _, answer in texts)
+    assert len(texts) > 1000 and 0.05 < refused / len(texts) < 0.25
+
+
+def test_a_month_that_is_another_elsewhere_comes_with_its_language_more_often():
+    assert hints.is_of_two_months("15 OUT. 2014") and not hints.is_of_two_months("15 outubro 2014")
+    texts = [text for text, _ in generate_world_dates(20_000, seed=7, locales=["pt", "ee"], refusals=0.0)]
+    told = {
+        two: [text.count("\ue002") for text in texts if hints.is_of_two_months(text) == two] for two in (True, False)
+    }
+    assert len(told[True]) > 300
+    assert sum(told[True]) / len(told[True]) > 0.4 and sum(told[False]) / len(told[False]) < 0.15
+    assert not any("\ue002" in text for text, _ in generate_world_dates(500, locales=["pt"], hints=0.0))
+
+
+def test_days_in_words_have_the_cases_of_german():
+    texts = {writers.by_words(random.Random(seed), "de", datetime.date(2024, 5, 1))[0] for seed in range(200)}
+    assert {"erste Mai 2024", "erster Mai 2024", "ersten Mai 2024", "eins Mai 2024"} <= texts
+
+
 def test_what_is_shortened_is_written_without_its_dot_too():
     found = {in_other_characters(random.Random(seed), "pt", "15. de out. 2014, 9 a.m. (v1.2)") for seed in range(300)}
     assert {"15. de out. 2014, 9 a.m. (v1.2)", "15. de out 2014, 9 a.m (v1.2)"} <= found
@@ -303,6 +333,7 @@ def test_some_texts_are_long_with_a_date_and_without(pairs):
 def test_months_that_people_write_beside_those_of_cldr():
     assert "tháng mười" in month_names("vi")[10] and "Maerz" in month_names("de_AT")[3]
     assert "Pebruari" in month_names("id")[2] and "Pebruari" not in month_names("de")[2]
+    assert month_names("vi")[1][-2:] == ["tháng một", "tháng giêng"]
 
 
 def test_other_ways_to_count():

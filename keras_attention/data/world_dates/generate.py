@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 from keras_attention.data.world_dates import eras, writers
-from keras_attention.data.world_dates.hints import hinted
+from keras_attention.data.world_dates.hints import hinted, is_of_two_months
 from keras_attention.data.world_dates.intervals import interval
 from keras_attention.data.world_dates.locales import (
     LANGUAGES,
@@ -52,7 +52,7 @@ _WRITERS = (
     (0.05, writers.by_iso),
     (0.2, writers.by_name),
     (0.05, by_phrase),
-    (0.06, writers.by_words),
+    (0.08, writers.by_words),
     (0.02, writers.by_clock),
     (0.02, writers.by_stamp),
     (0.01, writers.by_roman_month),
@@ -158,7 +158,8 @@ def generate_world_dates(
         seed: random seed of the draws.
         locales: identifiers; None has all of CLDR.
         refusals: fraction that is no date.
-        hints: fraction that begins with the marks of `hint_of`.
+        hints: fraction that begins with the marks of `hint_of`; three times as
+            many of those whose month is another one in another language.
         split: one of `SPLITS`, whose texts are wanted; see `split_of`.
 
     Returns:
@@ -195,7 +196,9 @@ def generate_world_dates(
         text, answer, locale = pair
         if split_of(text) != split or len(text) > LONGEST - _ROOM:
             continue
-        if locale is not None and generator.random() < hints:
+        # Where a month's name is that of two, a locale tells which.
+        share = min(1.0, 3 * hints) if is_of_two_months(text) else hints
+        if locale is not None and generator.random() < share:
             text = hinted(generator, locale, text, answer)
         pairs.append((text, answer))
     return pairs
@@ -236,9 +239,13 @@ def _random_date(generator):
     ends = ((0.02, (1, 999)), (0.04, (1000, 1699)), (0.05, (2200, 9999)), (0.14, (1700, 1949)), (0.17, (2050, 2199)),
             (0.43, (1990, 2035)), (1.0, (1950, 2049)))  # fmt: skip
     years = next(years for end, years in ends if kind < end)
-    if generator.random() < 0.03:  # a leap day, of which there are few
+    special = generator.random()
+    if special < 0.03:  # a leap day, of which there are few
         leap = [year for year in range(years[0], years[1] + 1) if calendar.isleap(year)]
         date = datetime.date(generator.choice(leap), 2, 29)
+    elif special < 0.12:  # so that `31 dez` is a date far more often than no date, whatever is known of `dez`
+        year, month = generator.randint(*years), generator.randint(1, 12)
+        date = datetime.date(year, month, calendar.monthrange(year, month)[1])
     else:
         date = _day(generator, datetime.date(years[0], 1, 1), datetime.date(years[1], 12, 31))
     return _random_date(generator) if any(date.year in years for years in _OF_OTHER_CALENDARS) else date
@@ -248,7 +255,7 @@ def _date(generator, locale):
     """`(text, answer, locale)`: who wrote it, None where a hint would not fit; or None."""
     date = _random_date(generator)
     (write,) = generator.choices([each for _, each in _WRITERS], [share for share, _ in _WRITERS])
-    if write is writers.by_words and generator.random() < 0.5:
+    if write is writers.by_words and generator.random() < 0.35:
         locale = "en"
     if date.year < (100 if write in (writers.by_name, writers.by_babel) else 1000):
         write = generator.choice(_PADDED)

@@ -1,9 +1,10 @@
 """What may be known of a text beside it: the language of its locale, the order of day and month."""
 
+import functools
 import itertools
 import re
 
-from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of
+from keras_attention.data.world_dates.locales import all_locales, day_first_in, locale_of, months_by_name
 from keras_attention.date_reading import DAY_FIRST, LANGUAGE, LANGUAGE_END, MONTH_FIRST, REFUSAL
 
 
@@ -30,7 +31,18 @@ def hinted(generator, locale, text, answer):
     day_first, written = day_first_in(locale), _order_in(text, answer)
     if written is not None and written != day_first:
         return hint_of(day_first=written) + text
-    return hint_of(locale if generator.random() < 0.5 else None, day_first) + text
+    told = is_of_two_months(text) or generator.random() < 0.5
+    return hint_of(locale if told else None, day_first) + text
+
+
+def is_of_two_months(text):
+    """Whether a word of a text names one month in a language and another in another: `out` is August and October."""
+    return not _of_two_months().isdisjoint(re.findall(r"[^\W\d_]+", text.lower()))
+
+
+@functools.cache
+def _of_two_months():
+    return {name for name, months in months_by_name().items() if len(months) > 1}
 
 
 def _order_in(text, answer):

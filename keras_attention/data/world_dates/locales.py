@@ -49,10 +49,12 @@ _MORE_DIGITS = {
 
 # What people of a language write for a month beside the names of CLDR.
 _MORE_MONTHS = {
-    "vi": dict(enumerate(("tháng một", "tháng hai", "tháng ba", "tháng tư", "tháng năm", "tháng sáu", "tháng bảy", "tháng tám",
-                          "tháng chín", "tháng mười", "tháng mười một", "tháng mười hai"), 1)),
-    "de": {1: "Jaenner", 2: "Feber", 3: "Maerz"},
-    "id": {2: "Pebruari", 11: "Nopember"},
+    "vi": {1: ("tháng một", "tháng giêng"), 2: ("tháng hai",), 3: ("tháng ba",), 4: ("tháng tư",), 5: ("tháng năm",),
+           6: ("tháng sáu",), 7: ("tháng bảy",), 8: ("tháng tám",), 9: ("tháng chín",), 10: ("tháng mười",),
+           11: ("tháng mười một",), 12: ("tháng mười hai",)},
+    "de": {1: ("Jaenner",), 2: ("Feber",), 3: ("Maerz", "Mrz")},
+    "es": {9: ("setiembre", "set")},
+    "id": {2: ("Pebruari",), 8: ("Agt", "Ags"), 11: ("Nopember", "Nop")},
 }  # fmt: skip
 
 
@@ -72,9 +74,8 @@ def all_locales():
 def month_names(identifier):
     """Forms of the name of each month, from 1: a dict of lists; one that is a number is none."""
     names = _names(locale_of(identifier).months, range(1, 13))
-    for month, name in _MORE_MONTHS.get(locale_of(identifier).language, {}).items():
-        if name not in names[month]:
-            names[month].append(name)
+    for month, more in _MORE_MONTHS.get(locale_of(identifier).language, {}).items():
+        names[month] += [name for name in more if name not in names[month]]
     return names
 
 

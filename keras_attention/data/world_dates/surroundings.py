@@ -215,7 +215,7 @@ def in_other_characters(generator, identifier, text):
         text = in_digits(text, digits)
     elif kind < 0.015:
         text = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
-    if accents_may_go(identifier) and generator.random() < 0.35:
+    if accents_may_go(identifier) and generator.random() < 0.5:
         text = without_accents(text)
     if generator.random() < 0.3:  # `15 out 2014` is October for many more people than write `out.`
         text = re.sub(r"(?<=[^\W\d_])\.(?!\w)", "", text)

@@ -253,7 +253,9 @@ def with_weekday(generator, identifier, date, text):
         name = generator.choice(_MORE_WEEKDAYS)[number]
     if name.endswith(".") and generator.random() < 0.6:
         name = name[:-1]
-    form = generator.choice(("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})"))
+    form = generator.choice(
+        ("{w}, {t}", "{w} {t}", "{w}, {t}", "{w} {t}", "{t} {w}", "{t}, {w}", "{t} ({w})", "{t}({w})")
+    )
     return form.format(w=name, t=text)
 
 
@@ -261,14 +263,14 @@ def with_weekday(generator, identifier, date, text):
 def _in_words(number, language, kind):
     from num2words import num2words
 
-    with contextlib.suppress(NotImplementedError, TypeError, ValueError, IndexError, KeyError):
+    with contextlib.suppress(NotImplementedError, AttributeError, TypeError, ValueError, IndexError, KeyError):
         return str(num2words(number, lang=language, to=kind))
     return None
 
 
 WORD_LANGUAGES = ("am", "ar", "az", "be", "ca", "cs", "da", "de", "en", "en", "en", "es", "fa", "fi", "fr", "he", "hu",
                   "id", "it", "ko", "lt", "lv", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "tg", "tr",
-                  "uk")  # fmt: skip
+                  "uk", "vi")  # fmt: skip
 
 
 def by_words(generator, identifier, date):
@@ -281,17 +283,21 @@ def by_words(generator, identifier, date):
     if not forms or day is None:
         return None
     year = str(date.year)
-    if generator.random() < 0.4 and 1900 <= date.year < 2100:
+    if generator.random() < 0.5 and 1900 <= date.year < 2100:
         year = _in_words(date.year, language, generator.choice(("year", "cardinal"))) or year
     if language == "en":
         form = generator.choice(("{m} {d} {y}", "{m} {d}, {y}", "{d} of {m} {y}", "the {d} of {m}, {y}", "{d} {m} {y}"))
     elif language in ("es", "pt"):
-        form = generator.choice(("{d} de {m} de {y}", "{d} {m} {y}"))
+        form = generator.choice(("{d} de {m} de {y}", "{d} de {m} del {y}", "{d} {m} {y}"))
+    elif language == "vi":
+        form = generator.choice(("ngày {d} {m} năm {y}", "{d} {m} năm {y}", "{d} {m} {y}"))
     else:
-        form = generator.choice(("{d} {m} {y}", "{d} {m} {y}", "{y} {m} {d}"))
+        form = "{y} {m} {d}" if order_of(identifier) == "ymd" else "{d} {m} {y}"
     if language == "en" and generator.random() < 0.5:
         day = day.replace("-", " ")
-    return form.format(d=day, m=forms[0], y=year), False
+    elif language == "de" and day.endswith("te"):  # the cases of an ordinal
+        day += generator.choice(("", "r", "n"))
+    return form.format(d=day, m=generator.choice(forms), y=year), False
 
 
 def by_roman_month(generator, identifier, date):
