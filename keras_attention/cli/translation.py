@@ -120,7 +120,26 @@ def add_train_translation(kinds):
         "a translator, on your own parallel corpus",
         "train translation --source train.en --target train.de --run runs/en_de",
     )
-    corpus = train.add_argument_group("corpus")
+    _add_corpus(train.add_argument_group("corpus"))
+    _add_model(train.add_argument_group("model"))
+    for kinds, flags in MODEL_FLAGS.items():
+        group = train.add_argument_group(f"{kinds} model, instead of the preset's")
+        for name, settings in flags.items():
+            group.add_argument(flag_of(name), **settings)
+    training = train.add_argument_group("training")
+    add_run(training, "runs/translation")
+    add_settings(training, TranslatorSettings)
+    training.add_argument(
+        "--precision",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        default="float32",
+        help="Keras dtype policy",
+    )
+    training.add_argument("--tensorboard", metavar="FOLDER", help="folder for TensorBoard logs")
+    train.set_defaults(run=_train_translation)
+
+
+def _add_corpus(corpus):
     corpus.add_argument(
         "--source",
         metavar="FILE",
@@ -145,7 +164,9 @@ def add_train_translation(kinds):
         "--vocabulary-size", type=positive, default=10_000, help="size of the joint vocabulary that is trained"
     )
     _add_subwords(corpus)
-    model = train.add_argument_group("model")
+
+
+def _add_model(model):
     model.add_argument(
         "--from",
         dest="start",
@@ -155,21 +176,6 @@ def add_train_translation(kinds):
     )
     model.add_argument("--model", choices=MODELS, default="transformer", help="model architecture")
     model.add_argument("--preset", default="tiny", help="model size: tiny, small, or base (transformer only)")
-    for kinds, flags in MODEL_FLAGS.items():
-        group = train.add_argument_group(f"{kinds} model, instead of the preset's")
-        for name, settings in flags.items():
-            group.add_argument(flag_of(name), **settings)
-    training = train.add_argument_group("training")
-    add_run(training, "runs/translation")
-    add_settings(training, TranslatorSettings)
-    training.add_argument(
-        "--precision",
-        choices=("float32", "mixed_bfloat16", "mixed_float16"),
-        default="float32",
-        help="Keras dtype policy",
-    )
-    training.add_argument("--tensorboard", metavar="FOLDER", help="folder for TensorBoard logs")
-    train.set_defaults(run=_train_translation)
 
 
 def _vocabulary(options):

@@ -76,8 +76,7 @@ def train_recommender(
             f"train_recommender: model must be one of {', '.join(map(repr, RECOMMENDERS))}. Received {model!r}."
         )
     settings, model_arguments = split_given(RecommenderSettings, settings, given)
-    counts = collections.Counter(item for chosen in histories.values() for item in chosen)
-    counts.update(dict.fromkeys([*(each.item for each in validation), *items, *(item_profiles or ())], 0))
+    counts = _chosen(histories, [*(each.item for each in validation), *items, *(item_profiles or ())])
     vocabularies = {"users": Vocabulary(histories), "items": Vocabulary.of_counts(counts)}
     profiles = {}
     if RECOMMENDERS[model].has_users:
@@ -98,10 +97,7 @@ def train_recommender(
             batches,
             checkpoints,
             settings.epochs * batches.steps_per_epoch,
-            callbacks=[
-                *callbacks,
-                _Ranks(recommender, _drawn(validation, settings), settings.sampled or None),
-            ],
+            callbacks=[*callbacks, _Ranks(recommender, _drawn(validation, settings), settings.sampled or None)],
             task=recommender,
             verbose=verbose,
         )
@@ -110,6 +106,13 @@ def train_recommender(
         print(sentence)
     recommender.save(folder)
     return recommender
+
+
+def _chosen(histories, others):
+    """How often each item was chosen; the others, which may be among them, are known too."""
+    counts = collections.Counter(item for chosen in histories.values() for item in chosen)
+    counts.update(dict.fromkeys(others, 0))
+    return counts
 
 
 def _record(histories, validation, vocabularies, profiles, settings, network):

@@ -124,13 +124,7 @@ def train_translator(
     limits = {"max_length": 2 * batches.longest_target, "max_source_length": settings.max_length}
     converter = start or TextToText(model, *tokenizers, **limits)
     measures = [Validation(held_out.once()), *_bleu(converter, validation_pairs, settings)]
-    checkpoints = Checkpoints(
-        pathlib.Path(folder) / "checkpoints",
-        keep=settings.average,
-        monitor=measures[-1].name,
-        mode="max" if settings.measure_bleu else "min",
-        patience=settings.patience,
-    )
+    checkpoints = _checkpoints(folder, measures[-1].name, settings)
     record = record_of(pairs, validation_pairs, converter.tokenizers, settings, model)
     record |= {} if start is None else {"start": described_weights(model)}
     # How long a training goes on may be decided later, unless the schedule depends on it.
@@ -153,6 +147,17 @@ def train_translator(
             print(sentence)
         converter.save(folder)
     return converter
+
+
+def _checkpoints(folder, monitor, settings):
+    """Those of the rounds around the best."""
+    return Checkpoints(
+        pathlib.Path(folder) / "checkpoints",
+        keep=settings.average,
+        monitor=monitor,
+        mode="max" if settings.measure_bleu else "min",
+        patience=settings.patience,
+    )
 
 
 def _batches(pairs, tokenizers, settings):

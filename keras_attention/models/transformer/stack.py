@@ -49,20 +49,13 @@ class Stack(Layer):
     ):
         options, more = split_options(options, _BLOCK_OPTIONS | self.more_block_options)
         super().__init__(**more)
-        positions = deserialized(positions)
-        if not isinstance(positions, keras.layers.Layer) and positions not in POSITIONS:
-            known = ", ".join(map(repr, POSITIONS))
-            raise ValueError(
-                f"{type(self).__name__}: positions must be one of {known}, or a layer such as PositionalEncoding. "
-                f"Received {positions!r}."
-            )
         self.embedding = embedding
         self.vocabulary_size = getattr(embedding, "input_dim", None)
         self.units = embedding.output_dim if self.vocabulary_size else embedding.units
         self.layers = layers
         self.num_heads = num_heads
         self.feed_forward_units = feed_forward_units
-        self.positions = positions
+        self.positions = self._known_positions(deserialized(positions))
         self.max_length = max_length
         self.norm = norm
         self.dropout = dropout
@@ -86,6 +79,15 @@ class Stack(Layer):
             for index in range(layers)
         ]
         self.final_norm = self._normalization(options) if norm == "pre" else None
+
+    def _known_positions(self, positions):
+        if not isinstance(positions, keras.layers.Layer) and positions not in POSITIONS:
+            known = ", ".join(map(repr, POSITIONS))
+            raise ValueError(
+                f"{type(self).__name__}: positions must be one of {known}, or a layer such as PositionalEncoding. "
+                f"Received {positions!r}."
+            )
+        return positions
 
     def _normalization(self, options):
         return LayerNormalization(epsilon=options.get("epsilon", 1e-6), dtype=self.dtype_policy)
