@@ -218,8 +218,8 @@ def main():
     if options.save:
         save(options.save, command, figures)
     elif tuple(options.only) == CONTESTANTS and not options.model:
-        plot(asked, found, ROOT / "docs/images/world_dates.png")
         save("world_dates", command, figures)
+        plot(asked, found, ROOT / "docs/images/world_dates.png")
 
 
 if __name__ == "__main__":
