@@ -55,6 +55,9 @@ KNOWN = {
     "17 · 04 · 2025": "2025-04-17",
     "'24.3.13": "2024-03-13",
     "24년 3월 13일": "2024-03-13",
+    "31 de dez. de 2020": "2020-12-31",
+    "[25/5/22, 20:09:59]": "2022-05-25",
+    "2024年3月5日(火) 10:30": "2024-03-05",
     "The committee met on Tuesday and agreed that the next session will take place on 14 October 2021 in the main hall "
     "of the university": "2021-10-14",
 }
