@@ -268,7 +268,7 @@ def _in_words(number, language, kind):
     return None
 
 
-WORD_LANGUAGES = ("am", "ar", "az", "be", "ca", "cs", "da", "de", "en", "en", "en", "es", "fa", "fi", "fr", "he", "hu",
+WORD_LANGUAGES = ("am", "ar", "az", "be", "ca", "cs", "da", "de", "en", "es", "fa", "fi", "fr", "he", "hu",
                   "id", "it", "ko", "lt", "lv", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "tg", "tr",
                   "uk", "vi")  # fmt: skip
 
